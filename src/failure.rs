@@ -1,0 +1,42 @@
+//! Our own errors: one line on standard error, and an exit status that git and its callers leave to wrappers.
+
+use std::fmt;
+use std::io::Write;
+
+/// The shim itself failed.
+pub const OWN: i32 = 125;
+/// A git was named or found, and cannot be invoked.
+pub const CANNOT_INVOKE: i32 = 126;
+/// No git was found.
+pub const NOT_FOUND: i32 = 127;
+
+/// An error that decides the exit status: the line to print, and the status that env(1) and the shells use for its kind.
+#[derive(Debug)]
+pub struct Failure {
+    /// [`OWN`], [`CANNOT_INVOKE`] or [`NOT_FOUND`].
+    pub status: i32,
+    /// What was looked for and what to do, on one line.
+    pub line: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Prints `error` as one line and returns the exit status that goes with it.
+#[must_use]
+pub fn report(error: &anyhow::Error) -> i32 {
+    say(&format!("{error:#}"));
+    error
+        .downcast_ref::<Failure>()
+        .map_or(OWN, |failure| failure.status)
+}
+
+/// Prints one line of our own, in one write, and does without where standard error is closed.
+pub fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("git-clone-shim: {line}\n").as_bytes());
+}

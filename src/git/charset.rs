@@ -1,0 +1,67 @@
+//! What becomes of git's words in the charset of the user's locale, to which gettext converts them. Pure.
+
+/// A charset in which git's words can be recognised.
+///
+/// Others, such as KOI8-R, EUC-KR and Big5, would take tables of their own: there a failure stays what it is.
+#[derive(Clone, Copy)]
+pub(super) enum Charset {
+    Utf8,
+    /// ISO-8859-1, and -15, which has the same letters as far as git needs them.
+    Latin1,
+    /// What is left where the locale is not installed, as with the `LC_CTYPE=UTF-8` that a Mac hands on through ssh.
+    Ascii,
+}
+
+impl Charset {
+    pub(super) const ALL: [Self; 3] = [Self::Utf8, Self::Latin1, Self::Ascii];
+
+    /// The bytes of `text`, with what glibc writes for a character that the charset has not got.
+    ///
+    /// `None` if question marks are all that is left of its words: anything could be read into them.
+    pub(super) fn encode(self, text: &str) -> Option<Vec<u8>> {
+        let characters = match self {
+            Self::Utf8 => return Some(text.into()),
+            Self::Latin1 => 0x100,
+            Self::Ascii => 0x80,
+        };
+        let mut bytes = Vec::new();
+        for character in text.chars() {
+            match character {
+                _ if u32::from(character) < characters => bytes.extend(u8::try_from(character)),
+                '\u{a0}' => bytes.push(b' '),
+                '“' | '”' => bytes.push(b'"'),
+                '„' => bytes.extend(b",,"),
+                '«' => bytes.extend(b"<<"),
+                '»' => bytes.extend(b">>"),
+                _ => bytes.push(b'?'),
+            }
+        }
+        let legible = !has_words(text) || bytes.iter().any(u8::is_ascii_alphabetic);
+        legible.then_some(bytes)
+    }
+}
+
+/// Whether there is more in `text` than quotation marks and spaces.
+pub(super) fn has_words(text: &str) -> bool {
+    text.chars().any(char::is_alphabetic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Charset::{Ascii, Latin1, Utf8};
+
+    #[test]
+    fn words_in_a_charset() {
+        for (charset, text, expected) in [
+            (Utf8, "länk „", Some(&b"l\xc3\xa4nk \xe2\x80\x9e"[..])),
+            (Latin1, "länk «”", Some(b"l\xe4nk \xab\"")),
+            (Ascii, "länk «„”", Some(b"l?nk <<,,\"")),
+            (Ascii, "fatal\u{a0}: ", Some(b"fatal : ")),
+            (Ascii, "ссылку «", None),
+            (Latin1, "링크", None),
+            (Ascii, "「", Some(b"?")),
+        ] {
+            assert_eq!(charset.encode(text).as_deref(), expected, "{text}");
+        }
+    }
+}

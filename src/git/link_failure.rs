@@ -1,0 +1,267 @@
+//! The judge that finds a link failure in what git wrote, in any language. Pure; the words are in `sentences`.
+
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
+use super::charset::{Charset, has_words};
+pub use super::sentences::Sentence;
+use super::sentences::{PREFIXES, SENTENCES};
+
+/// At how many bytes git cuts a message, with its line break and, since 2.25, with its prefix.
+const CUT: usize = 4096;
+/// No prefix is longer.
+const LONGEST_PREFIX: usize = 32;
+
+/// A link failure that git has reported.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LinkFailure<'a> {
+    /// Which sentence it was.
+    pub sentence: &'static Sentence,
+    /// The line, after git's prefix.
+    pub line: &'a [u8],
+}
+
+/// Looks for a link failure in what git wrote to standard error: whole lines, in any language.
+///
+/// The sentence need not stand in the last line: up to git 2.20 an upload-pack that has lost its reader speaks after it.
+#[must_use]
+pub fn find(stderr: &[u8]) -> Option<LinkFailure<'_>> {
+    let prefix = Regex::new(&prefix_pattern()).ok()?;
+    // A path may hold line breaks, so a message lasts until the next prefix: the messages do not overlap.
+    prefix.split(stderr).skip(1).find_map(|message| {
+        let wording = WORDINGS.iter().find(|wording| wording.fits(message))?;
+        Some(LinkFailure {
+            sentence: wording.sentence,
+            line: message.split(|&byte| byte == b'\n').next()?,
+        })
+    })
+}
+
+/// Whether a line begins with a link failure, in a UTF-8 locale. Told at a glance, for lines that stream by.
+#[must_use]
+pub fn begins(line: &[u8]) -> bool {
+    let mut prefixes = PREFIXES.iter();
+    let message = prefixes.find_map(|(_, prefix)| line.strip_prefix(prefix.as_bytes()));
+    message.is_some_and(|message| WORDINGS.iter().any(|wording| wording.fits(message)))
+}
+
+/// The one small pattern: any prefix, at the beginning of a line. Compiled only after git has failed.
+fn prefix_pattern() -> String {
+    let escaped = |byte: &u8| format!(r"\x{byte:02x}");
+    let mut alternatives: Vec<String> = PREFIXES
+        .iter()
+        .flat_map(|(_, prefix)| Charset::ALL.map(|charset| charset.encode(prefix)))
+        .flatten()
+        .map(|bytes| bytes.iter().map(escaped).collect::<Vec<_>>().concat())
+        .collect();
+    alternatives.sort();
+    alternatives.dedup();
+    format!("(?m-u)^(?:{})", alternatives.join("|"))
+}
+
+/// Every sentence in every language and charset, made when the first message is looked at.
+static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(Wording::all);
+
+/// A sentence in one language and one charset.
+struct Wording {
+    sentence: &'static Sentence,
+    before_path: Vec<u8>,
+    /// `None` if no words follow the path: then its closing quotation mark tells nothing.
+    after_path: Option<Vec<u8>>,
+    begins_with_words: bool,
+}
+
+impl Wording {
+    fn all() -> Vec<Self> {
+        let texts = SENTENCES.iter().flat_map(|sentence| {
+            let texts = sentence.wordings.iter();
+            texts.map(move |(_, text)| (sentence, text))
+        });
+        texts
+            .flat_map(|(sentence, text)| {
+                Charset::ALL.map(|charset| Self::new(sentence, text, charset))
+            })
+            .flatten()
+            .collect()
+    }
+
+    fn new(sentence: &'static Sentence, text: &str, charset: Charset) -> Option<Self> {
+        let (before, after) = text.split_once("%s")?;
+        let after_path = charset.encode(after)?;
+        Some(Self {
+            sentence,
+            before_path: charset.encode(before)?,
+            after_path: has_words(after).then_some(after_path),
+            begins_with_words: has_words(before),
+        })
+    }
+
+    /// Whether `message`, which follows a prefix, is this sentence.
+    fn fits(&self, message: &[u8]) -> bool {
+        let Some(rest) = message.strip_prefix(self.before_path.as_slice()) else {
+            return false;
+        };
+        let rest = rest.get(..CUT).unwrap_or(rest);
+        match &self.after_path {
+            None => true,
+            Some(after) if self.begins_with_words => {
+                rest.windows(after.len()).any(|part| part == after) || may_be_cut(message)
+            }
+            // Many messages begin with a quoted name, and a name may hold these words: they must follow the line's last
+            // quote. So a path with a line break is not recognised here, but neither is anybody else's line behind it.
+            Some(after) => rest
+                .split(|&byte| byte == b'\n')
+                .next()
+                .is_some_and(|line| {
+                    let quote = line.iter().rposition(|byte| after.first() == Some(byte));
+                    quote
+                        .and_then(|quote| line.get(quote..))
+                        .is_some_and(|line| line.starts_with(after))
+                }),
+        }
+    }
+}
+
+/// Whether a line ends just where git would have cut it.
+fn may_be_cut(message: &[u8]) -> bool {
+    let mut end = message.iter().take(CUT).skip(CUT - LONGEST_PREFIX);
+    end.any(|&byte| byte == b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_PREFIX, PREFIXES, SENTENCES, begins, find, has_words};
+
+    fn name(stderr: &[u8]) -> Option<&'static str> {
+        find(stderr).map(|failure| failure.sentence.name)
+    }
+
+    #[test]
+    fn the_three_sentences() {
+        for (stderr, expected) in [
+            // uv issue 11420, from git 1.8.3.1.
+            (
+                &b"warning: You appear to have cloned an empty repository.\nfatal: failed to create link '/b/.git/objects/x': Operation not permitted\nfatal: The remote end hung up unexpectedly\n"[..],
+                "link refused",
+            ),
+            (b"Cloning into 'b'...\nfatal: failed to create link 'b/.git/objects/4b/825d': Invalid cross-device link\n", "link refused"),
+            (b"fatal: failed to create link 'b\nc/.git/objects/4b/825d': Operation not supported\n", "link refused"),
+            (b"fatal: failed to create link '\xff", "link refused"),
+            (b"Cloning into 'b'...\nfatal: hardlink different from source at 'b/.git/objects/4b/825d'\n", "link differs from its source"),
+            (b"fatal: hardlink cannot be checked at 'b/.git/objects/4b/825d'\n", "link cannot be checked"),
+            // As real gits wrote them in locales that are not UTF-8.
+            (b"\xf6desdigert: misslyckades skapa l\xe4nken \"/b/x\": Ogiltig l\xe4nk \xf6ver skilda enheter\n", "link refused"),
+            (b"?desdigert: misslyckades skapa l?nken \"/b/x\": Ogiltig l?nk ?ver skilda enheter\n", "link refused"),
+            (b"fatal\xa0: \xe9chec de la cr\xe9ation du lien '/b/x': Lien physique inter-p\xe9riph\xe9rique invalide\n", "link refused"),
+            (b"fatal : ?chec de la cr?ation du lien '/b/x': Lien physique inter-p?riph?rique invalide\n", "link refused"),
+            (b"fatal: s'ha produ\xeft un error en crear l'enlla\xe7 \xab/b/x\xbb: No es pot\n", "link refused"),
+        ] {
+            assert_eq!(name(stderr), Some(expected), "{}", stderr.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn every_wording_after_every_prefix() {
+        let paths = [&b""[..], b"b", b"it's\nat 'b': c\n", b"\xff\xe4\x00", b"%s"];
+        let wordings = SENTENCES.iter().flat_map(|sentence| {
+            let wordings = sentence.wordings.iter();
+            wordings.map(move |(_, wording)| (sentence, wording.split_once("%s").unwrap()))
+        });
+        for (sentence, (before, after)) in wordings {
+            // Where the path comes first, it must not hold a line break.
+            let broken = |path: &&&[u8]| path.contains(&b'\n') && !has_words(before);
+            let paths = paths.iter().filter(|path| !broken(path)).cycle();
+            for ((_, prefix), path) in PREFIXES.iter().zip(paths) {
+                let parts = [
+                    b"x\n",
+                    prefix.as_bytes(),
+                    before.as_bytes(),
+                    path,
+                    after.as_bytes(),
+                ];
+                let stderr = [&parts.concat()[..], b": y\nfatal: z\n"].concat();
+                let found = find(&stderr).map(|failure| failure.sentence);
+                assert_eq!(
+                    found,
+                    Some(sentence),
+                    "{}",
+                    String::from_utf8_lossy(&stderr)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_stream_by() {
+        assert!(begins(b"fatal: failed to create link 'x': y\nfatal: z\n"));
+        assert!(begins(
+            "Schwerwiegend: Konnte Verweis 'x' nicht erstellen: y\n".as_bytes()
+        ));
+        for other in [
+            "",
+            "x\nfatal: failed to create link 'x': y\n",
+            "fatal: other\nfatal: failed to create link 'x'",
+        ] {
+            assert!(!begins(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn messages_that_git_has_cut() {
+        for (_, prefix) in PREFIXES {
+            assert!(prefix.len() <= LONGEST_PREFIX);
+            let message = [b"Konnte Verweis '", &b"x".repeat(5000)[..]].concat();
+            for length in [4095, 4095 - prefix.len()] {
+                let cut = [prefix.as_bytes(), &message[..length], b"\nfatal: y\n"].concat();
+                assert_eq!(name(&cut), Some("link refused"));
+            }
+            let other = [prefix.as_bytes(), &message[..3000], b"' fehlt\n"].concat();
+            assert_eq!(find(&other), None);
+            let quoted = [prefix.as_bytes(), &message[15..4110], b"\n"].concat();
+            assert_eq!(find(&quoted), None, "it could be any message");
+        }
+    }
+
+    #[test]
+    fn what_copying_does_not_cure() {
+        for stderr in [
+            &b""[..],
+            b"fatal: destination path 'b' already exists and is not an empty directory.\n",
+            b"fatal: repository 'a' does not exist\n",
+            b"fatal: failed to copy file to 'b/.git/objects/4b/825d': No space left on device\n",
+            b"fatal: failed to unlink 'b/.git/objects/4b/825d': Read-only file system\n",
+            b"fatal: symlink 'objects/x' exists, refusing to clone with --local\n",
+            b"fatal: 'a/.git/objects' is a symlink, refusing to clone with --local\n",
+            b"fatal: detected dubious ownership in repository at '/a/.git'\n",
+        ] {
+            assert_eq!(find(stderr), None, "{}", stderr.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn imitations() {
+        for stderr in [
+            "fatal: Remote branch failed to create link 'x' not found in upstream origin\n",
+            "Cloning into 'fatal: failed to create link 'x': y'...\n",
+            " fatal: failed to create link 'x': y\n",
+            "remote: fatal: failed to create link 'x': y\n",
+            "failed to create link 'x': y\n",
+            "error: failed to create link 'x': y\n",
+            "fatal: failed to create link\n",
+            "Schwerwiegend: Remote-Branch Konnte Verweis 'x' nicht erstellen nicht gefunden\n",
+            "Schwerwiegend: Konnte Verweis 'x' nicht lesen\nhint: ' nicht schreiben\n",
+            "Schwerwiegend: Konnte Verweis 'x' nicht lesen\nfatal: 'x' nicht erstellen: y\n",
+            "фатална грешка: връзката „x“ не може да бъде прочетена\n",
+            "fatal\u{a0}:échec de la création du lien 'x': y\n",
+            "致命错误: 无法创建链接 'x': y\n",
+            "onulmaz: 'x' bir sembolik bağ\n",
+            "onulmaz: 'x' bağı oluşturulamadı: y' geçerli bir uzak depo adı değil\n",
+            "fatal: 'x' is not it\nremote: ' 링크를 만드는데 실패했습니다\n",
+            "fatal: ?? ??????? ??????? ?????? <<x>>: y\n",
+            "fatal: '' ??? ????? ??????: ????\n",
+        ] {
+            assert_eq!(find(stderr.as_bytes()), None, "{stderr}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! git-clone-shim stands in for `git` on PATH, so that every tool that runs `git clone --local` works on filesystems that
+//! refuse hard links. Everything else is git, exactly: same bytes, same exit status, same signals, same terminal.
+//!
+//! Three rules, in this order:
+//!
+//! 1. **Never make git worse.** Where the shim is in doubt, or anything inside it fails before git has run, it becomes the
+//!    real git with the words it was given.
+//! 2. **Never guess.** It runs what the caller wrote first, and only git's own message makes it run again, once.
+//! 3. **Never delete, never write.** git cleans up after itself; the shim keeps no state, no cache and no lock.
+//!
+//! ```text
+//! argv ── read git's grammar ──> cannot hard-link ───────────────────────────────> become the real git
+//! PATH ── find the real git ───> can hard-link ── attempt, stderr relayed ─┬─ link failure ─> become the real git,
+//!                                                                          │                  with --no-hardlinks
+//!                                                                          └─ anything else ─> show what was held,
+//!                                                                                              end as git ended
+//! an error of our own ──> one line, "git-clone-shim: …", exit 125 / 126 / 127
+//! ```
+//!
+//! [`shim`] is the policy; [`git`] knows what git says and understands; [`process`] knows pipes, pids and signals, and
+//! nothing of git. Called as `git-clone-shim` the program is the tool for people, [`tool`], and nothing of the shim runs.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a test may fail"
+    )
+)]
+
+use std::ffi::{CStr, c_int};
+
+pub mod failure;
+pub mod git;
+pub mod log;
+pub mod process;
+pub mod settings;
+pub mod shim;
+pub mod tool;
+
+/// The name of the tool for people; by any other name this program is the shim.
+pub const NAME: &str = "git-clone-shim";
+
+/// Does what the name in the first of `words` asks for, and returns the exit status.
+#[must_use]
+pub fn start(words: &[&CStr]) -> c_int {
+    let name = words.first().map_or(&b""[..], |word| word.to_bytes());
+    if name.rsplit(|&byte| byte == b'/').next() == Some(NAME.as_bytes()) {
+        return tool::run(words);
+    }
+    match shim::run(words) {
+        Ok(never) => match never {},
+        Err(error) => failure::report(&error),
+    }
+}

@@ -1,0 +1,353 @@
+//! The attempt: a child whose standard error is relayed and whose ending is waited for.
+
+use std::ffi::c_int;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::unistd::{ForkResult, Pid};
+
+use super::ending::Ending;
+use super::relay::Relay;
+use super::signals::{self, Watch};
+use crate::failure;
+
+/// A write of this size to a pipe that `poll(2)` called writable does not block (`PIPE_BUF` in `pipe(7)`).
+const WRITE_AT_ONCE: usize = 4096;
+
+/// An attempt that is over.
+pub struct Finished {
+    /// How the child ended.
+    pub ending: Ending,
+    /// Whether a signal that asks to end arrived meanwhile: then nothing more should be started.
+    pub signalled: bool,
+    /// What it wrote to standard error, partly shown.
+    stderr: Relay,
+    /// `None` if nobody can write to it any more.
+    reader: Option<OwnedFd>,
+    // Kept until the process ends or is replaced: see `occupy_closed_streams`.
+    _placeholders: Vec<File>,
+}
+
+impl Finished {
+    /// The end of what the child said, from the beginning of a line.
+    #[must_use]
+    pub fn said(&self) -> &[u8] {
+        self.stderr.said()
+    }
+
+    /// Shows what is still held, and ends this process as the child has ended.
+    ///
+    /// What others may yet write to the child's standard error, such as a background process of a hook, reaches ours by
+    /// a process of its own, so that we need not wait for them.
+    pub fn end(mut self) -> ! {
+        self.stderr.release();
+        // What git said is due, however slow its reader is; but nobody waits for a reader to die of a signal.
+        let patience = match self.ending {
+            Ending::Exited(_) => PollTimeout::NONE,
+            Ending::Killed(_) => PollTimeout::ZERO,
+        };
+        while !self.stderr.pending().is_empty()
+            && poll_stderr(PollFlags::POLLOUT, patience).contains(PollFlags::POLLOUT)
+        {
+            write_some(&mut self.stderr);
+        }
+        if let Some(reader) = self.reader.filter(|reader| !is_at_end(reader)) {
+            // SAFETY: this program has one thread, so the child may do whatever the parent may.
+            if let Ok(ForkResult::Child) = unsafe { nix::unistd::fork() } {
+                // Whoever reads our standard output to its end must not wait for this.
+                let _ = nix::unistd::close(libc::STDIN_FILENO);
+                let _ = nix::unistd::close(libc::STDOUT_FILENO);
+                let _ = io::copy(&mut File::from(reader), &mut io::stderr());
+                // SAFETY: _exit(2) takes a number.
+                unsafe { libc::_exit(0) }
+            }
+        }
+        self.ending.end()
+    }
+}
+
+/// What has happened to our standard error before `patience` ends: some of `events`, or an error, or nothing.
+fn poll_stderr(events: PollFlags, patience: PollTimeout) -> PollFlags {
+    let stderr = io::stderr();
+    let mut polled = [PollFd::new(stderr.as_fd(), events)];
+    while poll(&mut polled, patience) == Err(Errno::EINTR) {}
+    let happened = polled
+        .iter()
+        .filter_map(PollFd::revents)
+        .collect::<PollFlags>();
+    // Whoever wants to write to a pipe without a reader is told that he can, and dies.
+    if is_abandoned(happened) {
+        PollFlags::POLLERR
+    } else {
+        happened
+    }
+}
+
+/// Whether `happened` tells of a pipe that has lost its reader. A terminal that has hung up tells more, and does not kill
+/// those who write to it.
+fn is_abandoned(happened: PollFlags) -> bool {
+    happened.contains(PollFlags::POLLERR) && !happened.contains(PollFlags::POLLHUP)
+}
+
+/// Writes some of what is pending to our standard error; `false` if nobody can read it any more.
+fn write_some(relay: &mut Relay) -> bool {
+    let pending = relay.pending();
+    let some = pending.get(..WRITE_AT_ONCE).unwrap_or(pending);
+    match nix::unistd::write(io::stderr(), some) {
+        Ok(count) => relay.wrote(count),
+        Err(Errno::EINTR | Errno::EAGAIN) => {}
+        Err(errno) => {
+            relay.wrote(relay.pending().len());
+            return errno != Errno::EPIPE;
+        }
+    }
+    true
+}
+
+/// Whether a pipe is empty and nobody can write to it any more.
+fn is_at_end(reader: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+    let looked = poll(&mut polled, PollTimeout::ZERO).is_ok();
+    looked
+        && polled
+            .iter()
+            .all(|reader| reader.revents() == Some(PollFlags::POLLHUP))
+}
+
+/// Runs `program` in a child and relays its standard error, until the child has ended.
+///
+/// `program` is called in the child and is expected to replace it; what it returns otherwise is the child's exit status.
+/// Lines of which `are_last_words` says so are not shown before the child has ended.
+/// The child stays in our process group, with our caller's signal mask and dispositions; signals that only we received
+/// are passed on to it, and it does not outlive us.
+///
+/// # Errors
+///
+/// No pipe, no signal descriptor or no process could be had; then nothing has been started and nothing has changed.
+pub fn attempt(
+    program: impl FnOnce() -> c_int,
+    are_last_words: fn(&[u8]) -> bool,
+) -> io::Result<Finished> {
+    let placeholders = occupy_closed_streams()?;
+    if is_abandoned(poll_stderr(PollFlags::empty(), PollTimeout::ZERO)) {
+        // Nobody reads it: git dies at its first word, and should.
+        return Err(Errno::EPIPE.into());
+    }
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let watch = Watch::begin()?;
+    let parent = nix::unistd::getpid();
+    // SAFETY: this program has one thread, so the child may do whatever the parent may.
+    let child = match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => child,
+        ForkResult::Child => {
+            die_with(parent);
+            watch.restore();
+            let status = match nix::unistd::dup2_stderr(&writer) {
+                Ok(()) => program(),
+                Err(_) => failure::OWN,
+            };
+            // SAFETY: _exit(2) takes a number. Not exit(3): what the parent's exit has to do is not the child's.
+            unsafe { libc::_exit(status) }
+        }
+    };
+    drop(writer);
+    let mut supervision = Supervision {
+        child,
+        watch,
+        reader: Some(reader),
+        stderr: Relay::hold(),
+        are_last_words,
+        signalled: false,
+    };
+    let ending = supervision.run();
+    Ok(Finished {
+        ending,
+        signalled: supervision.signalled,
+        stderr: supervision.stderr,
+        reader: supervision.reader,
+        _placeholders: placeholders,
+    })
+}
+
+/// What has happened to the streams.
+struct Ready {
+    readable: bool,
+    writable: bool,
+    /// Nobody can read our stderr any more.
+    abandoned: bool,
+}
+
+struct Supervision {
+    child: Pid,
+    watch: Watch,
+    /// `None` once the child has closed its end, or nobody reads ours.
+    reader: Option<OwnedFd>,
+    stderr: Relay,
+    are_last_words: fn(&[u8]) -> bool,
+    signalled: bool,
+}
+
+impl Supervision {
+    /// Cannot fail: the child runs, and what it does must not be done again.
+    fn run(&mut self) -> Ending {
+        loop {
+            let ready = self.wait();
+            let abandoned = ready.abandoned || (ready.writable && !write_some(&mut self.stderr));
+            if abandoned {
+                // Nobody reads any more. With our end closed the child meets the same at its next word.
+                self.reader = None;
+                self.stderr.release();
+                self.stderr.wrote(self.stderr.pending().len());
+            } else if ready.readable {
+                self.read_some();
+            }
+            if let Some(ending) = self.take_signals() {
+                self.drain();
+                return ending;
+            }
+        }
+    }
+
+    /// Waits until a signal has arrived, the hold is over, the child has written, or something has become of our stderr.
+    ///
+    /// While there is something to write nothing is read: the child waits for a slow reader, as it would without us.
+    fn wait(&mut self) -> Ready {
+        let timeout = match self.stderr.hold_left() {
+            // Rounded up, so that the last millisecond is slept through rather than polled through.
+            Some(left) => PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX),
+            None => PollTimeout::NONE,
+        };
+        let writing = !self.stderr.pending().is_empty();
+        let stderr = io::stderr();
+        let none = PollFlags::empty();
+        let signals = PollFd::new(self.watch.as_fd(), PollFlags::POLLIN);
+        // Without events, poll(2) still tells that a pipe has lost its reader.
+        let ours = PollFd::new(
+            stderr.as_fd(),
+            if writing { PollFlags::POLLOUT } else { none },
+        );
+        let mut polled = vec![signals];
+        if writing || self.reader.is_some() {
+            polled.push(ours);
+        }
+        if let Some(reader) = self.reader.as_ref().filter(|_| !writing) {
+            polled.push(PollFd::new(reader.as_fd(), PollFlags::POLLIN));
+        }
+        let looked = poll(&mut polled, timeout).is_ok();
+        let events = |at: usize| {
+            let events = polled.get(at).filter(|_| looked).and_then(PollFd::revents);
+            events.unwrap_or(none)
+        };
+        Ready {
+            readable: !events(2).is_empty(),
+            writable: writing && !events(1).is_empty(),
+            abandoned: is_abandoned(events(1)),
+        }
+    }
+
+    fn read_some(&mut self) {
+        let Some(reader) = &self.reader else { return };
+        let mut chunk = [0; 16 * 1024];
+        match nix::unistd::read(reader, &mut chunk) {
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Ok(0) | Err(_) => self.reader = None,
+            Ok(count) => {
+                let bytes = chunk.get(..count).unwrap_or_default();
+                self.stderr.take(bytes, self.are_last_words);
+            }
+        }
+    }
+
+    /// Reads what the pipe holds now and no more: a background process of a hook may keep it open for ever.
+    fn drain(&mut self) {
+        let mut waiting: c_int = 0;
+        if let Some(reader) = &self.reader {
+            // SAFETY: FIONREAD writes one int.
+            let _ = unsafe { bytes_waiting(reader.as_raw_fd(), &raw mut waiting) };
+        }
+        let end = self.stderr.taken() + usize::try_from(waiting).unwrap_or(0);
+        while self.reader.is_some() && self.stderr.taken() < end {
+            self.read_some();
+        }
+    }
+
+    /// Passes on, notes and obeys every signal that has arrived; the ending, if the child has ended.
+    fn take_signals(&mut self) -> Option<Ending> {
+        let mut child_changed = false;
+        while let Some(arrival) = self.watch.next() {
+            self.signalled |= arrival.asks_to_end();
+            if arrival.signal == libc::SIGCHLD {
+                child_changed = true;
+            } else if !arrival.from_terminal {
+                signals::pass_on(arrival.signal, self.child);
+            }
+        }
+        if child_changed { self.reap() } else { None }
+    }
+
+    /// The child's ending, if it has ended. If it has stopped, so do we, and look again when we go on.
+    fn reap(&self) -> Option<Ending> {
+        loop {
+            let mut status = 0;
+            // SAFETY: waitpid(2) fills in one int. nix's own fails on a child that a real-time signal killed.
+            let pid = unsafe {
+                libc::waitpid(
+                    self.child.as_raw(),
+                    &raw mut status,
+                    libc::WNOHANG | libc::WUNTRACED,
+                )
+            };
+            match Errno::result(pid) {
+                Ok(0) => return None,
+                Ok(_) => match Ending::from_wait_status(status) {
+                    None if libc::WIFSTOPPED(status) => self.watch.stop_by(libc::WSTOPSIG(status)),
+                    None => {}
+                    ending => return ending,
+                },
+                Err(Errno::EINTR) => {}
+                // Nobody but us can have waited for it; if somebody has, how it ended is lost.
+                Err(_) => return Some(Ending::Exited(failure::OWN)),
+            }
+        }
+    }
+}
+
+nix::ioctl_read_bad!(
+    /// How many bytes a pipe holds (`ioctl_tty(2)`, `pipe(7)`).
+    bytes_waiting,
+    libc::FIONREAD,
+    c_int
+);
+
+/// Opens /dev/null on each of the descriptors 0 to 2 that is closed, until dropped or replaced.
+///
+/// Otherwise our own pipe could become descriptor 2, and we would relay to ourselves.
+fn occupy_closed_streams() -> io::Result<Vec<File>> {
+    let mut opened = Vec::new();
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/null")?;
+        if file.as_raw_fd() > libc::STDERR_FILENO {
+            return Ok(opened);
+        }
+        opened.push(file);
+    }
+}
+
+/// Makes the kernel kill this child when `parent` dies, so that git does not live on behind our caller's back.
+fn die_with(parent: Pid) {
+    let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+    // It may have died before it was asked for.
+    if nix::unistd::getppid() != parent {
+        // SAFETY: _exit(2) takes a number.
+        unsafe { libc::_exit(failure::OWN) }
+    }
+}

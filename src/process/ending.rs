@@ -1,0 +1,79 @@
+//! How a child ended, and how to end in the same way.
+
+use std::ffi::c_int;
+use std::fmt;
+
+use nix::libc;
+
+use super::signals;
+
+/// How a process ended: never a bare number, so that death by signal 9 and exit status 137 cannot be confused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It called `exit(3)` with this status, 0 to 255.
+    Exited(c_int),
+    /// This signal killed it. A plain number, since real-time signals have no names.
+    Killed(c_int),
+}
+
+impl Ending {
+    /// Reads a status of `waitpid(2)`; `None` if the process has only stopped or continued.
+    #[must_use]
+    pub fn from_wait_status(status: c_int) -> Option<Self> {
+        if libc::WIFEXITED(status) {
+            Some(Self::Exited(libc::WEXITSTATUS(status)))
+        } else if libc::WIFSIGNALED(status) {
+            Some(Self::Killed(libc::WTERMSIG(status)))
+        } else {
+            None
+        }
+    }
+
+    /// Ends this process in the same way: with the same exit status, or by the same signal.
+    pub fn end(self) -> ! {
+        match self {
+            Self::Exited(status) => std::process::exit(status),
+            Self::Killed(signal) => {
+                // git has left its core file already; a second one, of the shim, would only overwrite it.
+                let _ = nix::sys::prctl::set_dumpable(false);
+                signals::die_by(signal);
+                // Reached where the kernel shields us from the signal, as it does for process 1 of a container.
+                std::process::exit(128 + signal)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "exit status {status}"),
+            Self::Killed(signal) => write!(f, "death by signal {signal}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ending;
+
+    #[test]
+    fn wait_statuses_are_told_apart() {
+        assert_eq!(Ending::from_wait_status(0x0000), Some(Ending::Exited(0)));
+        assert_eq!(Ending::from_wait_status(0x8000), Some(Ending::Exited(128)));
+        assert_eq!(Ending::from_wait_status(0xff00), Some(Ending::Exited(255)));
+        assert_eq!(Ending::from_wait_status(0x000f), Some(Ending::Killed(15)));
+        assert_eq!(
+            Ending::from_wait_status(0x0083),
+            Some(Ending::Killed(3)),
+            "with a core file"
+        );
+        assert_eq!(
+            Ending::from_wait_status(0x0022),
+            Some(Ending::Killed(34)),
+            "a real-time signal"
+        );
+        assert_eq!(Ending::from_wait_status(0x137f), None, "stopped");
+        assert_eq!(Ending::from_wait_status(0xffff), None, "continued");
+    }
+}

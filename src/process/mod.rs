@@ -1,0 +1,13 @@
+//! Pipes, pids and signals. Nothing in here knows of git.
+#![allow(
+    unsafe_code,
+    reason = "the one place where system calls without a safe wrapper are made, each with its reason"
+)]
+
+pub mod attempt;
+pub mod ending;
+pub mod liveness;
+pub mod relay;
+pub mod replace;
+pub mod signals;
+pub mod words;

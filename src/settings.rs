@@ -1,0 +1,82 @@
+//! The variables of the environment, read once. An unknown value is reported once and counts as the default.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::str::FromStr;
+
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+
+use crate::failure;
+
+/// What to do with a clone that can hard-link (`GIT_CLONE_SHIM`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// `auto`: let git try, and run it again with `--no-hardlinks` if the filesystem refused.
+    #[default]
+    Auto,
+    /// `always`: the site knows that its filesystem refuses, so `--no-hardlinks` at once.
+    Always,
+    /// `off`: become the real git.
+    Off,
+}
+
+/// The settings in force.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// `GIT_CLONE_SHIM`.
+    pub mode: Mode,
+    /// `GIT_CLONE_SHIM_GIT`: the real git, as the user wrote it.
+    pub git: Option<OsString>,
+    /// `GIT_CLONE_SHIM_LOG`: what to log on standard error.
+    pub log: Option<Targets>,
+}
+
+impl Settings {
+    /// Reads the environment. An empty variable counts as unset, as in most programs that a module file configures.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        Self {
+            mode: set("GIT_CLONE_SHIM").map_or(Mode::Auto, |value| mode(&value)),
+            git: set("GIT_CLONE_SHIM_GIT"),
+            log: set("GIT_CLONE_SHIM_LOG").and_then(|value| log(&value)),
+        }
+    }
+}
+
+fn mode(value: &OsStr) -> Mode {
+    match value.as_bytes() {
+        b"auto" => Mode::Auto,
+        b"always" => Mode::Always,
+        b"off" => Mode::Off,
+        _ => {
+            complain("GIT_CLONE_SHIM", value, "auto, always or off", "auto");
+            Mode::default()
+        }
+    }
+}
+
+fn log(value: &OsStr) -> Option<Targets> {
+    let filter = value
+        .to_str()
+        .and_then(|filter| Targets::from_str(filter).ok());
+    // Any single word is a valid filter, of a program of that name: most likely it was meant for a level.
+    let for_us = |filter: &Targets| filter.would_enable(module_path!(), &Level::ERROR);
+    let meant =
+        |filter: &Targets| for_us(filter) || value == "off" || value.as_bytes().contains(&b'=');
+    let filter = filter.filter(meant);
+    if filter.is_none() {
+        let accepted = "off, error, warn, info, debug, trace or target=level,…";
+        complain("GIT_CLONE_SHIM_LOG", value, accepted, "off");
+    }
+    filter
+}
+
+fn complain(name: &str, value: &OsStr, accepted: &str, default: &str) {
+    let value = value.as_bytes().escape_ascii();
+    failure::say(&format!(
+        "{name}={value} is not {accepted}; using {default}"
+    ));
+}

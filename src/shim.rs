@@ -1,0 +1,105 @@
+//! The policy, in one screen: read the words, find the real git, attempt, judge, become.
+
+use std::convert::Infallible;
+use std::ffi::CStr;
+use std::io::{IsTerminal, stderr};
+
+use anyhow::Result;
+use tracing::info;
+
+use crate::git::command_line::{self, Clone, Linking};
+use crate::git::destination;
+use crate::git::link_failure::{self, LinkFailure};
+use crate::git::real_git::RealGit;
+use crate::git::source;
+use crate::log::{self, Words};
+use crate::process::attempt::{Finished, attempt};
+use crate::process::ending::Ending;
+use crate::settings::{Mode, Settings};
+
+/// The status of a git that has died (`die` in usage.c).
+const DIED: Ending = Ending::Exited(128);
+
+/// Does what git would do with `words`, our own name first, and does not return unless git could not be run at all.
+///
+/// # Errors
+///
+/// A [`crate::failure::Failure`]: no real git was found, or it cannot be run.
+pub fn run(words: &[&CStr]) -> Result<Infallible> {
+    let settings = Settings::from_environment();
+    if let Some(filter) = settings.log {
+        log::start(filter);
+    }
+    let mut git = RealGit::find(settings.git.as_deref())?;
+    info!(file = %git.file().as_os_str().as_encoded_bytes().escape_ascii(), "the real git");
+
+    let clone = match settings.mode {
+        Mode::Off => None,
+        Mode::Auto | Mode::Always => command_line::read(words),
+    };
+    let Some(clone) = clone.filter(can_hard_link) else {
+        info!("this call cannot hard-link: becoming git");
+        return Err(git.become_with(words).into());
+    };
+    info!(reason = why(&clone, words), "this call can hard-link");
+
+    let copying = clone.without_hard_links(words);
+    if settings.mode == Mode::Always {
+        info!(words = %Words(&copying), "GIT_CLONE_SHIM=always: becoming git");
+        return Err(git.become_with(&copying).into());
+    }
+
+    let watched = stderr().is_terminal() && !clone.progress_decided;
+    let first = if watched {
+        clone.with_progress(words)
+    } else {
+        words.to_vec()
+    };
+    let becoming = || crate::failure::report(&git.become_with(&first).into());
+    let finished = match attempt(becoming, link_failure::begins) {
+        Ok(finished) => finished,
+        Err(error) => {
+            info!(%error, "git cannot be supervised: becoming git");
+            return Err(git.become_with(words).into());
+        }
+    };
+    if let Some(failure) = judge(&finished, &clone) {
+        info!(ending = %finished.ending, sentence = failure.sentence.name, said = %failure.line.escape_ascii(), "the attempt");
+        info!(words = %Words(&copying), "becoming git");
+        return Err(git.become_with(&copying).into());
+    }
+    info!(ending = %finished.ending, "the attempt");
+    finished.end()
+}
+
+/// Whether git may try to hard-link, and die of it: of a refused link if `--local` was asked for, and otherwise of a link
+/// that turns out to be another file.
+fn can_hard_link(clone: &Clone<'_>) -> bool {
+    match clone.linking {
+        Linking::Demanded(_) => true,
+        Linking::IfLocal => source::is_local(clone),
+        Linking::Never => false,
+    }
+}
+
+fn why(clone: &Clone<'_>, words: &[&CStr]) -> String {
+    match clone.linking {
+        Linking::Demanded(by) => format!(
+            "--local is in effect, by {}",
+            Words(words.get(by..=by).unwrap_or_default())
+        ),
+        Linking::IfLocal => "the source is a local repository".to_owned(),
+        Linking::Never => String::new(),
+    }
+}
+
+/// The link failure that git died of, if a second run can cure it.
+fn judge<'a>(finished: &'a Finished, clone: &Clone<'_>) -> Option<LinkFailure<'a>> {
+    if finished.ending != DIED || finished.signalled {
+        return None;
+    }
+    let failure = link_failure::find(finished.said())?;
+    let free =
+        destination::directory(clone).is_none_or(|directory| destination::is_free(&directory));
+    free.then_some(failure)
+}
