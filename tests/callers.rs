@@ -1,0 +1,341 @@
+//! Real programs that run git, unmodified, with the shim first on PATH: they come to the same as with the real git, and
+//! where they ask for `--local` on a boundary that refuses links, to what they could not come to. (uv: `seed_case`.)
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+use crate::support::arena::{Arena, REFUSED, Result};
+use crate::support::arrangement;
+use crate::support::call::Call;
+use crate::support::gits::gits;
+use crate::support::python::{self, Environment};
+use crate::support::source;
+use crate::support::trace;
+use crate::support::tree;
+use crate::support::words::{from, words};
+
+/// The newest ones, or what were the newest when the environment was made.
+static PYTHON: Environment = Environment::new("callers", &["GitPython", "pre-commit"]);
+
+/// A shell script that runs a caller, with its variables.
+struct Script<'a> {
+    text: &'a str,
+    variables: &'a [(&'a str, &'a Path)],
+    /// The directory of the caller, if that need not be the system's.
+    directory: Option<PathBuf>,
+}
+
+impl Script<'_> {
+    fn run(&self, arena: &Arena, through_shim: bool) -> Result {
+        let shim = through_shim.then(|| arena.shim_directory());
+        let directories = shim.into_iter().chain([arena.real_directory()]);
+        let directories: Vec<_> = directories.chain(self.directory.clone()).collect();
+        let mut shell = arena.command("sh");
+        shell
+            .args(["-e", "-c", self.text])
+            .env("PATH", Arena::path(&directories))
+            .envs(self.variables.iter().copied());
+        let file = arena.root().join("trace");
+        let result = arena.run(&|_| (), trace::into(&file, Call::new(shell)));
+        let trace = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        assert_eq!(trace::shows_the_shim(&trace), through_shim, "{trace}");
+        result
+    }
+
+    /// Asserts that the caller succeeds and says `answer` on standard output, and all else as it does with the real git.
+    #[track_caller]
+    fn assert_twins(&self, arena: &Arena, answer: &str) -> [Result; 2] {
+        let results = [false, true].map(|through_shim| self.run(arena, through_shim));
+        let [real, shim] = &results;
+        assert!(real.outcome.status.success(), "{:?}", real.outcome);
+        assert_eq!(real.outcome.stdout, answer.as_bytes(), "{:?}", real.outcome);
+        assert_eq!(shim.outcome, real.outcome);
+        results
+    }
+}
+
+/// A repository below the arena's root, of these files, with a tag.
+fn repository(arena: &Arena, name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let repository = arena.root().join(name);
+    for (file, text) in files {
+        let file = repository.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    for line in ["init -q .", "add .", "commit -q -m all", "tag v1"] {
+        arena.real(words(line)).cwd(&repository).run().succeeded();
+    }
+    repository
+}
+
+#[test]
+fn pip() {
+    let Some(pip) = PYTHON.program("pip") else {
+        return;
+    };
+    let arena = Arena::new(&gits()[0]);
+    let source = python::package(&arena);
+    let script = Script {
+        text: r#"
+            pip install --quiet --no-index --no-cache-dir --no-build-isolation --target=site "git+file://$SRC"
+            PYTHONPATH=site python -c 'import tinypkg; print(tinypkg.ANSWER)'
+        "#,
+        variables: &[("SRC", &source)],
+        directory: pip.parent().map(Path::to_owned),
+    };
+    script.assert_twins(&arena, "42\n");
+}
+
+#[test]
+fn cargo() {
+    let arena = Arena::new(&gits()[0]);
+    let manifest = "[package]\nname = 'tinycrate'\nversion = '0.1.0'\nedition = '2021'\n";
+    let files = [("Cargo.toml", manifest), ("src/lib.rs", "")];
+    let source = repository(&arena, "tinycrate", &files);
+    let script = Script {
+        text: r#"
+            export CARGO_HOME="$PWD/home" CARGO_NET_GIT_FETCH_WITH_CLI=true
+            cargo init --quiet --vcs=none --lib --name=user .
+            echo "tinycrate = { git = 'file://$SRC' }" >>Cargo.toml
+            cargo fetch
+            cargo tree --locked --offline --prefix=none --format='{lib}'
+        "#,
+        variables: &[("SRC", &source)],
+        // The very cargo that runs the tests, and rustc: what rustup puts on PATH needs a home directory.
+        directory: Path::new(env!("CARGO")).parent().map(Path::to_owned),
+    };
+    script.assert_twins(&arena, "user\ntinycrate\n");
+}
+
+#[test]
+fn npm() {
+    let Some(npm) = arrangement::program("npm") else {
+        return;
+    };
+    let arena = Arena::new(&gits()[0]);
+    let files = [
+        (
+            "package.json",
+            "{\"name\": \"tinypkg\", \"version\": \"1.0.0\"}\n",
+        ),
+        ("index.js", "module.exports = 42\n"),
+    ];
+    let source = repository(&arena, "tinypkg", &files);
+    let script = Script {
+        text: r#"
+            export npm_config_cache="$PWD/cache"
+            npm install --silent --offline --no-audit --no-fund "git+file://$SRC"
+            node -p 'require("tinypkg")'
+        "#,
+        variables: &[("SRC", &source)],
+        directory: npm.parent().map(Path::to_owned),
+    };
+    let [real, shim] = script.assert_twins(&arena, "42\n");
+    let lock = Path::new("package-lock.json");
+    assert_eq!(shim.tree[lock], real.tree[lock]);
+}
+
+#[test]
+fn pre_commit() {
+    let Some(pre_commit) = PYTHON.program("pre-commit") else {
+        return;
+    };
+    let arena = Arena::new(&gits()[0]);
+    let hook = "- {id: names, name: names, entry: echo, language: system}\n";
+    let source = repository(&arena, "hooks", &[(".pre-commit-hooks.yaml", hook)]);
+    let script = Script {
+        // It clears most of what begins with GIT_ from the environment of its own gits, the shim's variables too.
+        text: r#"
+            export PRE_COMMIT_HOME="$PWD/home"
+            git init -q work
+            cd work
+            echo "repos: [{repo: 'file://$SRC', rev: v1, hooks: [{id: names}]}]" >.pre-commit-config.yaml
+            git add .
+            pre-commit install >/dev/null
+            git commit -q -m hooked
+            git log --format=%s
+        "#,
+        variables: &[("SRC", &source)],
+        directory: pre_commit.parent().map(Path::to_owned),
+    };
+    let [real, _] = script.assert_twins(&arena, "hooked\n");
+    assert!(real.outcome.says("....Passed\n"), "{:?}", real.outcome);
+}
+
+#[test]
+fn git_python() {
+    let Some(python) = PYTHON.program("python") else {
+        return;
+    };
+    let git = &gits()[0];
+    let Some(arena) = Arena::across_devices(git) else {
+        return;
+    };
+    let source = source::small(&arena, "src");
+    let plain = from(&source, words("clone --no-hardlinks -v -- SRC dst"));
+    let expected = arena.run(&|_| (), arena.real(plain));
+    for options in ["local=True", "multi_options=['--local']"] {
+        let text = format!(
+            "python -c \"import git, os; git.Repo.clone_from(os.environ['SRC'], 'dst', {options})\""
+        );
+        let script = Script {
+            text: &text,
+            variables: &[("SRC", &source)],
+            directory: python.parent().map(Path::to_owned),
+        };
+        let failed = script.run(&arena, false);
+        assert_eq!(failed.outcome.status.code(), Some(1));
+        assert!(
+            failed.outcome.says("git.exc.GitCommandError"),
+            "{:?}",
+            failed.outcome
+        );
+        assert!(failed.outcome.says(REFUSED), "{:?}", failed.outcome);
+        let cured = script.run(&arena, true);
+        cured.outcome.succeeded();
+        assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
+    }
+}
+
+#[test]
+fn make_with_64_clones_at_once() {
+    let Some(make) = arrangement::program("make") else {
+        return;
+    };
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let makefile = arena.root().join("Makefile");
+        let rules = "\
+clones := $(shell seq -f clone-%g 64)
+all: $(clones)
+$(clones): ; git clone -q $(OPTION) $(SRC) $@
+";
+        fs::write(&makefile, rules).unwrap();
+        let clone = |option: &str, through_shim| {
+            let script = Script {
+                text: &format!("make -s -k -j64 -f \"$MAKEFILE\" OPTION={option}"),
+                variables: &[("SRC", &source), ("MAKEFILE", &makefile)],
+                directory: make.parent().map(Path::to_owned),
+            };
+            script.run(&arena, through_shim)
+        };
+        let failed = clone("-l", false);
+        assert_eq!(
+            failed.outcome.status.code(),
+            Some(2),
+            "{:?}",
+            failed.outcome
+        );
+        let said = String::from_utf8_lossy(&failed.outcome.stderr);
+        assert_eq!(said.matches(REFUSED).count(), 64, "{said}");
+        assert!(failed.tree.is_empty(), "{:?}", failed.tree);
+
+        let expected = clone("--no-hardlinks", false);
+        let cured = clone("-l", true);
+        assert_eq!(cured.outcome, expected.outcome.succeeded());
+        assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
+        let clones = fs::read_dir(arena.place()).unwrap().count();
+        assert_eq!(clones, 64);
+    }
+}
+
+#[test]
+fn an_alias_is_not_cured() {
+    // By design: the word after `git` is not `clone`, and reading the configuration would cost every call of git a
+    // second process. The git that an alias starts is the real one, since git puts its own programs first on PATH.
+    for git in gits() {
+        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let source = source::small(&arena, "src");
+        for alias in ["alias.copy=clone --local", "alias.copy=!git clone --local"] {
+            let line = [&["-c".into(), alias.into()], &words("copy SRC dst")[..]].concat();
+            let twin = arena.assert_twins(&from(&source, line));
+            assert!(twin.outcome.died_of(REFUSED), "{:?}", twin.outcome);
+        }
+    }
+}
+
+#[test]
+fn git_lfs() {
+    let Some(git_lfs) = arrangement::program("git-lfs") else {
+        return;
+    };
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        symlink(&git_lfs, arena.real_directory().join("git-lfs")).unwrap();
+        let source = source::small(&arena, "src");
+        let large = vec![b'x'; 100_000];
+        fs::write(source.join("large.bin"), &large).unwrap();
+        for line in [
+            "lfs install --skip-repo",
+            "lfs track *.bin",
+            "add .",
+            "commit -q -m large",
+        ] {
+            arena.real(words(line)).cwd(&source).run().succeeded();
+        }
+        let checked_out = || fs::read(arena.place().join("dst/large.bin")).unwrap();
+        arena.assert_cured(&from(&source, words("clone -q -l SRC dst")));
+        assert_eq!(checked_out(), large);
+        // As rattler-build calls it; what is excluded stays a pointer.
+        let excluded =
+            "-c lfs.fetchinclude=*.txt -c lfs.fetchexclude=*.bin clone -q --local SRC dst";
+        arena.assert_cured(&from(&source, words(excluded)));
+        assert!(checked_out().starts_with(b"version https://git-lfs"));
+        let url = format!("file://{}", source.display());
+        let twin = arena.assert_twins(&from(url, words("clone SRC dst")));
+        twin.outcome.succeeded();
+        assert_eq!(checked_out(), large);
+    }
+}
+
+#[test]
+fn git_submodule() {
+    const ALLOW: &str = "-c protocol.file.allow=always";
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let inner = source::small(&arena, "inner");
+        let outer = source::small(&arena, "outer");
+        let add = format!("{ALLOW} submodule add file://{} inner", inner.display());
+        for line in [&add, "commit -q -m inner"] {
+            arena.real(words(line)).cwd(&outer).run().succeeded();
+        }
+        let cloned = |_: &Path| {
+            let clone = from(&outer, words("clone --no-hardlinks SRC dst"));
+            arena.real(clone).run().succeeded();
+        };
+        let update = format!("-C dst {ALLOW} submodule update --init");
+        let twin = arena.assert_twins_in(&cloned, &words(&update));
+        twin.outcome.succeeded();
+        assert!(arena.place().join("dst/inner/three").exists());
+        // As fpm-cookery calls it.
+        let recursive = format!("{ALLOW} clone -q -l --recurse-submodules SRC dst");
+        arena.assert_cured(&from(&outer, words(&recursive)));
+        assert!(arena.place().join("dst/inner/three").exists());
+    }
+}
+
+#[test]
+fn git_worktree() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let cloned = |_: &Path| {
+            let clone = from(&source, words("clone --no-hardlinks SRC dst"));
+            arena.real(clone).run().succeeded();
+        };
+        let twin = arena.assert_twins_in(&cloned, &words("-C dst worktree add ../tree side"));
+        twin.outcome.succeeded();
+        assert!(arena.place().join("tree/three").exists());
+    }
+}

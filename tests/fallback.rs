@@ -1,0 +1,364 @@
+//! When a hard link is refused, the clone is run again with `--no-hardlinks`, and nobody can tell.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::libc;
+
+use crate::support::arena::{Arena, REFUSED};
+use crate::support::gits::gits;
+use crate::support::source;
+use crate::support::words::{from, words};
+
+/// Every spelling of `--local` that git accepts, and where it can stand.
+const SPELLINGS: [&str; 24] = [
+    "clone --local SRC dst",
+    "clone --loca SRC dst",
+    "clone --loc SRC dst",
+    "clone --lo SRC dst",
+    "clone --l SRC dst",
+    "clone -l SRC dst",
+    "clone -ql SRC dst",
+    "clone -lq SRC dst",
+    "clone -nl SRC dst",
+    "clone -vl SRC dst",
+    "clone -l4 SRC dst",
+    "clone -lj2 SRC dst",
+    "clone -lo name SRC dst",
+    "clone -lbside SRC dst",
+    "clone SRC --local dst",
+    "clone SRC dst --local",
+    "clone SRC dst -l",
+    "clone --no-local --local SRC dst",
+    "clone -l --no-shared SRC dst",
+    "clone -l -s --no-shared SRC dst",
+    "clone -l --origin --local SRC dst",
+    "clone -l --no-origin SRC dst",
+    "clone --recurse-submodules -l SRC dst",
+    "clone --quiet --local --origin cache SRC dst",
+];
+
+/// Other ways to write the rest of the line.
+const SHAPES: [&str; 23] = [
+    "clone --local -- SRC dst",
+    "clone --local SRC -- dst",
+    "clone -l --bare SRC dst",
+    "clone -l --mirror SRC dst",
+    "clone -l --separate-git-dir sep SRC dst",
+    "clone -l --separate-git-dir=sep SRC dst",
+    "clone -l --no-checkout SRC dst",
+    "clone -l -b side --single-branch SRC dst",
+    "clone -l -b v1 SRC dst",
+    "clone -l -c core.x=--local --config core.y=-- SRC dst",
+    "clone -l --no-tags SRC dst",
+    "clone -l --template= SRC dst",
+    "clone -l --progress SRC dst",
+    "clone -l -v SRC dst",
+    "clone -l SRC ./dst/",
+    "clone -l SRC dst//",
+    "clone -l SRC lead/ing/dst",
+    "clone -l SRC",
+    "clone -l SRC/.git",
+    "clone -l --bare SRC/",
+    "-c core.x=y clone -l SRC dst",
+    "-p -c protocol.allow=never -c protocol.file.allow=always clone --local --no-checkout -- SRC dst",
+    "--no-pager --literal-pathspecs --git-dir=ignored clone -l SRC dst",
+];
+
+#[test]
+fn every_spelling_of_local() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        for line in SPELLINGS {
+            arena.assert_cured(&from(&source, words(line)));
+        }
+    }
+}
+
+#[test]
+fn hardlinks_said_before_and_after() {
+    // `--hardlinks` undoes a `--no-hardlinks` before it, and the shim's own comes after both.
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        for line in [
+            "clone -l --no-hardlinks --hardlinks SRC dst",
+            "clone --no-h -l SRC dst --h",
+            "clone -l --hardlinks SRC dst",
+        ] {
+            let line = from(&source, words(line));
+            let failed = arena.run(&|_| (), arena.real(line.clone()));
+            assert!(failed.outcome.died_of(REFUSED), "{:?}", failed.outcome);
+            let expected = arena.run(
+                &|_| (),
+                arena.real(from(&source, words("clone --no-hardlinks SRC dst"))),
+            );
+            let cured = arena.run(&|_| (), arena.shim(line));
+            assert_eq!(cured.outcome, expected.outcome.succeeded());
+            assert_eq!(cured.tree, expected.tree);
+        }
+    }
+}
+
+#[test]
+fn every_shape_of_the_line() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        for line in SHAPES {
+            let words: Vec<OsString> = words(line)
+                .into_iter()
+                .map(
+                    |word| match word.to_str().and_then(|word| word.strip_prefix("SRC")) {
+                        Some(rest) => [source.as_os_str(), OsStr::new(rest)].into_iter().collect(),
+                        None => word,
+                    },
+                )
+                .collect();
+            arena.assert_cured(&words);
+        }
+    }
+}
+
+#[test]
+fn end_of_options() {
+    let mut known = 0;
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone --local --end-of-options SRC dst"));
+        // Since git 2.24.
+        if arena
+            .run(&|_| (), arena.real(line.clone()))
+            .outcome
+            .says("unknown option")
+        {
+            arena.assert_twins(&line);
+        } else {
+            arena.assert_cured(&line);
+            known += 1;
+        }
+    }
+    assert!(known > 0, "no git on this machine knows it");
+}
+
+#[test]
+fn another_directory() {
+    // The destination is relative to the last of several -C, and its own directory too may be derived.
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let prepare = |place: &Path| fs::create_dir_all(place.join("one/two")).unwrap();
+        for line in [
+            "-C one -C two clone -l SRC dst",
+            "-C one clone -l SRC",
+            "-C one/two clone -l SRC ../dst",
+        ] {
+            arena.assert_cured_in(&prepare, &from(&source, words(line)), REFUSED);
+        }
+    }
+}
+
+#[test]
+fn destinations_that_exist_and_are_empty() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let prepare = |place: &Path| fs::create_dir(place.join("dst")).unwrap();
+        for line in [
+            "clone -l SRC dst",
+            "clone -l --bare SRC dst",
+            "-C dst clone -l SRC .",
+        ] {
+            arena.assert_cured_in(&prepare, &from(&source, words(line)), REFUSED);
+        }
+    }
+}
+
+#[test]
+fn destinations_of_any_bytes() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        for name in [
+            &b"with space"[..],
+            b"it's",
+            b"say \"so\"",
+            b"two\nlines",
+            b"caf\xe9",
+            b"\xff\xfe",
+            b"tab\there",
+        ] {
+            let mut line = from(&source, words("clone -l SRC"));
+            line.push(OsStr::from_bytes(name).to_owned());
+            arena.assert_cured(&line);
+        }
+    }
+}
+
+#[test]
+fn sources_of_any_bytes() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        for name in [&b"with space"[..], b"it's", b"two\nlines", b"caf\xe9"] {
+            let odd = arena.root().join(OsStr::from_bytes(name));
+            fs::rename(&source, &odd).unwrap();
+            arena.assert_cured(&from(&odd, words("clone -l SRC dst")));
+            arena.assert_cured(&from(&odd, words("clone -l SRC")));
+            fs::rename(&odd, &source).unwrap();
+        }
+    }
+}
+
+#[test]
+fn relative_sources() {
+    for git in gits() {
+        // On one device, so that a relative path leads from the destination to the source.
+        let arena = Arena::with_links_failing(git, libc::EPERM);
+        source::small(&arena, "src");
+        for line in [
+            "clone -l ../src dst",
+            "clone -l ../src/ dst",
+            "clone -l ../src",
+            "-C .. clone -l src place/dst",
+        ] {
+            arena.assert_cured(&words(line));
+        }
+    }
+}
+
+#[test]
+fn every_reason_a_kernel_gives() {
+    // What BeeGFS, AFS, SELinux, project quotas, CIFS, 65,000 links and NFS say; 524 has no words in any libc.
+    let reasons = [
+        libc::EPERM,
+        libc::EXDEV,
+        libc::EMLINK,
+        libc::EACCES,
+        libc::EOPNOTSUPP,
+        libc::ENOSYS,
+        libc::EINVAL,
+        libc::EROFS,
+        libc::EIO,
+        524,
+    ];
+    for git in gits() {
+        for errno in reasons {
+            let arena = Arena::with_links_failing(git, errno);
+            let source = source::small(&arena, "src");
+            arena.assert_cured(&from(&source, words("clone --local SRC dst")));
+        }
+    }
+}
+
+#[test]
+fn uvs_clone_of_its_database() {
+    // uv, pixi and rattler clone a bare database that has remote-tracking references only.
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let database = arena.root().join("database");
+        fs::create_dir(&database).unwrap();
+        arena
+            .real(words("init -q --bare ."))
+            .cwd(&database)
+            .run()
+            .succeeded();
+        let fetch = words(
+            "fetch -q SRC +refs/heads/*:refs/remotes/origin/* +HEAD:refs/remotes/origin/HEAD",
+        );
+        arena
+            .real(from(&source, fetch))
+            .cwd(&database)
+            .run()
+            .succeeded();
+        let mut line = from(&database, words("clone --local SRC"));
+        line.push(
+            arena
+                .place()
+                .join("checkouts/0123456789abcdef/abcdef0")
+                .into(),
+        );
+        let cured = arena.assert_cured(&line);
+        assert!(
+            cured.outcome.says("warning: "),
+            "git warns of a repository without branches: {:?}",
+            cured.outcome
+        );
+    }
+}
+
+#[test]
+fn many_objects_and_one_pack() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        for source in [
+            source::with_loose_objects(&arena, "many", 3000),
+            source::packed(&arena, "packed"),
+        ] {
+            arena.assert_cured(&from(&source, words("clone --local SRC dst")));
+            let check = arena
+                .real(words("-C dst fsck --strict --full"))
+                .run()
+                .succeeded();
+            assert!(!check.says("error") && !check.says("missing"), "{check:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reference_repository() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let reference = source::packed(&arena, "reference");
+        let mut line = from(&source, words("clone -l --reference"));
+        line.extend([reference.into(), source.into(), "dst".into()]);
+        arena.assert_cured(&line);
+    }
+}
+
+#[test]
+fn no_trace_of_the_attempt() {
+    // GIT_TRACE is written twice, since git runs twice; the attempt's half is held back with the rest.
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone -l SRC dst"));
+        let cured = arena
+            .run(&|_| (), arena.shim(line).env("GIT_TRACE", "1"))
+            .outcome
+            .succeeded();
+        let text = String::from_utf8_lossy(&cured.stderr).into_owned();
+        assert_eq!(text.matches("built-in: git clone").count(), 1, "{text}");
+        assert!(text.contains("--no-hardlinks"), "{text}");
+    }
+}

@@ -1,0 +1,439 @@
+//! Which git the shim becomes, and what it says when there is none.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::support::arena::{Arena, REFUSED};
+use crate::support::call::{Call, Outcome};
+use crate::support::executable;
+use crate::support::gits::gits;
+use crate::support::source;
+use crate::support::words::{from, words};
+
+/// A directory of this name in the arena.
+fn directory(arena: &Arena, name: &str) -> PathBuf {
+    let directory = arena.root().join(name);
+    fs::create_dir(&directory).unwrap();
+    directory
+}
+
+/// A directory with another copy of the shim in it.
+fn copy(arena: &Arena, name: &str) -> PathBuf {
+    let directory = directory(arena, name);
+    executable::copy(executable::shim(), &directory.join("git"));
+    directory
+}
+
+/// A directory with a script called git.
+fn wrapper(arena: &Arena, name: &str, script: &str) -> PathBuf {
+    let directory = directory(arena, name);
+    executable::script(&directory.join("git"), &format!("#!/bin/sh\n{script}\n"));
+    directory
+}
+
+/// `PATH` of just these.
+fn path<P: AsRef<OsStr>>(entries: impl IntoIterator<Item = P>) -> OsString {
+    std::env::join_paths(entries).unwrap()
+}
+
+fn run(arena: &Arena, call: Call) -> Outcome {
+    arena.run(&|_| (), call).outcome
+}
+
+/// Calls `git --version` by `program` with this PATH; asserts that the real git answers, and returns the files that the
+/// shims on the way chose, in order.
+#[track_caller]
+fn chosen(arena: &Arena, program: &Path, path: &OsStr) -> Vec<PathBuf> {
+    let mut call = Call::new(arena.command(program))
+        .env("PATH", path)
+        .env("GIT_CLONE_SHIM_LOG", "info");
+    call.command.arg("--version");
+    let answer = run(arena, call).succeeded();
+    let expected = run(arena, arena.real(words("--version")));
+    assert_eq!(answer.stdout, expected.stdout, "{answer:?}");
+    let log = String::from_utf8(answer.stderr).unwrap();
+    log.lines()
+        .filter_map(|line| line.split_once("file="))
+        .map(|(_, file)| PathBuf::from(file))
+        .collect()
+}
+
+#[test]
+fn behind_the_shim_on_path() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let slash = PathBuf::from(format!("{}/", shim.display()));
+        let empty = directory(&arena, "empty");
+        let found = [real.join("git")];
+        for entries in [
+            vec![&shim, &real],
+            vec![&shim, &shim, &real],
+            vec![&slash, &shim, &empty, &real],
+            vec![&empty, &shim, &real, &empty],
+            // Where nothing comes after the shim's last entry, what comes before it counts.
+            vec![&real, &shim],
+            vec![&shim, &real, &shim],
+            // Run by an absolute path, and not on PATH at all.
+            vec![&real],
+        ] {
+            assert_eq!(
+                chosen(&arena, &shim.join("git"), &path(&entries)),
+                found,
+                "{entries:?}"
+            );
+        }
+        // What stands before the shim is not behind it.
+        let other = wrapper(&arena, "other", "echo not the one; exit 1");
+        assert_eq!(
+            chosen(&arena, &shim.join("git"), &path([&other, &shim, &real])),
+            found
+        );
+        assert_eq!(
+            chosen(
+                &arena,
+                &shim.join("git"),
+                &path([&shim, &other, &shim, &real])
+            ),
+            found
+        );
+    }
+}
+
+#[test]
+fn links_of_any_kind_to_the_shim_are_the_shim() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let real = arena.real_directory();
+        let shim = copy(&arena, "copy");
+        let (hard, soft, chain) = (
+            directory(&arena, "hard"),
+            directory(&arena, "soft"),
+            directory(&arena, "chain"),
+        );
+        fs::hard_link(shim.join("git"), hard.join("git")).unwrap();
+        symlink("../copy/git", soft.join("git")).unwrap();
+        symlink("../soft/git", chain.join("git")).unwrap();
+        let orders = [
+            [&shim, &hard, &soft, &chain, &real],
+            [&chain, &soft, &hard, &shim, &real],
+        ];
+        for entries in orders {
+            for program in &entries[..4] {
+                assert_eq!(
+                    chosen(&arena, &program.join("git"), &path(entries)),
+                    [real.join("git")]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn several_copies_of_the_shim_end_at_git() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let real = arena.real_directory();
+        let [a, b, c] = ["a", "b", "c"].map(|name| copy(&arena, name));
+        assert_eq!(
+            chosen(&arena, &a.join("git"), &path([&a, &b, &real])),
+            [b.join("git"), real.join("git")]
+        );
+        for entries in [
+            vec![&a, &b, &c, &real],
+            vec![&a, &b, &a, &b, &real],
+            vec![&a, &b, &real, &a],
+            vec![&b, &real, &a],
+            vec![&real, &a, &b, &c],
+        ] {
+            for program in [&a, &b, &c] {
+                let last = chosen(&arena, &program.join("git"), &path(&entries)).pop();
+                assert_eq!(last, Some(real.join("git")), "{program:?} in {entries:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_repository_cannot_choose_the_git() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let prepare = |place: &Path| {
+            for trap in ["git", "bin/git", "~/git"] {
+                fs::create_dir_all(place.join(trap).parent().unwrap()).unwrap();
+                executable::script(&place.join(trap), "#!/bin/sh\necho trapped\n");
+            }
+        };
+        for relative in ["", ".", "bin", "./bin", "~", "../place"] {
+            for entries in [
+                vec![OsStr::new(relative), shim.as_ref(), real.as_ref()],
+                vec![shim.as_ref(), OsStr::new(relative), real.as_ref()],
+            ] {
+                let call = Call::new(arena.command(shim.join("git"))).env("PATH", path(&entries));
+                let mut call = call.env("HOME", arena.place());
+                call.command.arg("--version");
+                let answer = arena.run(&prepare, call).outcome.succeeded();
+                assert!(
+                    answer.stdout.starts_with(b"git version"),
+                    "{relative}: {answer:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_called_git_and_is_none() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        fs::create_dir_all(arena.root().join("dir/git")).unwrap();
+        fs::write(directory(&arena, "plain").join("git"), "#!/bin/sh\n").unwrap();
+        symlink("nowhere", directory(&arena, "broken").join("git")).unwrap();
+        symlink("git", directory(&arena, "circle").join("git")).unwrap();
+        nix::unistd::mkfifo(
+            &directory(&arena, "fifo").join("git"),
+            nix::sys::stat::Mode::S_IRWXU,
+        )
+        .unwrap();
+        let none = ["dir", "plain", "broken", "circle", "fifo", "absent"]
+            .map(|name| arena.root().join(name));
+        let entries = [
+            std::slice::from_ref(&shim),
+            &none[..],
+            std::slice::from_ref(&real),
+        ]
+        .concat();
+        assert_eq!(
+            chosen(&arena, &shim.join("git"), &path(&entries)),
+            [real.join("git")]
+        );
+
+        let mut call = Call::new(arena.command(shim.join("git")));
+        call.command.arg("--version");
+        let entries = [
+            std::slice::from_ref(&shim),
+            &none[..],
+            &["bin".into(), "".into(), arena.place().to_owned()],
+        ]
+        .concat();
+        let refused = run(&arena, call.env("PATH", path(&entries)));
+        assert!(refused.is_our_failure(127), "{refused:?}");
+        let line = String::from_utf8(refused.stderr).unwrap();
+        let root = arena.root().display();
+        for part in [
+            format!("{root}/shim/git (this shim itself)"),
+            format!("{root}/dir/git (a directory)"),
+            format!("{root}/plain/git (not executable)"),
+            format!("{root}/broken/git (a broken symbolic link)"),
+            format!("{root}/fifo/git (not a regular file)"),
+            format!("{root}/absent/git (not there)"),
+            "bin/git (skipped: not an absolute path)".to_owned(),
+            "GIT_CLONE_SHIM_GIT".to_owned(),
+        ] {
+            assert!(line.contains(&part), "{part} in {line}");
+        }
+    }
+}
+
+#[test]
+fn one_that_cannot_be_run_gives_way_to_the_next() {
+    // As execvp(3) does it; every program that looks git up on PATH would have found the next one.
+    for git in gits() {
+        let arena = Arena::new(git);
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let stale = directory(&arena, "stale");
+        executable::script(&stale.join("git"), "#!/gone/with/the/old/cluster\n");
+        assert_eq!(
+            chosen(&arena, &shim.join("git"), &path([&shim, &stale, &real])),
+            [stale.join("git")]
+        );
+
+        let mut call =
+            Call::new(arena.command(shim.join("git"))).env("PATH", path([&shim, &stale]));
+        call.command.arg("--version");
+        let refused = run(&arena, call);
+        assert_eq!(refused.status.code(), Some(126), "{refused:?}");
+        assert!(
+            refused.says("git-clone-shim: cannot run the real git")
+                && refused.says("GIT_CLONE_SHIM_GIT"),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_script_without_its_first_line() {
+    // execvp(3) runs it with /bin/sh, and so everybody gets it who calls git by way of the C library's search.
+    let arena = Arena::new(&gits()[0]);
+    let (shim, bare) = (arena.shim_directory(), directory(&arena, "bare"));
+    executable::script(&bare.join("git"), "echo bare \"$@\"\n");
+    let mut call =
+        Call::new(arena.command("git")).env("PATH", path([&shim, &bare, &PathBuf::from("/bin")]));
+    call.command.arg("--version");
+    let answer = run(&arena, call);
+    assert_eq!(answer.stdout, b"bare --version\n", "{answer:?}");
+}
+
+#[test]
+fn a_wrapper_that_leads_back_by_exec() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let wrapper = wrapper(&arena, "wrapper", "exec git \"$@\"");
+        let chain = [wrapper.join("git"), real.join("git")];
+        assert_eq!(
+            chosen(&arena, &shim.join("git"), &path([&shim, &wrapper, &real])),
+            chain
+        );
+        // And in the attempt, which is another process.
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone -l SRC dst"));
+        assert!(run(&arena, arena.real(line.clone())).died_of(REFUSED));
+        let call = arena
+            .shim(line)
+            .env("PATH", Arena::path(&[shim, wrapper, real]));
+        run(&arena, call).succeeded();
+    }
+}
+
+#[test]
+fn a_wrapper_that_leads_back_by_forking() {
+    let arena = Arena::new(&gits()[0]);
+    let (shim, real) = (arena.shim_directory(), arena.real_directory());
+    let wrapper = wrapper(&arena, "wrapper", "git \"$@\"; exit $?");
+    let path = Arena::path(&[shim, wrapper.clone(), real.clone()]);
+    for line in ["--version", "clone -l absent dst"] {
+        let refused = run(&arena, arena.shim(words(line)).env("PATH", &path));
+        assert_eq!(refused.status.code(), Some(125), "{refused:?}");
+        assert!(
+            refused.says("git-clone-shim: ") && refused.says("GIT_CLONE_SHIM_GIT"),
+            "{refused:?}"
+        );
+        assert!(
+            refused.says(wrapper.join("git").to_str().unwrap()),
+            "{refused:?}"
+        );
+    }
+    let named = arena
+        .shim(words("--version"))
+        .env("PATH", &path)
+        .env("GIT_CLONE_SHIM_GIT", real.join("git"));
+    assert_eq!(
+        run(&arena, named),
+        run(&arena, arena.real(words("--version")))
+    );
+}
+
+#[test]
+fn nesting_is_no_error() {
+    // Thirty gits, each waiting for the next, each started through the shim.
+    for git in gits() {
+        let arena = Arena::new(git);
+        let nest = executable::script(
+            &arena.root().join("nest"),
+            "#!/bin/sh\nif [ $1 = 0 ]; then exec \"$SHIM\" --version; fi\n\"$SHIM\" -c alias.n=\"!$0 $(($1 - 1))\" n\n",
+        );
+        let mut command = arena.command(&nest);
+        command
+            .arg("30")
+            .env("SHIM", arena.shim_directory().join("git"));
+        assert_eq!(
+            run(&arena, Call::new(command)),
+            run(&arena, arena.real(words("--version")))
+        );
+    }
+}
+
+#[test]
+fn a_loop_that_is_long_over_does_not_count() {
+    // A service that a hook restarts hands its environment on for ever.
+    let arena = Arena::new(&gits()[0]);
+    let ended = arena
+        .command("true")
+        .spawn()
+        .map(|mut child| (child.id(), child.wait().unwrap()))
+        .unwrap()
+        .0;
+    let call = arena
+        .shim(words("--version"))
+        .env("_GIT_CLONE_SHIM_SEEN", format!("{ended}+90:/some/git"));
+    assert_eq!(
+        run(&arena, call),
+        run(&arena, arena.real(words("--version")))
+    );
+}
+
+#[test]
+fn a_git_that_is_named() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let other = wrapper(&arena, "other", "echo the other");
+        let named = |value: &OsStr| {
+            let mut call =
+                Call::new(arena.command(shim.join("git"))).env("GIT_CLONE_SHIM_GIT", value);
+            call.command.arg("--version");
+            run(&arena, call.env("PATH", path([&shim, &real])))
+        };
+        assert_eq!(named(other.join("git").as_ref()).stdout, b"the other\n");
+        assert_eq!(
+            named(OsStr::new("")),
+            run(&arena, arena.real(words("--version"))),
+            "empty is unset"
+        );
+
+        fs::write(other.join("plain"), "").unwrap();
+        symlink("nowhere", other.join("broken")).unwrap();
+        for (value, status, why) in [
+            (other.join("absent"), 127, "not there"),
+            (other.join("broken"), 127, "a broken symbolic link"),
+            (other.clone(), 126, "a directory"),
+            (other.join("plain"), 126, "not executable"),
+            (PathBuf::from("git"), 126, "not an absolute path"),
+            (PathBuf::from("./git"), 126, "not an absolute path"),
+            (shim.join("git"), 126, "this shim itself"),
+            (arena.root().join("two\nlines"), 127, "two\\nlines"),
+        ] {
+            let refused = named(value.as_ref());
+            assert!(refused.is_our_failure(status), "{refused:?}");
+            assert!(
+                refused.says("GIT_CLONE_SHIM_GIT=") && refused.says(why),
+                "{refused:?}"
+            );
+        }
+
+        // One that is named and leads back has had its turn; PATH is searched then.
+        let back = wrapper(
+            &arena,
+            "back",
+            &format!("exec {}/git \"$@\"", shim.display()),
+        );
+        assert_eq!(
+            named(back.join("git").as_ref()),
+            run(&arena, arena.real(words("--version")))
+        );
+    }
+}
+
+#[test]
+fn no_path_at_all() {
+    // Like execvp(3): /bin and /usr/bin.
+    let arena = Arena::new(&gits()[0]);
+    let mut command = arena.command(arena.shim_directory().join("git"));
+    command.arg("--version").env_remove("PATH");
+    let answer = run(&arena, Call::new(command));
+    let there = ["/bin/git", "/usr/bin/git"]
+        .iter()
+        .any(|git| Path::new(git).exists());
+    assert_eq!(
+        answer.status.code(),
+        Some(if there { 0 } else { 127 }),
+        "{answer:?}"
+    );
+}

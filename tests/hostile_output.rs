@@ -1,0 +1,192 @@
+//! Whatever git and its hooks write to standard error reaches the user unchanged, in bounded memory, and hides no failure.
+
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::support::arena::{Arena, REFUSED};
+use crate::support::gits::gits;
+use crate::support::hook::{self, TEMPLATE};
+use crate::support::source;
+use crate::support::tree;
+use crate::support::words::{from, words};
+
+#[test]
+fn lines_of_any_kind() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
+        for says in [
+            "head -c 10485760 /dev/zero | tr '\\0' x >&2; echo >&2",
+            "head -c 10485761 /dev/zero | tr '\\0' x >&2",
+            "for i in $(seq 1 300); do printf '%d%%\\r' $i >&2; done; echo done >&2",
+            "printf '\\377\\376\\200\\n\\303' >&2",
+            "head -c 300000 /dev/urandom >\"$HOME/noise\" 2>/dev/null; cat \"$HOME/noise\" >&2; rm \"$HOME/noise\"; exit 1",
+            "seq 1 100000 >&2",
+            "head -c 65536 /dev/zero >&2",
+            "exec 2>&-",
+        ] {
+            // Noise must be the same noise in both runs.
+            let says = says.replace("/dev/urandom", "/proc/self/exe");
+            let twin =
+                arena.assert_twins_in(&|place: &Path| hook::post_checkout(place, &says), &line);
+            assert!(
+                twin.outcome.says("Cloning into 'dst'...\ndone.\n"),
+                "{:?}",
+                twin.outcome
+            );
+        }
+    }
+}
+
+#[test]
+fn memory_does_not_grow_with_what_git_says() {
+    const SAID: usize = 1 << 30;
+    let git = &gits()[0];
+    let arena = Arena::new(git);
+    let source = source::small(&arena, "src");
+    let peak = arena.root().join("peak");
+    // git's parent is the shim.
+    let shim = "$(sed -n 's/^PPid:.//p' /proc/$PPID/status)";
+    let says = format!("head -c {SAID} /dev/zero >&2");
+    let measures = format!(
+        "sed -n 's/^VmHWM:[^0-9]*//p' /proc/{shim}/status >{}",
+        peak.display()
+    );
+    hook::post_checkout(arena.place(), &format!("{says}; {measures}"));
+    let mut command = arena
+        .shim(from(
+            &source,
+            words(&format!("clone -l {TEMPLATE} SRC dst")),
+        ))
+        .command;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let (mut count, mut chunk) = (0, vec![0; 1 << 16]);
+    while let Ok(read @ 1..) = stderr.read(&mut chunk) {
+        count += read;
+    }
+    assert!(child.wait().unwrap().success());
+    assert_eq!(count, SAID + "Cloning into 'dst'...\ndone.\n".len());
+    let peak: usize = fs::read_to_string(peak)
+        .unwrap()
+        .trim_end_matches(" kB\n")
+        .parse()
+        .unwrap();
+    assert!(peak < 8 << 10, "{peak} KiB");
+}
+
+#[test]
+fn a_failure_after_much_output() {
+    // The sentence before, across and behind the 64 KiB that are held, and split between reads wherever it may be.
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let line = |noise: usize| {
+            let option = format!("-c core.noise={}", "x".repeat(noise));
+            from(&source, words(&format!("clone -l {option} SRC dst")))
+        };
+        // git's trace repeats the words; how much else it says tells how long the noise must be.
+        let said = |noise| {
+            arena
+                .run(&|_| (), arena.real(line(noise)).env("GIT_TRACE", "1"))
+                .outcome
+        };
+        let short = said(1);
+        assert!(short.died_of(REFUSED), "{short:?}");
+        let before = short
+            .stderr
+            .windows(REFUSED.len())
+            .position(|part| part == REFUSED.as_bytes())
+            .unwrap();
+        for sentence_at in [
+            16_300, 16_384, 65_400, 65_480, 65_500, 65_530, 65_536, 65_540, 80_000, 120_000,
+        ] {
+            let call = arena.shim(line(sentence_at - before)).env("GIT_TRACE", "1");
+            let cured = arena.run(&|_| (), call).outcome;
+            assert!(cured.status.success(), "{sentence_at}: {cured:?}");
+            assert!(
+                tree::object_links(arena.place())
+                    .iter()
+                    .all(|&links| links == 1)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_failure_after_the_hold() {
+    // git is held in the reading of its configuration, from a pipe, until what it has said before is seen to stream.
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let pipe = arena.root().join("configuration");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let line = from(&source, words("clone -l SRC dst"));
+        let mut command = arena.shim(line).env("GIT_TRACE", "1").command;
+        command.env(
+            "GIT_CONFIG_PARAMETERS",
+            format!("'include.path={}'", pipe.display()),
+        );
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let ended = AtomicBool::new(false);
+        let (streamed, said) = thread::scope(|scope| {
+            // Opening a pipe for writing waits for a reader; closing it again is the end of an empty configuration.
+            let first = OpenOptions::new().write(true).open(&pipe).unwrap();
+            let mut stderr = child.stderr.take().unwrap();
+            let mut chunk = [0; 4096];
+            let count = stderr.read(&mut chunk).unwrap();
+            drop(first);
+            scope.spawn(|| {
+                while !ended.load(Ordering::SeqCst) {
+                    drop(OpenOptions::new().write(true).open(&pipe).unwrap());
+                }
+            });
+            let mut said = Vec::new();
+            stderr.read_to_end(&mut said).unwrap();
+            ended.store(true, Ordering::SeqCst);
+            // Lets the last opening return.
+            drop(
+                OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .open(&pipe)
+                    .unwrap(),
+            );
+            (chunk[..count].to_vec(), String::from_utf8(said).unwrap())
+        });
+        assert!(
+            streamed.windows(6).any(|part| part == b"trace:"),
+            "{}",
+            streamed.escape_ascii()
+        );
+        assert!(child.wait().unwrap().success(), "{said}");
+        assert!(
+            said.contains("--no-hardlinks") && said.ends_with("done.\n"),
+            "{said}"
+        );
+        assert!(
+            tree::object_links(arena.place())
+                .iter()
+                .all(|&links| links == 1)
+        );
+    }
+}

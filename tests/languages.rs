@@ -1,0 +1,377 @@
+//! A failure is recognised in every language that git speaks, in the user's locale, which stays as it is.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use git_clone_shim::git::link_failure;
+use tempfile::TempDir;
+
+use crate::refusing_filesystems::{mount, on};
+use crate::support::arena::Arena;
+use crate::support::arrangement;
+use crate::support::call::{Call, Outcome};
+use crate::support::gits::{Git, gits};
+use crate::support::refusing_fs::LinkRule;
+use crate::support::source;
+use crate::support::tree;
+use crate::support::words::{Words, copying, from, words};
+
+const REFUSED: &str = "failed to create link '%s'";
+const DIFFERENT: &str = "hardlink different from source at '%s'";
+const UNCHECKED: &str = "hardlink cannot be checked at '%s'";
+
+/// What makes a locale: names and values of environment variables.
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
+/// A message catalogue: what one git says in one language.
+struct Catalogue {
+    language: String,
+    /// As a .po file, a message in two lines.
+    text: String,
+}
+
+impl Catalogue {
+    /// The catalogues that are installed beside `git`, by language. A git built without gettext has none.
+    fn all(git: &Git) -> Vec<Self> {
+        let program = git.file.canonicalize().unwrap();
+        let prefix = program.parent().and_then(Path::parent).unwrap();
+        let Ok(languages) = fs::read_dir(prefix.join("share/locale")) else {
+            return Vec::new();
+        };
+        let mut catalogues: Vec<_> = languages
+            .map(|language| language.unwrap())
+            .map(|language| {
+                (
+                    language.file_name(),
+                    language.path().join("LC_MESSAGES/git.mo"),
+                )
+            })
+            .filter(|(_, file)| file.exists())
+            .map(|(language, file)| Self {
+                language: language.into_string().unwrap(),
+                text: output(Command::new("msgunfmt").arg("--no-wrap").arg(file)),
+            })
+            .collect();
+        catalogues.sort_by(|one, other| one.language.cmp(&other.language));
+        catalogues
+    }
+
+    /// What a text of git's is in this language, if it has been translated.
+    fn translation(&self, text: &str) -> Option<String> {
+        let begin = format!("\nmsgid \"{text}\"\nmsgstr \"");
+        let (_, rest) = self.text.split_once(&begin)?;
+        let (translation, _) = rest.split_once("\"\n")?;
+        Some(translation.replace("\\\"", "\""))
+    }
+}
+
+/// What `command`, which must succeed, writes to standard output.
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Whether programs are there that these tests need; says so if not.
+#[track_caller]
+fn have(programs: &[&str]) -> bool {
+    programs.iter().all(|program| {
+        let ran = Command::new(program).arg("--version").output();
+        let there = ran.is_ok_and(|output| output.status.success());
+        if !there {
+            arrangement::missing(program);
+        }
+        there
+    })
+}
+
+/// Locales of a test's own, for `LOCPATH`.
+struct Locales(TempDir);
+
+impl Locales {
+    /// Makes the locales of these names, such as `de_DE.UTF-8`.
+    #[track_caller]
+    fn make(names: &[&str]) -> Option<Self> {
+        if !have(&["localedef"]) {
+            return None;
+        }
+        if !Path::new("/usr/share/i18n/locales").exists() {
+            arrangement::missing("locale sources (Debian package locales)");
+            return None;
+        }
+        let locales = Self(tempfile::tempdir().unwrap());
+        let making = names.iter().map(|name| {
+            let (territory, charset) = name.split_once('.').unwrap();
+            let mut localedef = Command::new("localedef");
+            localedef.args(["--no-archive", "--quiet", "-i", territory, "-f", charset]);
+            (
+                name,
+                localedef.arg(locales.0.path().join(name)).spawn().unwrap(),
+            )
+        });
+        // All at once: each takes a second.
+        for (name, mut child) in making.collect::<Vec<_>>() {
+            assert!(
+                child.wait().unwrap().success(),
+                "localedef cannot make {name}"
+            );
+        }
+        Some(locales)
+    }
+
+    /// Gives a locale a second name: gettext finds the catalogue by that.
+    fn link(&self, name: &str, second_name: &str) {
+        symlink(name, self.0.path().join(second_name)).unwrap();
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+}
+
+/// Runs `words` in `environment`: with the real git, which dies of a link; with the real git and `--no-hardlinks`; and
+/// through the shim, which makes no difference to that. What the first of them said.
+#[track_caller]
+fn assert_cured(arena: &Arena, words: &Words, environment: Environment<'_>) -> Outcome {
+    let run = |call: Call| {
+        let call = environment
+            .iter()
+            .fold(call, |call, (name, value)| call.env(name, value));
+        arena.run(&|_| (), call)
+    };
+    let failed = run(arena.real(words.clone())).outcome;
+    assert_eq!(
+        failed.status.code(),
+        Some(128),
+        "{environment:?}: {failed:?}"
+    );
+    let expected = run(arena.real(copying(words)));
+    let cured = run(arena.shim(words.clone()));
+    assert_eq!(
+        cured.outcome,
+        expected.outcome.succeeded(),
+        "{environment:?}: {failed:?}"
+    );
+    assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
+    failed
+}
+
+/// Whether git said what stands before and after the path in this wording.
+fn is_worded(said: &Outcome, wording: &str) -> bool {
+    let mut parts = wording.split("%s").filter(|part| !part.is_empty());
+    parts.all(|part| said.says(part))
+}
+
+/// Gits that have catalogues, with them; says so if there are none.
+#[track_caller]
+fn speakers() -> Vec<(&'static Git, Vec<Catalogue>)> {
+    if !have(&["msgunfmt"]) {
+        return Vec::new();
+    }
+    let all = gits().iter().map(|git| (git, Catalogue::all(git)));
+    let speakers: Vec<_> = all
+        .filter(|(_, catalogues)| !catalogues.is_empty())
+        .collect();
+    if speakers.is_empty() {
+        arrangement::missing("git with message catalogues");
+    }
+    speakers
+}
+
+#[test]
+fn every_language_of_every_git() {
+    for (git, catalogues) in speakers() {
+        let Some(locales) = Locales::make(&["en_US.UTF-8"]) else {
+            return;
+        };
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone --local SRC dst"));
+        for catalogue in &catalogues {
+            let name = format!("{}.UTF-8", catalogue.language);
+            locales.link("en_US.UTF-8", &name);
+            // A catalogue need not have the sentence.
+            let wording = catalogue.translation(REFUSED).unwrap_or(REFUSED.to_owned());
+            for environment in [
+                [("LOCPATH", locales.path()), ("LC_ALL", &name)],
+                [("LANGUAGE", &catalogue.language), ("LC_ALL", "C.UTF-8")],
+            ] {
+                let failed = assert_cured(&arena, &line, &environment);
+                assert!(is_worded(&failed, &wording), "{wording}: {failed:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_languages_at_once() {
+    // A catalogue that lacks the sentence hands over to the next one, so that prefix and sentence differ in language.
+    for (git, _) in speakers() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone --local SRC dst"));
+        for languages in ["is:sv", "vi:sv", "ko:tr:de", "it:zh_CN"] {
+            assert_cured(
+                &arena,
+                &line,
+                &[("LANGUAGE", languages), ("LC_ALL", "C.UTF-8")],
+            );
+        }
+    }
+}
+
+#[test]
+fn locales_of_every_kind() {
+    const CURED: [&str; 6] = [
+        "ca_ES.ISO-8859-1",
+        "de_DE.ISO-8859-1",
+        "es_ES.ISO-8859-15",
+        "fr_FR.ISO-8859-15",
+        "sv_SE.ISO-8859-1",
+        "tr_TR.UTF-8",
+    ];
+    const NOT_CURED: &str = "ru_RU.KOI8-R";
+    for (git, _) in speakers() {
+        let Some(locales) = Locales::make(&[&CURED[..], &[NOT_CURED]].concat()) else {
+            return;
+        };
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone --local SRC dst"));
+        for name in CURED {
+            let failed = assert_cured(
+                &arena,
+                &line,
+                &[("LOCPATH", locales.path()), ("LC_ALL", name)],
+            );
+            assert!(!failed.says("failed to create link"), "{failed:?}");
+            // The charset of a locale that is not there, as with the LC_CTYPE of a Mac, is ASCII.
+            let messages = [
+                ("LOCPATH", locales.path()),
+                ("LC_ALL", ""),
+                ("LC_MESSAGES", name),
+                ("LC_CTYPE", "UTF-8"),
+            ];
+            let failed = assert_cured(&arena, &line, &messages);
+            assert!(
+                !failed.says("failed to create link") && failed.stderr.is_ascii(),
+                "{failed:?}"
+            );
+        }
+        let run = |call: Call| {
+            arena
+                .run(
+                    &|_| (),
+                    call.env("LOCPATH", locales.path()).env("LC_ALL", NOT_CURED),
+                )
+                .outcome
+        };
+        let failed = run(arena.real(line.clone()));
+        assert!(
+            failed.died_of("fatal: ") && !failed.says("failed to create link"),
+            "{failed:?}"
+        );
+        assert_eq!(run(arena.shim(line)), failed);
+    }
+}
+
+#[test]
+fn no_wording_of_an_installed_git_is_unknown() {
+    for (git, catalogues) in speakers() {
+        let mut unknown = Vec::new();
+        for catalogue in &catalogues {
+            let prefix = catalogue.translation("fatal: ");
+            let prefix = prefix.as_deref().unwrap_or("fatal: ");
+            for (text, name) in [
+                (REFUSED, "link refused"),
+                (DIFFERENT, "link differs from its source"),
+                (UNCHECKED, "link cannot be checked"),
+            ] {
+                let wording = catalogue.translation(text).unwrap_or(text.to_owned());
+                let said = format!("{prefix}{}: y\n", wording.replace("%s", "a/b"));
+                let found = link_failure::find(said.as_bytes());
+                if found.is_none_or(|failure| failure.sentence.name != name) {
+                    unknown.push(format!("{}: {said}", catalogue.language));
+                }
+            }
+        }
+        assert_eq!(
+            unknown, [""; 0],
+            "{} says what src/git/sentences.rs has not got",
+            git.version
+        );
+    }
+}
+
+#[test]
+fn links_that_lie() {
+    // Words of git 2.55, for any git that has catalogues.
+    const NEWER: [(&str, &str, &str); 3] = [
+        (
+            "de",
+            "Schwerwiegend: ",
+            "Hardlink unterscheidet sich von der Quelle bei '%s'",
+        ),
+        (
+            "tr",
+            "onulmaz: ",
+            "sabit bağlantı, '%s' konumundaki kaynaktan farklı",
+        ),
+        ("zh_TW", "致命錯誤: ", "硬連結與位於「%s」的來源不同"),
+    ];
+    if !have(&["msgfmt"]) {
+        return;
+    }
+    for (git, _) in speakers() {
+        let Some((directory, filesystem)) = mount(LinkRule::InodePerPath) else {
+            return;
+        };
+        let catalogues = directory.path().join("catalogues");
+        let (arena, source) = on(&filesystem, git, "here");
+        let line = from(&source, words("clone SRC dst"));
+        for (language, prefix, different) in NEWER {
+            write_catalogue(
+                &catalogues,
+                language,
+                &[("fatal: ", prefix), (DIFFERENT, different)],
+            );
+            let environment = [
+                ("GIT_TEXTDOMAINDIR", catalogues.to_str().unwrap()),
+                ("LANGUAGE", language),
+                ("LC_ALL", "C.UTF-8"),
+            ];
+            let failed = assert_cured(&arena, &line, &environment);
+            assert!(is_worded(&failed, different), "{different}: {failed:?}");
+        }
+        // What Debian's git 2.39 has: the prefix only, before an English sentence.
+        let german = [("LANGUAGE", "de"), ("LC_ALL", "C.UTF-8")];
+        assert_cured(&arena, &line, &german);
+    }
+}
+
+/// Makes a message catalogue below `directory`.
+fn write_catalogue(directory: &Path, language: &str, messages: &[(&str, &str)]) {
+    let directory = directory.join(language).join("LC_MESSAGES");
+    fs::create_dir_all(&directory).unwrap();
+    let header = "msgid \"\"\nmsgstr \"Content-Type: text/plain; charset=UTF-8\\n\"\n".to_owned();
+    let messages = messages.iter().map(|(original, translation)| {
+        format!("\nmsgid \"{original}\"\nmsgstr \"{translation}\"\n")
+    });
+    let text: String = std::iter::once(header).chain(messages).collect();
+    let file = directory.join("git.po");
+    fs::write(&file, text).unwrap();
+    output(
+        Command::new("msgfmt")
+            .arg("-o")
+            .arg(directory.join("git.mo"))
+            .arg(file),
+    );
+}

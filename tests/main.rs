@@ -1,0 +1,35 @@
+//! Every behaviour of git-clone-shim, with real gits, real processes and real filesystems that really refuse hard links.
+//!
+//! The files are named for behaviours. A test first shows that the real git, given the same line under the same fault,
+//! fails, and then what the shim makes of it. `support` is split by noun.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
+#![allow(clippy::print_stderr, reason = "a test says what it ran with")]
+#![allow(unreachable_pub, reason = "support is for the test files only")]
+
+mod callers;
+mod destination;
+mod fallback;
+mod finding_git;
+mod good_clones;
+mod hostile_output;
+mod judge_properties;
+mod languages;
+mod never_again;
+mod pass_through;
+mod plain_clones;
+mod reader_against_git;
+mod refusing_filesystems;
+mod seed_case;
+mod settings;
+mod signals;
+mod site_filesystems;
+mod streams;
+mod support;
+mod terminal;

@@ -1,0 +1,320 @@
+//! What copying does not cure is never run a second time, and ends as it would have ended.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use nix::libc;
+
+use crate::support::arena::{Arena, REFUSED};
+use crate::support::arrangement;
+use crate::support::executable;
+use crate::support::gits::gits;
+use crate::support::hook;
+use crate::support::source;
+use crate::support::words::{copying, from, words};
+
+/// Asserts that the shim makes of a failing line what git makes of it, and that git ran once.
+#[track_caller]
+fn assert_once(arena: &Arena, prepare: &dyn Fn(&Path), line: &[OsString]) {
+    let twin = arena.assert_twins_in(prepare, &line.to_vec());
+    assert!(!twin.outcome.status.success(), "{:?}", twin.outcome);
+    // git's own trace, in a file, counts the runs.
+    let trace = arena.root().join("trace");
+    let _ = fs::remove_file(&trace);
+    let traced = arena.run(prepare, arena.shim(line.to_vec()).env("GIT_TRACE", &trace));
+    assert_eq!(traced.outcome, twin.outcome);
+    let text = fs::read_to_string(&trace).unwrap();
+    let runs = text
+        .lines()
+        .filter(|line| line.contains("built-in: git clone"))
+        .count();
+    assert_eq!(runs, 1, "{text}");
+}
+
+#[test]
+fn errors_of_the_caller() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let filled = |place: &Path| {
+            fs::create_dir(place.join("dst")).unwrap();
+            fs::write(place.join("dst/file"), "").unwrap();
+        };
+        assert_once(&arena, &filled, &from(&source, words("clone -l SRC dst")));
+        for line in [
+            "clone -l absent dst",
+            "clone -l",
+            "clone -l SRC dst more",
+            "clone -l -b absent SRC dst",
+            "clone -l --depth=x SRC dst",
+            "clone --local=yes SRC dst",
+            "clone -l --nonsense SRC dst",
+            "clone -lX SRC dst",
+            "clone --local SRC dst -o",
+            "clone -local SRC dst",
+        ] {
+            assert_once(&arena, &|_| (), &from(&source, words(line)));
+        }
+    }
+}
+
+#[test]
+fn a_symbolic_link_among_the_objects() {
+    let mut refused = 0;
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        symlink("/nowhere", source.join(".git/objects/odd")).unwrap();
+        let line = from(&source, words("clone -l SRC dst"));
+        // Gits before 2.39.2 and 2.38.4 do not mind.
+        if arena
+            .run(&|_| (), arena.real(line.clone()))
+            .outcome
+            .died_of("refusing to clone with --local")
+        {
+            assert_once(&arena, &|_| (), &line);
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "no git on this machine minds");
+}
+
+#[test]
+fn a_destination_that_git_does_not_clean_up() {
+    for git in gits() {
+        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let source = source::small(&arena, "src");
+        let line = "--work-tree tree clone -l --separate-git-dir repository SRC dst";
+        let line = from(&source, words(line));
+        let left = arena.run(&|_| (), arena.real(line.clone()));
+        assert!(left.outcome.died_of(REFUSED), "{:?}", left.outcome);
+        // git leaves the gitfile behind, so that a second run, by whomever, can only die of that.
+        let second = arena.real(copying(&line)).run();
+        assert!(second.died_of("'dst' already exists"), "{second:?}");
+        assert_once(&arena, &|_| (), &line);
+    }
+}
+
+#[test]
+fn names_like_the_sentence() {
+    let imitations = [
+        "failed to create link 'x': Operation not permitted",
+        "fatal: failed to create link 'x': Operation not permitted",
+        "x\nfatal: failed to create link 'x': Operation not permitted\n",
+    ];
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        for name in &imitations[..2] {
+            for option in [
+                "-b",
+                "-c",
+                "-o",
+                "--reference",
+                "--separate-git-dir=/dev/null/x",
+                "--depth",
+                "--filter",
+            ] {
+                let line = ["clone", "-l", option, name]
+                    .map(OsString::from)
+                    .into_iter();
+                let line: Vec<_> = line.chain([source.clone().into(), "dst".into()]).collect();
+                assert_once(&arena, &|_| (), &line);
+            }
+            let line = ["clone", "-l", name, "dst"].map(OsString::from);
+            assert_once(&arena, &|_| (), &line);
+        }
+        // With a line break a name can imitate git to the letter. The status tells a usage error from a death.
+        let unknown = format!("--x\n{}", imitations[1]);
+        let line = [
+            "clone".into(),
+            "-l".into(),
+            unknown.into(),
+            source.clone().into(),
+            "dst".into(),
+        ];
+        assert_once(&arena, &|_| (), &line);
+        // Where git does die, it runs twice, and says the same twice.
+        for option in ["-b", "--reference"] {
+            let line = ["clone", "-l", option, imitations[2]]
+                .map(OsString::from)
+                .into_iter();
+            let twin =
+                arena.assert_twins(&line.chain([source.clone().into(), "dst".into()]).collect());
+            assert!(twin.outcome.died_of("fatal: "), "{:?}", twin.outcome);
+        }
+    }
+}
+
+#[test]
+fn a_hook_that_says_the_sentence() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        for status in [1, 128] {
+            let prepare = |place: &Path| {
+                let says =
+                    format!("echo \"{REFUSED}x': Operation not permitted\" >&2; exit {status}");
+                hook::post_checkout(place, &says);
+            };
+            for line in [
+                "clone -l --template=template SRC dst",
+                "clone -l --template=template SRC",
+            ] {
+                assert_once(&arena, &prepare, &from(&source, words(line)));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_filter_that_says_the_sentence() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        fs::write(source.join(".gitattributes"), "* filter=liar\n").unwrap();
+        arena
+            .real(words("add .gitattributes"))
+            .cwd(&source)
+            .run()
+            .succeeded();
+        arena
+            .real(words("commit -q -m filter"))
+            .cwd(&source)
+            .run()
+            .succeeded();
+        let liar = executable::script(
+            &arena.root().join("liar"),
+            &format!("#!/bin/sh\necho \"{REFUSED}x': y\" >&2\nexit 1\n"),
+        );
+        let line = format!(
+            "clone -l -c filter.liar.required=true -c filter.liar.smudge={} SRC dst",
+            liar.display()
+        );
+        let line = from(&source, words(&line));
+        let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+        assert!(real.died_of(REFUSED), "{real:?}");
+        assert_once(&arena, &|_| (), &line);
+    }
+}
+
+#[test]
+fn death_by_a_signal() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        for signal in ["KILL", "TERM", "INT", "QUIT", "USR1", "SEGV", "RTMIN"] {
+            let prepare = |place: &Path| {
+                // The hook says the sentence and has git killed: the caller sees that death, and nothing is run again.
+                let kills =
+                    format!("ulimit -c 0; echo \"{REFUSED}x': y\" >&2; kill -{signal} $PPID");
+                hook::post_checkout(place, &kills);
+            };
+            assert_once(
+                &arena,
+                &prepare,
+                &from(&source, words("clone -l --template=template SRC dst")),
+            );
+        }
+    }
+}
+
+#[test]
+fn dubious_ownership() {
+    if !arrangement::is_root() {
+        return;
+    }
+    let mut refused = 0;
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let given = Command::new("chown")
+            .args(["-R", "12345"])
+            .arg(&source)
+            .status()
+            .unwrap();
+        assert!(given.success());
+        let line = from(&source, words("clone -l SRC dst"));
+        // Gits before 2.45.1 and 2.39.4 do not mind.
+        if arena
+            .run(&|_| (), arena.real(line.clone()))
+            .outcome
+            .died_of("detected dubious ownership")
+        {
+            assert_once(&arena, &|_| (), &line);
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "no git on this machine minds");
+}
+
+#[test]
+fn a_full_disk() {
+    if !arrangement::is_root() {
+        return;
+    }
+    for git in gits() {
+        let outside = tempfile::tempdir().unwrap();
+        let small = Tmpfs::mount(outside.path(), "512k");
+        let place = small.place.join("place");
+        fs::create_dir(&place).unwrap();
+        let arena = Arena::in_place(git, &place);
+
+        // Links work here, and what git writes beside them finds no room.
+        let near = small.place.join("near");
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(source::small(&arena, "src"))
+            .arg(&near)
+            .status()
+            .unwrap();
+        assert!(copied.success());
+        let fill = |_: &Path| drop(fs::write(small.place.join("filler"), vec![0; 1 << 20]));
+        let line = from(&near, words("clone -l SRC dst"));
+        let failed = arena.run(&fill, arena.real(line.clone())).outcome;
+        assert!(
+            failed.says("No space left on device"),
+            "the disk is not full: {failed:?}"
+        );
+        assert_once(&arena, &fill, &line);
+        fs::remove_file(small.place.join("filler")).unwrap();
+
+        // A refused link and then a full disk: the second run ends as the copy that the user would have asked for.
+        let source = source::with_loose_objects(&arena, "many", 1000);
+        let line = from(&source, words("clone -l SRC dst"));
+        let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+        assert!(real.died_of(REFUSED), "{real:?}");
+        let expected = arena.run(&|_| (), arena.real(copying(&line))).outcome;
+        assert!(expected.died_of("No space left on device"), "{expected:?}");
+        assert_eq!(arena.run(&|_| (), arena.shim(line)).outcome, expected);
+    }
+}
+
+/// A small filesystem in memory, unmounted on drop.
+struct Tmpfs {
+    place: std::path::PathBuf,
+}
+
+impl Tmpfs {
+    fn mount(at: &Path, size: &str) -> Self {
+        let options = format!("size={size},nr_inodes=10000");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(at)
+            .status()
+            .unwrap();
+        assert!(mounted.success());
+        Self {
+            place: at.to_owned(),
+        }
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.place).status();
+    }
+}

@@ -1,0 +1,239 @@
+//! A clone of a local repository without `--local`: git copies by itself where a link is refused, and dies where a link
+//! turns out to be another file.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use nix::libc;
+
+use crate::support::arena::Arena;
+use crate::support::gits::gits;
+use crate::support::refusing_fs::LinkRule;
+use crate::support::source;
+use crate::support::words::{from, words};
+
+/// What git says of a link that is another file.
+const DIFFERENT: &str = "fatal: hardlink different from source at '";
+
+/// Whether the shim supervises this call, as its log says.
+#[track_caller]
+fn is_supervised(arena: &Arena, line: Vec<OsString>) -> bool {
+    let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG", "info");
+    let outcome = arena.run(&|_| (), call).outcome;
+    let supervised =
+        outcome.says("this call can hard-link reason=\"the source is a local repository\"");
+    assert_ne!(
+        supervised,
+        outcome.says("this call cannot hard-link"),
+        "{outcome:?}"
+    );
+    supervised
+}
+
+#[test]
+fn where_links_lie() {
+    let Some((_directory, filesystem)) = super::refusing_filesystems::mount(LinkRule::InodePerPath)
+    else {
+        return;
+    };
+    for (number, git) in gits().iter().enumerate() {
+        let (arena, source) =
+            super::refusing_filesystems::on(&filesystem, git, &number.to_string());
+        for line in [
+            "clone SRC dst",
+            "clone -q SRC dst",
+            "clone --bare SRC",
+            "clone --mirror SRC dst",
+            "clone ../src",
+            "-C .. clone src place/dst",
+            "-C .. -C place clone ../src/.git/ dst",
+            "clone --no-checkout -- SRC dst",
+            "clone --depth 1 SRC dst",
+        ] {
+            let line = from(&source, words(line));
+            let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+            if real.status.success() {
+                // Gits before 2.45.1 and 2.39.4 do not look.
+                arena.assert_twins(&line);
+            } else {
+                arena.assert_cured_in(&|_| (), &line, DIFFERENT);
+            }
+        }
+    }
+}
+
+#[test]
+fn where_links_are_refused_git_copies_by_itself() {
+    for git in gits() {
+        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let source = source::small(&arena, "src");
+        for line in [
+            "clone SRC dst",
+            "clone --bare SRC dst",
+            "clone --progress SRC dst",
+            "clone -v SRC",
+        ] {
+            let line = from(&source, words(line));
+            let trace = arena.root().join("trace");
+            let _ = fs::remove_file(&trace);
+            let twin = arena.assert_twins(&line).outcome.succeeded();
+            let traced = arena
+                .run(&|_| (), arena.shim(line).env("GIT_TRACE", &trace))
+                .outcome;
+            assert_eq!(traced, twin);
+            let runs = fs::read_to_string(&trace)
+                .unwrap()
+                .matches("built-in: git clone")
+                .count();
+            assert_eq!(runs, 1);
+        }
+    }
+}
+
+#[test]
+fn every_source_that_git_takes_for_a_local_repository() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let root = arena.root();
+        let real = |line: &str| drop(arena.real(words(line)).cwd(root).run().succeeded());
+        real("clone -q --bare src bare.git");
+        real("clone -q --separate-git-dir separate src pointer");
+        real("clone -q --bare src odd.git/.git");
+        fs::rename(root.join("odd.git"), root.join("odd.git.git")).unwrap();
+        fs::rename(root.join("odd.git.git/.git"), root.join("odd")).unwrap();
+        fs::rename(root.join("odd"), root.join("odd.git")).unwrap();
+        real("clone -q --bare src host:path");
+        real("init -q unborn");
+        let copied = Command::new("cp")
+            .args(["-a", "bare.git", "with space"])
+            .current_dir(root)
+            .status()
+            .unwrap();
+        assert!(copied.success());
+        for name in [
+            "../src",
+            "../src/",
+            "../src//",
+            "../src/.git",
+            "../src/.git/",
+            "../bare.git",
+            "../bare",
+            "../bare.git/",
+            "../pointer",
+            "../pointer/.git",
+            "../separate",
+            "../odd",
+            "../host:path",
+            "../unborn",
+            "../with space",
+        ] {
+            let line = ["clone".into(), name.into(), "dst".into()].to_vec();
+            let plain = arena.assert_twins(&line).outcome;
+            // What git takes for a URL or does not find, it says so at once.
+            assert!(plain.status.success(), "{plain:?}");
+            assert!(is_supervised(&arena, line), "{name}");
+        }
+        // A path comes before `host:path`, relative to the last -C.
+        assert!(is_supervised(
+            &arena,
+            words("-C .. clone host:path place/dst")
+        ));
+        assert!(is_supervised(
+            &arena,
+            words("-C ../src -C .. clone src place/dst")
+        ));
+        assert!(is_supervised(&arena, from(&source, words("clone SRC"))));
+        // The work tree of a linked repository has a file that leads to the git directory.
+        arena
+            .real(words("worktree add ../tree side"))
+            .cwd(&source)
+            .run()
+            .succeeded();
+        assert!(is_supervised(&arena, words("clone ../tree dst")));
+    }
+}
+
+#[test]
+fn everything_else_is_plain_git() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        arena
+            .real(words("bundle create -q ../src.bundle --all"))
+            .cwd(&source)
+            .run();
+        arena
+            .real(words("bundle create ../src.bundle --all"))
+            .cwd(&source)
+            .run()
+            .succeeded();
+        fs::create_dir(arena.root().join("directory")).unwrap();
+        fs::write(
+            arena.root().join("file"),
+            "gitdir is not what this begins with\n",
+        )
+        .unwrap();
+        fs::write(arena.root().join("short"), "gitdir").unwrap();
+        let url = format!("file://{}", source.display());
+        for line in [
+            format!("clone {url} dst"),
+            format!("clone {url}/.git dst"),
+            "clone --no-local SRC dst".to_owned(),
+            "clone --no-hardlinks SRC dst".to_owned(),
+            "clone --shared SRC dst".to_owned(),
+            "clone -s SRC dst".to_owned(),
+            "clone ../src.bundle dst".to_owned(),
+            "clone ../src dst -o".to_owned(),
+            "clone ../directory dst".to_owned(),
+            "clone ../file dst".to_owned(),
+            "clone ../short dst".to_owned(),
+            "clone ../absent dst".to_owned(),
+            "clone ~/src dst".to_owned(),
+            "clone".to_owned(),
+            "-C .. clone ../src dst".to_owned(),
+        ] {
+            let line = from(&source, words(&line));
+            arena.assert_twins(&line);
+            assert!(!is_supervised(&arena, line.clone()), "{line:?}");
+        }
+        // git would ask the network for these, so only what the shim makes of them is looked at: with `always`, a clone
+        // that can hard-link gets a further word.
+        for remote in [
+            "host:path",
+            "me@host:path",
+            "ssh://host/path",
+            "https://host/path",
+            "git://host/src",
+        ] {
+            let mut command = arena.command(arena.shim_directory().join("git"));
+            command
+                .args(["clone", remote, "dst"])
+                .env("GIT_CLONE_SHIM", "always");
+            let answer = command
+                .env("GIT_CLONE_SHIM_GIT", "/bin/echo")
+                .output()
+                .unwrap();
+            assert_eq!(answer.stdout, format!("clone {remote} dst\n").as_bytes());
+        }
+    }
+}
+
+#[test]
+fn always_copies_local_repositories() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let always = |line: &str| {
+            let call = arena
+                .shim(from(&source, words(line)))
+                .env("GIT_CLONE_SHIM", "always");
+            arena.run(&|_: &Path| (), call).outcome.succeeded();
+            crate::support::tree::object_links(arena.place())
+        };
+        assert!(always("clone SRC dst").iter().all(|&links| links == 1));
+        assert!(always("clone -q SRC").iter().all(|&links| links == 1));
+    }
+}

@@ -1,0 +1,447 @@
+//! What the shim reads in a command line is what every real git reads in it: a differential test over generated lines.
+//!
+//! `PROPTEST_CASES=20000` looks further than the default does. Seeds of failures are kept in `REGRESSIONS`.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use git_clone_shim::git::command_line::{self, Clone, Linking};
+use git_clone_shim::git::{destination, link_failure, source};
+use nix::libc;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::{Just, Strategy, any};
+use proptest::sample::{Index, select};
+use proptest::test_runner::{
+    Config, FileFailurePersistence, TestCaseError, TestCaseResult, TestRunner,
+};
+use proptest::{bool, prop_assert, prop_assert_eq, prop_oneof};
+
+use crate::support::arena::{Arena, Result};
+use crate::support::gits::{Git, gits};
+use crate::support::source::small;
+use crate::support::words::{Words, from};
+
+/// The seeds of lines that were once read wrongly; every run begins with them.
+const REGRESSIONS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/reader_against_git.regressions.txt"
+);
+
+/// Every option of `clone`, with values that git takes; none for a flag.
+///
+/// A list of its own, so that a mistake in the shim's table is not repeated here.
+const OPTIONS: [(&str, &[&str]); 39] = [
+    ("verbose", &[]),
+    ("quiet", &[]),
+    ("progress", &[]),
+    ("no-checkout", &[]),
+    ("bare", &[]),
+    ("naked", &[]),
+    ("mirror", &[]),
+    ("local", &[]),
+    ("no-hardlinks", &[]),
+    ("shared", &[]),
+    ("recursive", &["."]),
+    ("recurse-submodules", &["."]),
+    ("template", &["", "absent"]),
+    ("reference", &["SRC"]),
+    ("reference-if-able", &["SRC", "absent"]),
+    ("origin", &["upstream", "clone"]),
+    ("branch", &["side", "v1"]),
+    ("upload-pack", &["git-upload-pack"]),
+    ("depth", &["1"]),
+    ("single-branch", &[]),
+    ("separate-git-dir", &["separate"]),
+    ("config", &["a.b=c", "a.b"]),
+    ("dissociate", &[]),
+    ("shallow-submodules", &[]),
+    ("jobs", &["2"]),
+    ("ipv4", &[]),
+    ("ipv6", &[]),
+    ("shallow-since", &["2020-01-01"]),
+    ("shallow-exclude", &["side"]),
+    ("no-tags", &[]),
+    ("filter", &["blob:none"]),
+    ("server-option", &["a=b"]),
+    ("remote-submodules", &[]),
+    ("sparse", &[]),
+    ("reject-shallow", &[]),
+    ("also-filter-submodules", &[]),
+    ("bundle-uri", &["absent"]),
+    // Not reftable, whose files have random names.
+    ("ref-format", &["files"]),
+    ("revision", &["refs/heads/side"]),
+];
+
+const FLAG_LETTERS: [&str; 7] = ["v", "q", "n", "l", "s", "4", "6"];
+
+const VALUE_LETTERS: [(&str, &[&str]); 5] = [
+    ("o", &["upstream", "l"]),
+    ("b", &["side", "v1"]),
+    ("u", &["git-upload-pack"]),
+    ("c", &["a.b=c", "a.b"]),
+    ("j", &["2", "4"]),
+];
+
+/// What decides whether a clone links, more often than chance would have it.
+const LINKING: [&str; 12] = [
+    "--local",
+    "--lo",
+    "-l",
+    "-ql",
+    "--no-local",
+    "--hardlinks",
+    "--h",
+    "--no-hardlinks",
+    "--no-no-hardlinks",
+    "--no-no-h",
+    "--shared",
+    "--no-shared",
+];
+
+/// Options before the command, with values that git takes; none for a flag.
+const GLOBALS: [(&str, &[&str]); 28] = [
+    ("-C", &["here", "", "clone", "."]),
+    ("-c", &["a.b=c", "clone.x=y"]),
+    ("--git-dir", &["absent", "clone"]),
+    ("--work-tree", &["absent"]),
+    ("--namespace", &["clone"]),
+    ("--super-prefix", &["clone"]),
+    ("--config-env", &["a.b=HOME"]),
+    ("--attr-source", &["HEAD"]),
+    ("--shallow-file", &["absent"]),
+    ("--exec-path", &["absent"]),
+    ("-p", &[]),
+    ("--paginate", &[]),
+    ("-P", &[]),
+    ("--no-pager", &[]),
+    ("--no-replace-objects", &[]),
+    ("--bare", &[]),
+    ("--literal-pathspecs", &[]),
+    ("--no-literal-pathspecs", &[]),
+    ("--glob-pathspecs", &[]),
+    ("--noglob-pathspecs", &[]),
+    ("--icase-pathspecs", &[]),
+    ("--no-optional-locks", &[]),
+    ("--no-lazy-fetch", &[]),
+    ("--no-advice", &[]),
+    ("--version", &[]),
+    ("--html-path", &[]),
+    ("--list-cmds", &["main"]),
+    ("--local", &[]),
+];
+
+/// Values that look like something else.
+const LOOKALIKES: [&str; 12] = [
+    "--local",
+    "--no-local",
+    "--no-hardlinks",
+    "--shared",
+    "--quiet",
+    "--",
+    "--end-of-options",
+    "-l",
+    "-s",
+    "l",
+    "clone",
+    "",
+];
+
+/// Words that are no option of `clone`, or that stand in no table.
+const ODDITIES: [&str; 11] = [
+    "--",
+    "--end-of-options",
+    "-",
+    "",
+    "-h",
+    "--help-all",
+    "--unknown",
+    "--local=x",
+    "-local",
+    "--no-",
+    "--=",
+];
+
+const SOURCES: [&str; 4] = ["../src", "../src/", "../src/.git", "absent"];
+
+const DESTINATIONS: [&str; 6] = ["dst", "deep/dst", "here", "full", "--local", "--"];
+
+/// A line for a real git, without its name; the word `SRC` stands for the source.
+fn line() -> impl Strategy<Value = Words> {
+    let source = prop_oneof![2 => Just("SRC"), 1 => select(&SOURCES[..])];
+    let destination = option::of(select(&DESTINATIONS[..]));
+    let positionals = (source, destination).prop_map(|(source, destination)| match destination {
+        Some(destination) => vec![source, destination],
+        None => vec![source],
+    });
+    let end = option::weighted(0.25, select(&["--", "--end-of-options"][..]));
+    (
+        vec(global(), 0..3),
+        vec(clone_option(), 0..5),
+        positionals,
+        end,
+        vec(any::<Index>(), 2),
+    )
+        .prop_map(|(globals, mut options, positionals, end, places)| {
+            if end.is_none() {
+                for (place, positional) in places.iter().zip(positionals.iter().rev()) {
+                    let place = place.index(options.len() + 1);
+                    options.insert(place, vec![(*positional).to_owned()]);
+                }
+            }
+            let positionals = end.map(|end| [vec![end], positionals].concat());
+            let words = globals.into_iter().flatten();
+            let words = words.chain(["clone".to_owned()]);
+            let words = words.chain(options.into_iter().flatten());
+            let behind = positionals.into_iter().flatten().map(str::to_owned);
+            words.chain(behind).map(OsString::from).collect()
+        })
+}
+
+fn global() -> impl Strategy<Value = Vec<String>> {
+    select(&GLOBALS[..]).prop_flat_map(|(name, values)| {
+        value(values, name.starts_with("--"))
+            .prop_map(move |value| value.behind(name.to_owned(), "="))
+    })
+}
+
+fn clone_option() -> impl Strategy<Value = Vec<String>> {
+    let oddity = select(&ODDITIES[..]);
+    prop_oneof![
+        7 => select(&LINKING[..]).prop_map(|word| vec![word.to_owned()]),
+        8 => long_option(),
+        4 => short_options(),
+        1 => oddity.prop_map(|word| vec![word.to_owned()]),
+    ]
+}
+
+/// A long option, whole or cut short, as it is or negated.
+fn long_option() -> impl Strategy<Value = Vec<String>> {
+    select(&OPTIONS[..]).prop_flat_map(|(name, values)| {
+        let name = name.strip_prefix("no-").unwrap_or(name);
+        let negation = prop_oneof![6 => Just(""), 2 => Just("no-"), 1 => Just("no-no-")];
+        let length = prop_oneof![2 => Just(name.len()), 1 => 1..=name.len()];
+        (negation, length, value(values, true)).prop_map(move |(negation, length, value)| {
+            let word = format!("--{negation}{}", &name[..length]);
+            match (negation, value) {
+                ("no-", Value::Apart(_)) => vec![word],
+                (_, value) => value.behind(word, "="),
+            }
+        })
+    })
+}
+
+/// A word of short options, the last of which may have a value.
+fn short_options() -> impl Strategy<Value = Vec<String>> {
+    let with_value = select(&VALUE_LETTERS[..])
+        .prop_flat_map(|(letter, values)| (Just(letter), value(values, true)));
+    let last = prop_oneof![
+        select(&FLAG_LETTERS[..]).prop_map(|letter| (letter, Value::None)),
+        with_value,
+    ];
+    (vec(select(&FLAG_LETTERS[..]), 0..3), last).prop_map(|(letters, (letter, value))| {
+        value.behind(format!("-{}{letter}", letters.concat()), "")
+    })
+}
+
+/// An option's value, and where it stands.
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    None,
+    Joined(&'static str),
+    Apart(&'static str),
+}
+
+impl Value {
+    fn behind(self, word: String, joint: &str) -> Vec<String> {
+        match self {
+            Self::None => vec![word],
+            Self::Joined(value) => vec![word + joint + value],
+            Self::Apart(value) => vec![word, value.to_owned()],
+        }
+    }
+}
+
+/// A value for an option that takes one of `values`, and now and then none; or for a flag, now and then one.
+fn value(values: &'static [&'static str], can_join: bool) -> impl Strategy<Value = Value> {
+    let (probability, known) = match values {
+        [] => (0.03, &LOOKALIKES[..]),
+        _ => (0.97, values),
+    };
+    let value = prop_oneof![2 => select(known), 1 => select(&LOOKALIKES[..])];
+    let is_flag = values.is_empty();
+    option::weighted(probability, (value, bool::ANY)).prop_map(move |value| match value {
+        None => Value::None,
+        Some((value, joined)) if joined && can_join || is_flag => Value::Joined(value),
+        Some((value, _)) => Value::Apart(value),
+    })
+}
+
+/// One real git and one source, with links that work and with links that do not, all in one place.
+struct Stage<'a> {
+    sound: Arena,
+    faulty: &'a Arena,
+    /// `git -C PLACE`: the reader looks at files, and does not run where git does.
+    opening: [CString; 3],
+}
+
+impl<'a> Stage<'a> {
+    fn new(git: &Git, faulty: &'a Arena) -> Self {
+        let place = CString::new(faulty.place().as_os_str().as_bytes()).unwrap();
+        Self {
+            sound: Arena::in_place(git, faulty.place()),
+            faulty,
+            opening: [c"git".into(), c"-C".into(), place],
+        }
+    }
+
+    fn run(arena: &Arena, words: impl IntoIterator<Item = OsString>) -> Result {
+        let prepare = |place: &Path| {
+            for directory in ["here", "clone", "full"] {
+                fs::create_dir(place.join(directory)).unwrap();
+            }
+            fs::write(place.join("full/file"), "").unwrap();
+        };
+        // Without the sample hooks a clone takes half the time.
+        arena.run(&prepare, arena.real(words).env("GIT_TEMPLATE_DIR", ""))
+    }
+
+    /// The words that the shim would run, as `splice` makes them of `words`.
+    fn spliced<'w>(words: &[&'w CStr], splice: impl Fn(&[&'w CStr]) -> Vec<&'w CStr>) -> Words {
+        let spliced = splice(words).into_iter().skip(3);
+        spliced
+            .map(|word| OsStr::from_bytes(word.to_bytes()).to_owned())
+            .collect()
+    }
+
+    /// Compares the reader and git; returns whether git died of a refused link.
+    fn compare(&self, line: &Words) -> std::result::Result<bool, TestCaseError> {
+        let attempt = Self::run(self.faulty, line.clone());
+        let died = died_of_a_link(&attempt);
+
+        let line_words = line
+            .iter()
+            .map(|word| CString::new(word.as_bytes()).unwrap());
+        let owned: Vec<_> = self.opening.iter().cloned().chain(line_words).collect();
+        let words: Vec<_> = owned.iter().map(CString::as_c_str).collect();
+        let Some(clone) = command_line::read(&words) else {
+            prop_assert!(!died, "not read as a clone: {:?}", attempt.outcome);
+            return Ok(false);
+        };
+        assert_destination(&clone, &attempt)?;
+        if !can_hard_link(&clone) {
+            prop_assert!(!died, "{:?}: {:?}", clone.linking, attempt.outcome);
+            return Ok(false);
+        }
+        if died {
+            let destination = destination::directory(&clone);
+            // With `--work-tree` and `--separate-git-dir` git does not clean up: see never_again.rs.
+            let is_curable = |path: &Path| destination::is_free(path) || is_gitfile(path);
+            prop_assert!(
+                destination.as_deref().is_none_or(is_curable),
+                "{destination:?} is in the way of a second run: {:?}",
+                attempt.outcome
+            );
+        }
+
+        if !clone.progress_decided {
+            let shown = Self::spliced(&words, |words| clone.with_progress(words));
+            let shown = Self::run(self.faulty, shown);
+            prop_assert_eq!(
+                shown.outcome.status,
+                attempt.outcome.status,
+                "{:?}",
+                shown.outcome
+            );
+        }
+
+        // It has copied, and would copy again.
+        if clone.linking == Linking::IfLocal && attempt.outcome.status.success() {
+            return Ok(died);
+        }
+        let second = Self::spliced(&words, |words| clone.without_hard_links(words));
+        let second = Self::run(self.faulty, second);
+        prop_assert!(!died_of_a_link(&second), "{:?}", second.outcome);
+        let expected = Self::run(&self.sound, line.clone());
+        assert_destination(&clone, &expected)?;
+        prop_assert_eq!(&second.outcome, &expected.outcome);
+        prop_assert!(
+            second.tree.keys().eq(expected.tree.keys()),
+            "other files: {:?}",
+            second.outcome
+        );
+        Ok(died)
+    }
+}
+
+/// The rule of shim.rs.
+fn can_hard_link(clone: &Clone<'_>) -> bool {
+    match clone.linking {
+        Linking::Demanded(_) => true,
+        Linking::IfLocal => source::is_local(clone),
+        Linking::Never => false,
+    }
+}
+
+fn died_of_a_link(result: &Result) -> bool {
+    result.outcome.status.code() == Some(128)
+        && link_failure::find(&result.outcome.stderr).is_some()
+}
+
+/// Asserts that a clone which succeeded is where the shim would have looked for it.
+fn assert_destination(clone: &Clone<'_>, done: &Result) -> TestCaseResult {
+    if done.outcome.status.success() {
+        let destination = destination::directory(clone).unwrap_or_default();
+        let is_made = is_gitfile(&destination)
+            || ["HEAD", ".git"]
+                .iter()
+                .any(|name| destination.join(name).exists());
+        prop_assert!(is_made, "not {destination:?}: {:?}", done.outcome);
+    }
+    Ok(())
+}
+
+/// Whether `path` is a file that tells where the repository is, as `--work-tree` and `--separate-git-dir` together make it.
+fn is_gitfile(path: &Path) -> bool {
+    path.is_file() && fs::read(path).unwrap().starts_with(b"gitdir: ")
+}
+
+/// Compares the reader and every git on generated lines, where link(2) answers with `errno`.
+fn compare_where_links_fail(errno: i32) {
+    for git in gits() {
+        let faulty = Arena::with_links_failing(git, errno);
+        let source = small(&faulty, "src");
+        let stage = Stage::new(git, &faulty);
+        let mut runner = TestRunner::new(Config {
+            // Shared with the other test.
+            cases: Config::default().cases.div_ceil(2),
+            failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
+            ..Config::default()
+        });
+        let (compared, died) = (Cell::new(0), Cell::new(0));
+        let result = runner.run(&line(), |line| {
+            let died_now = stage.compare(&from(&source, line))?;
+            compared.set(compared.get() + 1);
+            died.set(died.get() + u32::from(died_now));
+            Ok(())
+        });
+        result.unwrap_or_else(|failure| panic!("{failure}"));
+        let (compared, died) = (compared.get(), died.get());
+        eprintln!("git died of a link {died} times in {compared}");
+        assert!(died > 0 || errno == 0, "the lines hardly try to link");
+    }
+}
+
+#[test]
+fn where_links_are_refused() {
+    compare_where_links_fail(libc::EPERM);
+}
+
+#[test]
+fn where_links_come_to_nothing() {
+    compare_where_links_fail(0);
+}

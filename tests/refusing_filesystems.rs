@@ -1,0 +1,237 @@
+//! Filesystems and files that refuse hard links, of the kinds that users have met.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::libc;
+use nix::sys::stat::Mode;
+
+use crate::support::arena::{Arena, REFUSED};
+use crate::support::arrangement;
+use crate::support::call::Call;
+use crate::support::executable;
+use crate::support::gits::gits;
+use crate::support::refusing_fs::{LinkRule, RefusingFs};
+use crate::support::source;
+use crate::support::tree;
+use crate::support::words::{copying, from, words};
+
+/// Somebody who owns nothing.
+const NOBODY: u32 = 65534;
+
+/// Mounts a filesystem with this rule on directories of its own, if this machine can.
+#[track_caller]
+pub fn mount(rule: LinkRule) -> Option<(tempfile::TempDir, RefusingFs)> {
+    let directory = tempfile::tempdir().unwrap();
+    let [backing, mountpoint] = ["backing", "mount"].map(|name| directory.path().join(name));
+    fs::create_dir(&backing).unwrap();
+    fs::create_dir(&mountpoint).unwrap();
+    match RefusingFs::mount(&backing, &mountpoint, rule) {
+        // In this order, so that it is unmounted before its directories are removed.
+        Ok(filesystem) => Some((directory, filesystem)),
+        Err(error) => {
+            arrangement::missing(&format!("FUSE filesystem to mount ({error})"));
+            None
+        }
+    }
+}
+
+/// A source and a place on one filesystem, in different directories of it.
+pub fn on(
+    filesystem: &RefusingFs,
+    git: &crate::support::gits::Git,
+    name: &str,
+) -> (Arena, PathBuf) {
+    let here = filesystem.path().join(name);
+    let place = here.join("place");
+    fs::create_dir_all(&place).unwrap();
+    let arena = Arena::in_place(git, &place);
+    let made = source::small(&arena, "src");
+    let source = here.join("src");
+    let copied = Command::new("cp")
+        .arg("-R")
+        .arg(&made)
+        .arg(&source)
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    (arena, source)
+}
+
+#[test]
+fn beegfs() {
+    // Links inside one directory only: EPERM, and at the border of a buddy mirror EOPNOTSUPP.
+    for errno in [libc::EPERM, libc::EOPNOTSUPP, libc::EXDEV] {
+        let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno }) else {
+            return;
+        };
+        for (number, git) in gits().iter().enumerate() {
+            let (arena, source) = on(&filesystem, git, &number.to_string());
+            for line in [
+                "clone --local SRC dst",
+                "clone -l --bare SRC dst",
+                "clone -l SRC",
+                "-C .. clone -l src place/dst",
+            ] {
+                arena.assert_cured(&from(&source, words(line)));
+            }
+            arena.real(words("-C dst fsck --full")).run().succeeded();
+        }
+    }
+}
+
+#[test]
+fn no_hard_links_at_all() {
+    // As with sshfs -o disable_hardlink.
+    let Some((_directory, filesystem)) = mount(LinkRule::Refuse { errno: libc::EPERM }) else {
+        return;
+    };
+    for (number, git) in gits().iter().enumerate() {
+        let (arena, source) = on(&filesystem, git, &number.to_string());
+        arena.assert_cured(&from(&source, words("clone --local SRC dst")));
+    }
+}
+
+#[test]
+fn links_that_lie() {
+    // As on sshfs, CIFS and overlayfs: link(2) succeeds, and its result has another inode number.
+    let Some((_directory, filesystem)) = mount(LinkRule::InodePerPath) else {
+        return;
+    };
+    for (number, git) in gits().iter().enumerate() {
+        let (arena, source) = on(&filesystem, git, &number.to_string());
+        let line = from(&source, words("clone --local SRC dst"));
+        let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+        assert!(
+            real.died_of("fatal: hardlink different from source at '"),
+            "{real:?}"
+        );
+        let expected = arena.run(&|_| (), arena.real(copying(&line)));
+        let cured = arena.run(&|_| (), arena.shim(line));
+        assert_eq!(cured.outcome, expected.outcome.succeeded());
+        assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
+    }
+}
+
+#[test]
+fn one_immutable_object() {
+    // git has linked other objects already when it meets this one, and removes them.
+    if !arrangement::is_root() {
+        return;
+    }
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::with_loose_objects(&arena, "src", 100);
+        let objects = tree::read(&source.join(".git/objects"));
+        let last = objects
+            .keys()
+            .rfind(|path| path.as_os_str().len() > 10)
+            .unwrap();
+        let Some(_guard) = Immutable::make(&source.join(".git/objects").join(last)) else {
+            return;
+        };
+        arena.assert_cured(&from(&source, words("clone --local SRC dst")));
+    }
+}
+
+/// A file that even root cannot link to, until dropped.
+struct Immutable(PathBuf);
+
+impl Immutable {
+    #[track_caller]
+    fn make(file: &Path) -> Option<Self> {
+        let output = Command::new("chattr").arg("+i").arg(file).output().unwrap();
+        if !output.status.success() {
+            arrangement::missing("filesystem with immutable files for temporary files");
+            return None;
+        }
+        Some(Self(file.to_owned()))
+    }
+}
+
+impl Drop for Immutable {
+    fn drop(&mut self) {
+        let _ = Command::new("chattr").arg("-i").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_shared_cache_of_somebody_elses() {
+    // fs.protected_hardlinks: nobody may link to a file that is not theirs and that they cannot write to.
+    if !arrangement::is_root() {
+        return;
+    }
+    let protected = fs::read_to_string("/proc/sys/fs/protected_hardlinks").unwrap_or_default();
+    if protected.trim() != "1" {
+        return arrangement::missing("fs.protected_hardlinks");
+    }
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        arena
+            .real(words("config --global safe.directory *"))
+            .run()
+            .succeeded();
+        // The program under test may lie where only root can read it.
+        let shim = arena.shim_directory().join("git");
+        fs::remove_file(&shim).unwrap();
+        executable::copy(executable::shim(), &shim);
+        for directory in [arena.place(), &arena.root().join("tmp")] {
+            std::os::unix::fs::chown(directory, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let as_nobody = |mut call: Call| {
+            call.command.uid(NOBODY).gid(NOBODY);
+            arena.run(&|_| (), call)
+        };
+        let line = from(&source, words("clone --local SRC dst"));
+        let real = as_nobody(arena.real(line.clone())).outcome;
+        assert!(
+            real.died_of(REFUSED) && real.says("Operation not permitted"),
+            "{real:?}"
+        );
+        let expected = as_nobody(arena.real(copying(&line)));
+        let cured = as_nobody(arena.shim(line));
+        assert_eq!(cured.outcome, expected.outcome.succeeded());
+        assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
+    }
+}
+
+#[test]
+fn a_bind_mount() {
+    // Two mounts of one filesystem: st_dev is the same on both sides, and link(2) says EXDEV all the same.
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let [far, line] = ["far", "clone -l SRC far/dst"];
+        fs::create_dir(arena.place().join(far)).unwrap();
+        let run = |path, options: &str| {
+            let line = line
+                .replace("SRC", source.to_str().unwrap())
+                .replace("clone", &format!("clone {options}"));
+            let shell = format!("mount --bind far far && git {line}");
+            let mut command = arena.command("unshare");
+            command
+                .args(["--user", "--map-root-user", "--mount", "sh", "-c", &shell])
+                .env("PATH", path);
+            let prepare =
+                |place: &Path| nix::unistd::mkdir(&place.join(far), Mode::S_IRWXU).unwrap();
+            arena.run(&prepare, Call::new(command))
+        };
+        let plain = Arena::path(&[arena.real_directory()]);
+        let shim = Arena::path(&[arena.shim_directory(), arena.real_directory()]);
+        let real = run(plain.clone(), "").outcome;
+        if real.says("unshare") || real.says("mount:") {
+            return arrangement::missing("user namespace to mount in");
+        }
+        assert!(
+            real.died_of(REFUSED) && real.says("Invalid cross-device link"),
+            "{real:?}"
+        );
+        let expected = run(plain, "--no-hardlinks");
+        let cured = run(shim, "");
+        assert_eq!(cured.outcome, expected.outcome.succeeded());
+        assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
+    }
+}

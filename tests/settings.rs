@@ -1,0 +1,155 @@
+//! The variables: what they switch, and what they say.
+
+use nix::libc;
+
+use crate::support::arena::{Arena, REFUSED};
+use crate::support::gits::gits;
+use crate::support::source;
+use crate::support::words::{copying, from, words};
+
+#[test]
+fn always_copies_at_once() {
+    for git in gits() {
+        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone --local SRC dst"));
+        let trace = arena.root().join("trace");
+        let always = arena
+            .shim(line.clone())
+            .env("GIT_CLONE_SHIM", "always")
+            .env("GIT_TRACE", &trace);
+        let always = arena.run(&|_| (), always);
+        let expected = arena.run(&|_| (), arena.real(copying(&line)));
+        assert_eq!(always.outcome, expected.outcome.succeeded());
+        assert!(always.tree == expected.tree);
+        let trace = std::fs::read_to_string(trace).unwrap();
+        let runs: Vec<_> = trace
+            .lines()
+            .filter(|line| line.contains("built-in: git clone"))
+            .collect();
+        assert!(
+            matches!(runs.as_slice(), [run] if run.contains("--no-hardlinks")),
+            "{trace}"
+        );
+    }
+}
+
+#[test]
+fn always_leaves_the_rest_alone() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        for line in [
+            "--version",
+            "clone --no-local SRC dst",
+            "clone -s SRC dst",
+            "clone -l SRC dst -o",
+            "status",
+        ] {
+            let line = from(&source, words(line));
+            let always = arena.run(
+                &|_| (),
+                arena.shim(line.clone()).env("GIT_CLONE_SHIM", "always"),
+            );
+            let plain = arena.run(&|_| (), arena.real(line));
+            assert_eq!(always.outcome, plain.outcome);
+            assert!(always.tree == plain.tree);
+        }
+    }
+}
+
+#[test]
+fn off_is_git() {
+    for git in gits() {
+        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone --local SRC dst"));
+        let off = arena.run(
+            &|_| (),
+            arena.shim(line.clone()).env("GIT_CLONE_SHIM", "off"),
+        );
+        let plain = arena.run(&|_| (), arena.real(line));
+        assert!(plain.outcome.died_of(REFUSED), "{:?}", plain.outcome);
+        assert_eq!(off.outcome, plain.outcome);
+    }
+}
+
+#[test]
+fn an_unknown_value_is_said_once_and_is_the_default() {
+    let arena = Arena::with_links_failing(&gits()[0], libc::EPERM);
+    let source = source::small(&arena, "src");
+    let line = from(&source, words("clone --local SRC dst"));
+    let expected = arena.run(&|_| (), arena.real(copying(&line))).outcome;
+    for (name, value, accepted) in [
+        ("GIT_CLONE_SHIM", "ON", "auto, always or off"),
+        ("GIT_CLONE_SHIM", "caf\u{e9}\n", "auto, always or off"),
+        ("GIT_CLONE_SHIM_LOG", "info=loud", "debug"),
+        ("GIT_CLONE_SHIM_LOG", "yes", "debug"),
+    ] {
+        let outcome = arena
+            .run(&|_| (), arena.shim(line.clone()).env(name, value))
+            .outcome
+            .succeeded();
+        let (ours, gits) = outcome.stderr.split_at(
+            outcome
+                .stderr
+                .iter()
+                .position(|&byte| byte == b'\n')
+                .unwrap()
+                + 1,
+        );
+        let ours = String::from_utf8(ours.to_owned()).unwrap();
+        assert!(
+            ours.starts_with(&format!("git-clone-shim: {name}=")) && ours.contains(accepted),
+            "{ours}"
+        );
+        assert_eq!(gits, expected.stderr, "{ours}");
+    }
+    for name in ["GIT_CLONE_SHIM", "GIT_CLONE_SHIM_LOG", "GIT_CLONE_SHIM_GIT"] {
+        let outcome = arena
+            .run(&|_| (), arena.shim(line.clone()).env(name, ""))
+            .outcome;
+        assert_eq!(outcome, expected, "an empty {name} is unset");
+    }
+}
+
+#[test]
+fn the_log_says_what_was_decided_and_why() {
+    for git in gits() {
+        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone -q -l SRC dst"));
+        let outcome = arena
+            .run(&|_| (), arena.shim(line).env("GIT_CLONE_SHIM_LOG", "info"))
+            .outcome
+            .succeeded();
+        let log = String::from_utf8(outcome.stderr).unwrap();
+        for part in [
+            format!(
+                "the real git file={}",
+                arena.real_directory().join("git").display()
+            ),
+            "this call can hard-link reason=\"--local is in effect, by -l\"".to_owned(),
+            "exit status 128".to_owned(),
+            "failed to create link \\'dst/.git/objects/".to_owned(),
+            "Operation not permitted".to_owned(),
+            format!("git clone -q -l {} dst --no-hardlinks", source.display()),
+        ] {
+            assert!(log.contains(&part), "{part} in {log}");
+        }
+        let version = arena
+            .shim(words("--version"))
+            .env("GIT_CLONE_SHIM_LOG", "debug");
+        let version = arena.run(&|_| (), version).outcome.succeeded();
+        assert!(version.says("cannot hard-link"), "{version:?}");
+        for silent in ["off", "error", "another_program=trace"] {
+            let version = arena
+                .shim(words("--version"))
+                .env("GIT_CLONE_SHIM_LOG", silent);
+            assert_eq!(
+                arena.run(&|_| (), version).outcome,
+                arena.run(&|_| (), arena.real(words("--version"))).outcome
+            );
+        }
+    }
+}

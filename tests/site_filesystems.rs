@@ -1,0 +1,359 @@
+//! Filesystems as sites have them, mounted here, and what else makes a link fail or turn out to be another file.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
+
+use landlock::{
+    AccessFs, CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr, RulesetError,
+};
+use nix::libc;
+
+use crate::support::arena::{Arena, REFUSED};
+use crate::support::arrangement;
+use crate::support::call::Call;
+use crate::support::gits::{Git, gits};
+use crate::support::mounted::Mounted;
+use crate::support::refusing_fs::LinkRule;
+use crate::support::source;
+use crate::support::tree;
+use crate::support::words::{Words, copying, from, words};
+
+/// What git says of a link that is another file.
+const DIFFERENT: &str = "fatal: hardlink different from source at '";
+
+// Lines are quiet where the filesystem is served by a process: an attempt that takes more than a second there, on a busy
+// machine, shows its first words before it fails.
+
+/// How often at most a race is run, which is lost more often than not.
+const TRIES: usize = 10;
+
+/// An arena whose place is in `directory`, which is made, and a source next to the place.
+fn in_directory(directory: &Path, git: &Git) -> (Arena, PathBuf) {
+    let place = directory.join("place");
+    fs::create_dir_all(&place).unwrap();
+    let arena = Arena::in_place(git, &place);
+    let source = source::small(&arena, directory.join("src").to_str().unwrap());
+    (arena, source)
+}
+
+/// Asserts that the real git refuses to go on after the kernel said `reason`, and that the shim cures that.
+#[track_caller]
+fn assert_cured_of(reason: &str, arena: &Arena, line: &Words) {
+    let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+    assert!(real.died_of(REFUSED) && real.says(reason), "{real:?}");
+    arena.assert_cured(line);
+}
+
+/// Asserts that the real git dies of a link that is another file, and that the shim cures that; or that this git does not
+/// look, as those before 2.45.1 and 2.39.4, and gives false.
+#[track_caller]
+fn assert_cured_of_lies(arena: &Arena, line: &Words) -> bool {
+    let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+    if real.status.success() {
+        arena.assert_twins(line);
+    } else {
+        arena.assert_cured_in(&|_| (), line, DIFFERENT);
+    }
+    !real.status.success()
+}
+
+/// Mounts an sshfs that speaks to sftp-server through a pipe, of the directory `backing` next to it.
+#[track_caller]
+fn mount_sshfs(options: &str) -> Option<Mounted> {
+    // sshfs appends the words of an ssh call, which become parameters of a shell that has no use for them.
+    let server = "ssh_command=sh -c /usr/lib/openssh/sftp-server";
+    let script =
+        format!("mkdir backing; sshfs {options} -o '{server}' \"host:$PWD/backing\" mount");
+    Mounted::by(&script, tempfile::tempdir().unwrap(), "sshfs")
+}
+
+#[test]
+fn sshfs() {
+    // Every path has an inode number of its own.
+    let Some(mounted) = mount_sshfs("") else {
+        return;
+    };
+    for (number, git) in gits().iter().enumerate() {
+        let number = number.to_string();
+        let (arena, source) = in_directory(&mounted.path().join(&number), git);
+        for line in [
+            "clone -q --local SRC dst",
+            "clone -q --bare ../src",
+            "clone -q SRC dst",
+        ] {
+            let cured = assert_cured_of_lies(&arena, &from(&source, words(line)));
+            // sftp does not tell how many names a file has, so the files themselves are asked.
+            let backing = mounted.directory().join("backing").join(&number);
+            let links = tree::object_links(&backing.join("place"));
+            assert_eq!(links.iter().all(|&links| links == 1), cured);
+        }
+        arena.real(words("-C dst fsck --full")).run().succeeded();
+    }
+}
+
+#[test]
+fn sshfs_without_hard_links() {
+    let Some(mounted) = mount_sshfs("-o disable_hardlink") else {
+        return;
+    };
+    for (number, git) in gits().iter().enumerate() {
+        let (arena, source) = in_directory(&mounted.path().join(number.to_string()), git);
+        let plain = from(&source, words("clone SRC dst"));
+        arena.assert_twins(&plain).outcome.succeeded();
+        for line in ["clone -q -l --bare ../src", "clone -q --local SRC dst"] {
+            let line = from(&source, words(line));
+            assert_cured_of("Operation not permitted", &arena, &line);
+        }
+        arena.real(words("-C dst fsck --full")).run().succeeded();
+    }
+}
+
+#[test]
+fn links_that_are_symbolic() {
+    // BeeGFS with sysCreateHardlinksAsSymlinks=true.
+    let Some((_directory, filesystem)) = super::refusing_filesystems::mount(LinkRule::Symlink)
+    else {
+        return;
+    };
+    let [file, directory] = ["file", "directory"].map(|name| filesystem.path().join(name));
+    fs::write(&file, "").unwrap();
+    fs::create_dir(&directory).unwrap();
+    fs::hard_link(&file, directory.join("link")).unwrap();
+    let leads = fs::read_link(directory.join("link")).unwrap();
+    assert_eq!(leads, Path::new("../file"));
+    for (number, git) in gits().iter().enumerate() {
+        let (arena, source) =
+            super::refusing_filesystems::on(&filesystem, git, &number.to_string());
+        for line in ["clone -q --local --bare ../src dst", "clone -q SRC dst"] {
+            assert_cured_of_lies(&arena, &from(&source, words(line)));
+        }
+        arena.real(words("-C dst fsck --full")).run().succeeded();
+    }
+}
+
+/// Mounts an overlay whose lower layer holds two repositories and whose upper layer is in the directory `upper`: `original`,
+/// and `linked`, whose objects are those of `original` by a second name.
+#[track_caller]
+fn mount_overlay(git: &Git, upper: &Path, options: &str) -> Option<(Mounted, Arena)> {
+    // Not on a tmpfs, as the temporary directory may be: below it nothing changes its number.
+    let directory = tempfile::tempdir_in("/var/tmp").unwrap();
+    let lower = directory.path().join("lower");
+    fs::create_dir_all(lower.join("place")).unwrap();
+    let arena = Arena::in_place(git, &directory.path().join("mount/place"));
+    source::small(&arena, lower.join("original").to_str().unwrap());
+    let link = words("clone -q original linked");
+    arena.real(link).cwd(&lower).run().succeeded();
+    let upper = directory.path().join(upper);
+    let script = format!(
+        "mkdir -p {0}/files {0}/work
+         mount -t overlay overlay -o lowerdir=lower,upperdir={0}/files,workdir={0}/work,{options} mount",
+        upper.display()
+    );
+    Some((Mounted::by(&script, directory, "overlayfs")?, arena))
+}
+
+#[test]
+fn a_repository_in_an_image() {
+    // As a container sees it: the first link to an object of the image copies it up, and as it has had a second name there,
+    // the copy is a file of its own.
+    if !arrangement::is_root() {
+        return;
+    }
+    for git in gits() {
+        let Some((_mounted, arena)) = mount_overlay(git, Path::new("upper"), "index=off") else {
+            return;
+        };
+        assert_cured_of_lies(&arena, &words("clone ../linked dst"));
+        assert_cured_of_lies(&arena, &words("clone --local ../linked dst"));
+    }
+}
+
+#[test]
+fn an_overlay_of_two_devices() {
+    // Without xino an object has another number once it has been copied up, and the first link to it does that.
+    if !arrangement::is_root() {
+        return;
+    }
+    let Ok(upper) = tempfile::tempdir_in("/dev/shm") else {
+        return arrangement::missing("/dev/shm");
+    };
+    for (number, git) in gits().iter().enumerate() {
+        let upper = upper.path().join(number.to_string());
+        let Some((_mounted, arena)) = mount_overlay(git, &upper, "index=off,xino=off") else {
+            return;
+        };
+        assert_cured_of_lies(&arena, &words("clone ../original dst"));
+        assert_cured_of_lies(&arena, &words("clone --local ../original dst"));
+    }
+}
+
+#[test]
+fn a_directory_with_a_project_quota() {
+    // XFS heeds projects whether or not it counts them; ext4 does so only where the kernel can count.
+    if !arrangement::is_root() {
+        return;
+    }
+    let script = "truncate -s 320M image; mkfs.xfs -q image; mount -o loop image mount
+                  mkdir mount/project; xfs_io -c 'chproj 7' -c 'chattr +P' mount/project";
+    let directory = tempfile::tempdir().unwrap();
+    let Some(mounted) = Mounted::by(script, directory, "XFS with projects") else {
+        return;
+    };
+    for (number, git) in gits().iter().enumerate() {
+        let place = mounted.path().join("project").join(number.to_string());
+        fs::create_dir(&place).unwrap();
+        let arena = Arena::in_place(git, &place);
+        let source = mounted.path().join(number.to_string());
+        source::small(&arena, source.to_str().unwrap());
+        let [here, there] = [&place, &source].map(|path| fs::metadata(path).unwrap().dev());
+        assert_eq!(here, there);
+        for line in ["clone --local SRC dst", "clone -l --bare SRC"] {
+            let line = from(&source, words(line));
+            assert_cured_of("Invalid cross-device link", &arena, &line);
+        }
+        let plain = from(&source, words("clone SRC dst"));
+        arena.assert_twins(&plain).outcome.succeeded();
+    }
+}
+
+#[test]
+fn as_many_links_as_there_can_be() {
+    if !arrangement::is_root() {
+        return;
+    }
+    let script = "truncate -s 64M image; mkfs.ext4 -q image; mount -o loop image mount";
+    let directory = tempfile::tempdir().unwrap();
+    let Some(mounted) = Mounted::by(script, directory, "ext4 on a loop device") else {
+        return;
+    };
+    let (first, source) = in_directory(&mounted.path(), &gits()[0]);
+    let objects = source.join(".git/objects");
+    let tree = tree::read(&objects);
+    let object = tree.keys().rfind(|path| path.as_os_str().len() > 10);
+    let object = objects.join(object.unwrap());
+    let names = mounted.path().join("names");
+    fs::create_dir(&names).unwrap();
+    let full =
+        (0..100_000).find_map(|name| fs::hard_link(&object, names.join(name.to_string())).err());
+    assert_eq!(full.unwrap().raw_os_error(), Some(libc::EMLINK));
+    for git in gits() {
+        let arena = Arena::in_place(git, first.place());
+        let local = from(&source, words("clone --local SRC dst"));
+        assert_cured_of("Too many links", &arena, &local);
+        let plain = from(&source, words("clone SRC dst"));
+        arena.assert_twins(&plain).outcome.succeeded();
+    }
+}
+
+/// Takes from this thread, and from all that it starts, the right to link from one directory to another, with Landlock.
+fn without_links_across_directories() -> Result<RestrictionStatus, RulesetError> {
+    // Every ruleset takes it away; this one takes the right to make block devices besides.
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let ruleset = ruleset.handle_access(AccessFs::MakeBlock)?;
+    ruleset.create()?.restrict_self()
+}
+
+#[test]
+fn a_sandbox() {
+    let test = || {
+        for git in gits() {
+            let arena = Arena::new(git);
+            let source = source::small(&arena, "src");
+            for line in ["clone --local SRC dst", "clone -l --bare SRC"] {
+                let line = from(&source, words(line));
+                assert_cured_of("Invalid cross-device link", &arena, &line);
+            }
+            let plain = from(&source, words("clone SRC dst"));
+            arena.assert_twins(&plain).outcome.succeeded();
+        }
+    };
+    // What is taken from a thread is gone for ever, so that thread is one of its own.
+    let sandboxed = thread::spawn(move || match without_links_across_directories() {
+        Ok(_) => test(),
+        Err(error) => arrangement::missing(&format!("Landlock ({error})")),
+    });
+    if let Err(panic) = sandboxed.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Puts another file in the place of `file` over and over, under the same name at every moment, until `stopped` is closed.
+fn replace_without_end(file: &Path, spares: &Path, stopped: &mpsc::Receiver<()>) {
+    fs::create_dir(spares).unwrap();
+    // Files that stay, since a file that has lost its last name cannot be linked, and git then copies.
+    let names: Vec<_> = (0..64).map(|name| spares.join(name.to_string())).collect();
+    for name in &names {
+        fs::write(name, "").unwrap();
+    }
+    let next = spares.join("next");
+    for name in names.iter().cycle() {
+        if stopped.try_recv() == Err(TryRecvError::Disconnected) {
+            break;
+        }
+        fs::hard_link(name, &next).unwrap();
+        fs::rename(&next, file).unwrap();
+    }
+}
+
+/// A call of git that is held up at each link, between looking at a file and linking it.
+fn held_up(arena: &Arena, call: &Call) -> Call {
+    let mut command = arena.command("strace");
+    command.args(["-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null"]);
+    command.args(["-e", "trace=?link,linkat"]);
+    command.args(["-e", "inject=?link,linkat:delay_enter=20000", "git"]);
+    command.args(call.command.get_args());
+    for (name, value) in call.command.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    Call::new(command)
+}
+
+#[test]
+fn maintenance_in_the_source() {
+    // It replaces files below objects/, and git may link another file than the one it has looked at.
+    let traced = Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
+    if !traced.is_ok_and(|status| status.success()) {
+        return arrangement::missing("strace");
+    }
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::packed(&arena, "src");
+        let graphs = source.join(".git/objects/info/commit-graphs");
+        fs::create_dir_all(&graphs).unwrap();
+        let file = graphs.join("tmp_graph_AbCdEf");
+        fs::write(&file, "").unwrap();
+        let line = from(&source, words("clone SRC dst"));
+        let spares = arena.root().join("spares");
+        // Closed when the words below end, also by a panic; what they borrow outlives the thread.
+        let (running, stopped) = mpsc::channel();
+        thread::scope(|scope| {
+            let _running = running;
+            scope.spawn(move || replace_without_end(&file, &spares, &stopped));
+            let run = |call: &Call| arena.run(&|_| (), held_up(&arena, call));
+            let real = || run(&arena.real(line.clone())).outcome.died_of(DIFFERENT);
+            if !(0..TRIES).any(|_| real()) {
+                // Gits before 2.45.1 and 2.39.4 do not look.
+                return arrangement::missing(&format!("race that {} can lose", git.version));
+            }
+            let expected = run(&arena.real(copying(&line)));
+            let shim = arena.shim(line.clone()).env("GIT_CLONE_SHIM_LOG", "info");
+            let cured = (0..TRIES).filter(|_| {
+                let twin = run(&shim);
+                let again = twin.outcome.says("becoming git words=git clone");
+                assert_eq!(twin.outcome.succeeded().stdout, expected.outcome.stdout);
+                if again {
+                    assert_eq!(tree::differences(&twin.tree, &expected.tree), [""; 0]);
+                }
+                again
+            });
+            assert_ne!(cured.take(3).count(), 0);
+        });
+    }
+}

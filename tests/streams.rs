@@ -1,0 +1,285 @@
+//! The streams of a supervised clone are the caller's: closed, full, or kept open by somebody else.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::arena::Arena;
+use crate::support::call::Call;
+use crate::support::gits::gits;
+use crate::support::held::Held;
+use crate::support::hook::{self, TEMPLATE};
+use crate::support::process;
+use crate::support::source;
+use crate::support::tree;
+use crate::support::wait;
+use crate::support::words::{from, words};
+
+#[test]
+fn a_background_process_that_keeps_stderr_is_not_waited_for() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let [pid, release, said] = ["pid", "release", "said"].map(|name| arena.root().join(name));
+        nix::unistd::mkfifo(&release, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // What it says after git has ended is heard all the same, and it does not die of saying it.
+        let late = format!(
+            "read -r line <{}; echo late >&2; echo later >&2",
+            release.display()
+        );
+        hook::post_checkout(
+            arena.place(),
+            &format!("({late}) & echo $! >{}", pid.display()),
+        );
+        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
+        // Into a file, since whoever waits for the end of a pipe waits for the background process too.
+        let mut command = arena.shim(line).command;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&said).unwrap());
+        let status = command.status().unwrap();
+        let background = Pid::from_raw(wait::for_line(&pid).parse().unwrap());
+        assert!(
+            status.success() && process::is_running(background),
+            "{status:?}"
+        );
+        let expected = "Cloning into 'dst'...\ndone.\n";
+        assert_eq!(fs::read_to_string(&said).unwrap(), expected);
+        fs::write(&release, "go\n").unwrap();
+        let expected = format!("{expected}late\nlater\n");
+        wait::until("its last words", || {
+            fs::read_to_string(&said).unwrap() == expected
+        });
+        wait::until("its end", || !process::is_running(background));
+    }
+}
+
+#[test]
+fn standard_output_is_not_kept_open() {
+    // A caller that reads git's standard output to its end waits for git, and not for a background process's stderr.
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let pid = arena.root().join("pid");
+        hook::post_checkout(
+            arena.place(),
+            &format!("sleep 600 >/dev/null & echo $! >{}", pid.display()),
+        );
+        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
+        let mut command = arena.shim(line).command;
+        let said = File::create(arena.root().join("said")).unwrap();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(said);
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        let sleeper = Pid::from_raw(wait::for_line(&pid).parse().unwrap());
+        let still_there = process::is_running(sleeper);
+        kill(sleeper, Signal::SIGKILL).unwrap();
+        assert!(output.status.success() && still_there, "{output:?}");
+    }
+}
+
+#[test]
+fn streams_that_are_closed() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        for closed in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", "<&- >&- 2>&-"] {
+            let run = |path: OsString, option: &str| {
+                let mut command = arena.command("bash");
+                let shell = format!(
+                    "exec git clone {option} -l '{}' dst {closed}",
+                    source.display()
+                );
+                command.args(["-c", &shell]).env("PATH", path);
+                arena.run(&|_| (), Call::new(command))
+            };
+            let plain = Arena::path(&[arena.real_directory()]);
+            let shim = Arena::path(&[arena.shim_directory(), arena.real_directory()]);
+            assert_eq!(run(plain.clone(), "").outcome.status.code(), Some(128));
+            let expected = run(plain, "--no-hardlinks");
+            let cured = run(shim, "");
+            assert_eq!(cured.outcome, expected.outcome.succeeded(), "{closed}");
+            assert!(cured.tree == expected.tree, "{closed}");
+        }
+    }
+}
+
+#[test]
+fn no_process_can_be_had() {
+    // Where the shim cannot supervise, it is git: a clone that needs no cure must not fail for want of a pipe.
+    let arena = Arena::new(&gits()[0]);
+    let source = source::small(&arena, "src");
+    let line: Vec<OsString> = from(&source, words("clone -l SRC dst"));
+    // git needs two or three descriptors; with none at all it cannot run either, so the limit is searched for.
+    let with_limit = |limit: usize, path: OsString| {
+        let mut command = arena.command("bash");
+        command
+            .arg("-c")
+            .arg(format!("ulimit -n {limit}; exec git \"$@\""))
+            .arg("bash")
+            .args(&line)
+            .env("PATH", path);
+        arena.run(&|_| (), Call::new(command)).outcome
+    };
+    let plain = Arena::path(&[arena.real_directory()]);
+    let shim = Arena::path(&[arena.shim_directory(), arena.real_directory()]);
+    for limit in [4, 5, 6, 8, 10, 20] {
+        let expected = with_limit(limit, plain.clone());
+        assert_eq!(
+            with_limit(limit, shim.clone()),
+            expected,
+            "{limit} descriptors"
+        );
+    }
+}
+
+/// A pipe, its reader first.
+fn pipe() -> (File, File) {
+    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+    (reader.into(), writer.into())
+}
+
+#[test]
+fn nobody_reads_standard_error() {
+    // git dies of its first word; so does the shim, and leaves the same behind.
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone -l SRC dst"));
+        let run = |call: Call| {
+            tree::clear(arena.place());
+            let (reader, writer) = pipe();
+            drop(reader);
+            let mut command = call.command;
+            let status = command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(writer)
+                .status()
+                .unwrap();
+            (status, tree::read(arena.place()).len())
+        };
+        let plain = run(arena.real(line.clone()));
+        assert_eq!(plain.0.signal(), Some(libc::SIGPIPE), "{plain:?}");
+        assert_eq!(run(arena.shim(line)), plain);
+    }
+}
+
+#[test]
+fn the_reader_of_standard_error_goes_away() {
+    // A hook waits until its reader has gone, and then speaks until it dies of it, as it would without the shim.
+    for git in gits() {
+        let ends = [true, false].map(|through_shim| {
+            let (reader, writer) = pipe();
+            let script = "exec git \"$@\"";
+            let held = Held::start_as(git, through_shim, &["bash"], script, |command| {
+                command
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(writer);
+            });
+            drop(reader);
+            held.release_to("while echo gone >&2; do :; done");
+            held.end().0
+        });
+        assert_eq!(ends[0], ends[1]);
+    }
+}
+
+#[test]
+fn a_slow_reader() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
+        let run = |call: Call| {
+            tree::clear(arena.place());
+            hook::post_checkout(arena.place(), "seq 1 60000 >&2; echo the end >&2");
+            let (mut reader, writer) = pipe();
+            let mut command = call.command;
+            let mut child = command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(writer)
+                .spawn()
+                .unwrap();
+            drop(command);
+            let (mut said, mut chunk) = (Vec::new(), [0; 100]);
+            while let Ok(count @ 1..) = reader.read(&mut chunk) {
+                said.extend_from_slice(&chunk[..count]);
+                std::thread::yield_now();
+            }
+            (child.wait().unwrap(), said)
+        };
+        let plain = run(arena.real(line.clone()));
+        assert!(run(arena.shim(line)) == plain);
+        assert!(plain.0.success() && plain.1.ends_with(b"the end\n"));
+    }
+}
+
+#[test]
+fn a_signal_while_nobody_reads() {
+    // The pipe is full, and whoever filled it is stuck: a signal of which git says nothing ends it, and so the shim.
+    for git in gits() {
+        let ends = [true, false].map(|through_shim| {
+            let (_reader, writer) = pipe();
+            let full = writer.try_clone().unwrap();
+            let script = "exec git \"$@\"";
+            let held = Held::start_as(git, through_shim, &["bash"], script, |command| {
+                command
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(writer);
+            });
+            held.release_to("yes >&2");
+            let writable = || {
+                let mut polled = [PollFd::new(full.as_fd(), PollFlags::POLLOUT)];
+                poll(&mut polled, PollTimeout::ZERO).unwrap() > 0
+            };
+            wait::until("the pipe to be full", || !writable());
+            kill(held.pid(), Signal::SIGUSR1).unwrap();
+            held.end().0
+        });
+        assert_eq!(ends[0], ends[1]);
+        assert_eq!(ends[0].signal(), Some(libc::SIGUSR1));
+    }
+}
+
+#[test]
+fn a_file_that_others_write_to_as_well() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone -l SRC dst"));
+        let run = |call: Call| {
+            tree::clear(arena.place());
+            let log = arena.root().join("log");
+            fs::write(&log, "before\n").unwrap();
+            let file = File::options().append(true).open(&log).unwrap();
+            let mut command = call.command;
+            let status = command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(file)
+                .status()
+                .unwrap();
+            (status, fs::read_to_string(&log).unwrap())
+        };
+        let plain = run(arena.real(line.clone()));
+        assert_eq!(run(arena.shim(line)), plain);
+        assert_eq!(plain.1, "before\nCloning into 'dst'...\ndone.\n");
+    }
+}

@@ -1,0 +1,42 @@
+//! Programs that a test puts somewhere.
+//!
+//! They are written by another process: while this one has a file open for writing, a child that another test's thread
+//! forks at that moment holds it open too, and running the file fails with ETXTBSY.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The program under test.
+pub fn shim() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_git-clone-shim"))
+}
+
+/// Copies the program `from` to `to`.
+pub fn copy(from: &Path, to: &Path) {
+    let done = Command::new("install")
+        .args(["-m", "755"])
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
+    assert!(done.success());
+}
+
+/// Writes a script, with its `#!` line, to `to`.
+pub fn script(to: &Path, text: &str) -> PathBuf {
+    let mut install = Command::new("install")
+        .args(["-m", "755", "/dev/stdin"])
+        .arg(to)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    install
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    assert!(install.wait().unwrap().success());
+    to.to_owned()
+}

@@ -1,0 +1,53 @@
+//! What makes link(2) fail, without privilege.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use nix::libc;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use tempfile::TempDir;
+
+use super::arrangement;
+
+/// Runs `what` where link(2) and linkat(2) fail with `errno`, for it and all that it starts.
+pub fn with_links_failing<T: Send>(errno: i32, what: impl FnOnce() -> T + Send) -> T {
+    let refuse = SeccompAction::Errno(u32::try_from(errno).unwrap());
+    let calls: BTreeMap<_, _> = [(libc::SYS_link, vec![]), (libc::SYS_linkat, vec![])].into();
+    let architecture = std::env::consts::ARCH.try_into().unwrap();
+    let filter: BpfProgram = SeccompFilter::new(calls, SeccompAction::Allow, refuse, architecture)
+        .unwrap()
+        .try_into()
+        .unwrap();
+    // A filter is for ever, and for one thread: so that thread is one of its own.
+    thread::scope(|scope| {
+        let filtered = scope.spawn(|| {
+            seccompiler::apply_filter(&filter).unwrap();
+            what()
+        });
+        filtered
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// A fresh directory to which nothing in `from` can be hard-linked, since it is on another device.
+#[track_caller]
+pub fn another_device(from: &Path) -> Option<TempDir> {
+    let probe = from.join("probe");
+    fs::write(&probe, "").unwrap();
+    let places = ["/dev/shm", "/tmp", "/var/tmp", "/run/shm"];
+    let found = places
+        .iter()
+        .filter_map(|place| tempfile::tempdir_in(place).ok())
+        .find(|place| {
+            let refused = fs::hard_link(&probe, place.path().join("probe"));
+            refused.is_err_and(|error| error.raw_os_error() == Some(libc::EXDEV))
+        });
+    fs::remove_file(&probe).unwrap();
+    if found.is_none() {
+        arrangement::missing("second device to write to");
+    }
+    found
+}

@@ -1,0 +1,62 @@
+//! Every real git on the machine.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+/// A real git.
+#[derive(Clone, Debug)]
+pub struct Git {
+    pub file: PathBuf,
+    /// What `git --version` says.
+    pub version: String,
+}
+
+/// Every real git on PATH and in the usual places, the first one first; each of them once.
+///
+/// More can be named in `GIT_CLONE_SHIM_TEST_GITS`, parted by colons. A shim that is installed on this machine is none.
+pub fn gits() -> &'static [Git] {
+    static GITS: LazyLock<Vec<Git>> = LazyLock::new(|| {
+        let mut seen = Vec::new();
+        let named = env::var_os("GIT_CLONE_SHIM_TEST_GITS").unwrap_or_default();
+        let path = env::var_os("PATH").unwrap_or_default();
+        let files = env::split_paths(&path)
+            .chain(["/usr/local/bin".into(), "/usr/bin".into()])
+            .map(|directory| directory.join("git"))
+            .chain(env::split_paths(&named))
+            .filter(|file| file.is_absolute());
+        let gits: Vec<Git> = files
+            .filter(|file| {
+                let Ok(metadata) = fs::metadata(file) else {
+                    return false;
+                };
+                let identity = (metadata.dev(), metadata.ino());
+                let new = metadata.is_file() && !seen.contains(&identity);
+                seen.push(identity);
+                new
+            })
+            .filter_map(|file| real(&file))
+            .collect();
+        assert!(!gits.is_empty(), "no real git on this machine");
+        gits
+    });
+    &GITS
+}
+
+/// The git at `file`, unless it is a shim of ours: that speaks when it is asked to.
+fn real(file: &Path) -> Option<Git> {
+    let answer = Command::new(file)
+        .arg("--version")
+        .env("GIT_CLONE_SHIM_LOG", "info")
+        .output()
+        .ok()?;
+    let version = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+    (answer.status.success() && answer.stderr.is_empty() && version.starts_with("git version"))
+        .then(|| Git {
+            file: file.to_owned(),
+            version,
+        })
+}

@@ -1,0 +1,20 @@
+//! What the tests are made of.
+
+pub mod arena;
+pub mod arrangement;
+pub mod call;
+pub mod executable;
+pub mod fault;
+pub mod gits;
+pub mod held;
+pub mod hook;
+pub mod mounted;
+pub mod process;
+pub mod python;
+pub mod refusing_fs;
+pub mod source;
+pub mod terminal;
+pub mod trace;
+pub mod tree;
+pub mod wait;
+pub mod words;

@@ -1,0 +1,63 @@
+//! Repositories to clone from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::arena::Arena;
+use super::words::words;
+
+/// A repository of three commits on two branches, a tag and a symbolic link: some loose objects.
+pub fn small(arena: &Arena, name: &str) -> PathBuf {
+    let source = arena.root().join(name);
+    let git = |line: &str| drop(arena.real(words(line)).cwd(&source).run().succeeded());
+    fs::create_dir(&source).unwrap();
+    git("init -q .");
+    git("symbolic-ref HEAD refs/heads/trunk");
+    for turn in ["one", "two", "three"] {
+        fs::write(source.join(turn), format!("{turn}\n")).unwrap();
+        git(&format!("add {turn}"));
+        git(&format!("commit -q -m {turn}"));
+    }
+    std::os::unix::fs::symlink("one", source.join("link")).unwrap();
+    git("add link");
+    git("commit -q -m link");
+    git("branch side HEAD~1");
+    git("tag -a -m v1 v1 HEAD~2");
+    source
+}
+
+/// A repository with this many further loose objects.
+pub fn with_loose_objects(arena: &Arena, name: &str, count: usize) -> PathBuf {
+    let source = small(arena, name);
+    let tree = source.join("many");
+    fs::create_dir(&tree).unwrap();
+    for number in 0..count {
+        fs::write(tree.join(number.to_string()), format!("{number}\n")).unwrap();
+    }
+    let git = |line: &str| drop(arena.real(words(line)).cwd(&source).run().succeeded());
+    git("-c core.fsync=none add many");
+    git("commit -q -m many");
+    assert!(loose_objects(&source) >= count);
+    source
+}
+
+/// A repository whose objects are in one pack.
+pub fn packed(arena: &Arena, name: &str) -> PathBuf {
+    let source = small(arena, name);
+    arena
+        .real(words("repack -q -a -d"))
+        .cwd(&source)
+        .run()
+        .succeeded();
+    assert_eq!(loose_objects(&source), 0);
+    source
+}
+
+fn loose_objects(source: &Path) -> usize {
+    let fans = fs::read_dir(source.join(".git/objects"))
+        .unwrap()
+        .map(|entry| entry.unwrap());
+    fans.filter(|entry| entry.file_name().len() == 2)
+        .map(|entry| fs::read_dir(entry.path()).unwrap().count())
+        .sum()
+}
