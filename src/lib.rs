@@ -17,7 +17,7 @@
 //! an error of our own ──> one line, "git-clone-shim: …", exit 125 / 126 / 127
 //! ```
 //!
-//! [`shim`] is the policy; [`git`] knows what git says and understands; [`process`] knows pipes, pids and signals, and
+//! [`shim`] is the policy and [`plan`] what it decides beforehand; [`git`] knows what git says and understands; [`process`] knows pipes, pids and signals, and
 //! nothing of git. Called as `git-clone-shim` the program is the tool for people, [`tool`], and nothing of the shim runs.
 
 #![cfg_attr(
@@ -34,6 +34,7 @@ use std::ffi::{CStr, c_int};
 pub mod failure;
 pub mod git;
 pub mod log;
+pub mod plan;
 pub mod process;
 pub mod settings;
 pub mod shim;

@@ -21,15 +21,62 @@ pub fn start(filter: Targets) {
         .try_init();
 }
 
-/// Words of a command line, readable and on one line whatever bytes they hold.
+/// Words of a command line, readable and on one line whatever bytes they hold, and without the password in a URL: what
+/// is shown here ends up in tickets.
 pub struct Words<'a>(pub &'a [&'a CStr]);
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, word) in self.0.iter().enumerate() {
             let space = if at == 0 { "" } else { " " };
-            write!(f, "{space}{}", word.to_bytes().escape_ascii())?;
+            let (before, after) = around_password(word.to_bytes());
+            let hidden = if after.is_empty() { "" } else { "***" };
+            write!(
+                f,
+                "{space}{}{hidden}{}",
+                before.escape_ascii(),
+                after.escape_ascii()
+            )?;
         }
         Ok(())
+    }
+}
+
+/// What is before and after the user and password of a URL; all of `word` and nothing if it has none.
+fn around_password(word: &[u8]) -> (&[u8], &[u8]) {
+    let parted = word
+        .windows(3)
+        .position(|three| three == b"://")
+        .and_then(|scheme| {
+            let (scheme, rest) = word.split_at_checked(scheme + 3)?;
+            let host_end = rest
+                .iter()
+                .position(|&byte| byte == b'/')
+                .unwrap_or(rest.len());
+            let at = rest
+                .get(..host_end)?
+                .iter()
+                .rposition(|&byte| byte == b'@')?;
+            Some((scheme, rest.get(at..)?))
+        });
+    parted.unwrap_or((word, b""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Words;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let words = [
+            c"git",
+            c"clone",
+            c"https://me:secret@host/a@b",
+            c"a@b:c",
+            c"caf\xe9\n",
+            c"u://h/a@b",
+        ];
+        let shown = r"git clone https://***@host/a@b a@b:c caf\xe9\n u://h/a@b";
+        assert_eq!(Words(&words).to_string(), shown);
     }
 }

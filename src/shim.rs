@@ -1,4 +1,4 @@
-//! The policy, in one screen: read the words, find the real git, attempt, judge, become.
+//! The policy, in one screen: find the real git, plan, attempt, judge, become.
 
 use std::convert::Infallible;
 use std::ffi::CStr;
@@ -7,15 +7,15 @@ use std::io::{IsTerminal, stderr};
 use anyhow::Result;
 use tracing::info;
 
-use crate::git::command_line::{self, Clone, Linking};
+use crate::git::command_line::{Clone, Linking};
 use crate::git::destination;
 use crate::git::link_failure::{self, LinkFailure};
 use crate::git::real_git::RealGit;
-use crate::git::source;
 use crate::log::{self, Words};
+use crate::plan::Plan;
 use crate::process::attempt::{Finished, attempt};
 use crate::process::ending::Ending;
-use crate::settings::{Mode, Settings};
+use crate::settings::Settings;
 
 /// The status of a git that has died (`die` in usage.c).
 const DIED: Ending = Ending::Exited(128);
@@ -33,21 +33,19 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
     let mut git = RealGit::find(settings.git.as_deref())?;
     info!(file = %git.file().as_os_str().as_encoded_bytes().escape_ascii(), "the real git");
 
-    let clone = match settings.mode {
-        Mode::Off => None,
-        Mode::Auto | Mode::Always => command_line::read(words),
-    };
-    let Some(clone) = clone.filter(can_hard_link) else {
-        info!("this call cannot hard-link: becoming git");
-        return Err(git.become_with(words).into());
+    let clone = match Plan::new(settings.mode, words) {
+        Plan::PassThrough(why) => {
+            info!(%why, "this call cannot hard-link: becoming git");
+            return Err(git.become_with(words).into());
+        }
+        Plan::Copy(clone) => {
+            let copying = clone.without_hard_links(words);
+            info!(words = %Words(&copying), "GIT_CLONE_SHIM=always: becoming git");
+            return Err(git.become_with(&copying).into());
+        }
+        Plan::Attempt(clone) => clone,
     };
     info!(reason = why(&clone, words), "this call can hard-link");
-
-    let copying = clone.without_hard_links(words);
-    if settings.mode == Mode::Always {
-        info!(words = %Words(&copying), "GIT_CLONE_SHIM=always: becoming git");
-        return Err(git.become_with(&copying).into());
-    }
 
     let watched = stderr().is_terminal() && !clone.progress_decided;
     let first = if watched {
@@ -64,6 +62,7 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
         }
     };
     if let Some(failure) = judge(&finished, &clone) {
+        let copying = clone.without_hard_links(words);
         info!(ending = %finished.ending, sentence = failure.sentence.name, said = %failure.line.escape_ascii(), "the attempt");
         info!(words = %Words(&copying), "becoming git");
         return Err(git.become_with(&copying).into());
@@ -72,24 +71,13 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
     finished.end()
 }
 
-/// Whether git may try to hard-link, and die of it: of a refused link if `--local` was asked for, and otherwise of a link
-/// that turns out to be another file.
-fn can_hard_link(clone: &Clone<'_>) -> bool {
-    match clone.linking {
-        Linking::Demanded(_) => true,
-        Linking::IfLocal => source::is_local(clone),
-        Linking::Never => false,
-    }
-}
-
 fn why(clone: &Clone<'_>, words: &[&CStr]) -> String {
     match clone.linking {
         Linking::Demanded(by) => format!(
             "--local is in effect, by {}",
             Words(words.get(by..=by).unwrap_or_default())
         ),
-        Linking::IfLocal => "the source is a local repository".to_owned(),
-        Linking::Never => String::new(),
+        Linking::IfLocal | Linking::Never => "the source is a local repository".to_owned(),
     }
 }
 

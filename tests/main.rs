@@ -15,6 +15,7 @@
 
 mod callers;
 mod destination;
+mod explain;
 mod fallback;
 mod finding_git;
 mod good_clones;

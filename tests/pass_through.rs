@@ -306,12 +306,7 @@ fn the_tool_for_people_is_not_the_shim() {
     assert_eq!(version.stdout, expected.as_bytes());
     let help = run(&["--help"]).succeeded();
     assert!(help.stdout.starts_with(b"git-clone-shim stands in for git"));
-    for nonsense in [
-        &["nonsense"][..],
-        &[],
-        &["clone", "--local", "a", "b"],
-        &["--version", "x"],
-    ] {
+    for nonsense in [&["nonsense"][..], &[], &["clone", "--local", "a", "b"]] {
         let refused = run(nonsense);
         assert!(refused.is_our_failure(2), "{refused:?}");
     }

@@ -26,7 +26,7 @@ pub(super) enum Takes {
 
 #[derive(Debug)]
 pub(super) struct CloneOption {
-    name: &'static str,
+    pub(super) name: &'static str,
     letter: Option<u8>,
     pub(super) takes: Takes,
     pub(super) meaning: Meaning,

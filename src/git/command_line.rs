@@ -7,7 +7,7 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::clone_options::{self, Meaning, Takes};
+use super::clone_options::{self, CloneOption, Meaning, Takes};
 
 /// Options before the command that take the next word as their value.
 const GLOBAL_WITH_VALUE: [&[u8]; 9] = [
@@ -60,6 +60,27 @@ pub enum Linking {
     IfLocal,
     /// `--no-local`, `--no-hardlinks` or `--shared`: git does not link.
     Never,
+}
+
+/// What a word is to git.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// An option before the command.
+    Global,
+    /// An option before the command that ends git before it runs one, or that is newer than this shim.
+    UnknownGlobal,
+    /// The command.
+    Command,
+    /// An option of `clone`, by its full name and whether it is switched on; a word of short options has several.
+    Option(&'static str, bool),
+    /// An option of `clone` that is newer than this shim, or none.
+    UnknownOption,
+    /// The value of the option before it.
+    Value,
+    /// `--` or `--end-of-options`.
+    EndOfOptions,
+    /// The repository or the destination.
+    Positional,
 }
 
 /// A `git clone`, as git will read it.
@@ -117,6 +138,11 @@ fn splice<'w>(words: &[&'w CStr], at: usize, word: &'w CStr) -> Vec<&'w CStr> {
 /// Reads a command line, the program's own name first. `None` if git will run no `clone`, or refuse its words.
 #[must_use]
 pub fn read<'a>(words: &[&'a CStr]) -> Option<Clone<'a>> {
+    read_noting(words, |_, _| {})
+}
+
+/// As [`read`], and tells `note` what each word is, by its index, up to the command and in a `clone` to the end.
+pub fn read_noting<'a>(words: &[&'a CStr], mut note: impl FnMut(usize, Role)) -> Option<Clone<'a>> {
     let mut directories = Vec::new();
     let mut at = 1;
     loop {
@@ -125,7 +151,9 @@ pub fn read<'a>(words: &[&'a CStr]) -> Option<Clone<'a>> {
             break;
         }
         if GLOBAL_WITH_VALUE.contains(&word) {
+            note(at, Role::Global);
             let value = words.get(at + 1)?;
+            note(at + 1, Role::Value);
             if word == b"-C" {
                 directories.push(*value);
             }
@@ -133,20 +161,23 @@ pub fn read<'a>(words: &[&'a CStr]) -> Option<Clone<'a>> {
         } else if GLOBAL_FLAGS.contains(&word)
             || GLOBAL_WITH_EQUALS.iter().any(|name| word.starts_with(name))
         {
+            note(at, Role::Global);
             at += 1;
         } else {
+            note(at, Role::UnknownGlobal);
             return None;
         }
     }
+    note(at, Role::Command);
     if *words.get(at)? != c"clone" {
         return None;
     }
-    Reader::default().read(words, at, directories)
+    Reader::new(note).read(words, at, directories)
 }
 
 /// What the options of `clone` have said so far. The last word on each subject wins.
-#[derive(Default)]
-struct Reader {
+struct Reader<N> {
+    note: N,
     local: Option<(bool, usize)>,
     no_hardlinks: bool,
     shared: bool,
@@ -157,7 +188,20 @@ struct Reader {
     verbosity: i32,
 }
 
-impl Reader {
+impl<N: FnMut(usize, Role)> Reader<N> {
+    fn new(note: N) -> Self {
+        Self {
+            note,
+            local: None,
+            no_hardlinks: false,
+            shared: false,
+            bare: false,
+            mirror: false,
+            progress: false,
+            verbosity: 0,
+        }
+    }
+
     fn read<'a>(
         mut self,
         words: &[&'a CStr],
@@ -171,12 +215,19 @@ impl Reader {
             match word.to_bytes() {
                 b"--" | b"--end-of-options" => {
                     options_end = at;
-                    positionals.extend(words.iter().skip(at + 1));
+                    (self.note)(at, Role::EndOfOptions);
+                    for (at, word) in words.iter().enumerate().skip(at + 1) {
+                        (self.note)(at, Role::Positional);
+                        positionals.push(*word);
+                    }
                     break;
                 }
-                [b'-', b'-', long @ ..] => at += self.long(long, at),
-                [b'-', letters @ ..] if !letters.is_empty() => at += self.short(letters, at),
-                _ => positionals.push(word),
+                [b'-', b'-', long @ ..] => at = self.long(long, at),
+                [b'-', letters @ ..] if !letters.is_empty() => at = self.short(letters, at),
+                _ => {
+                    (self.note)(at, Role::Positional);
+                    positionals.push(word);
+                }
             }
             at += 1;
         }
@@ -201,7 +252,7 @@ impl Reader {
         })
     }
 
-    /// Takes in a long option, without its dashes; returns how many further words it swallows.
+    /// Takes in a long option, without its dashes; returns the index of the last word that belongs to it.
     fn long(&mut self, option: &[u8], at: usize) -> usize {
         let (name, value) = match option.iter().position(|&byte| byte == b'=') {
             Some(equals) => (option.get(..equals).unwrap_or_default(), true),
@@ -209,28 +260,43 @@ impl Reader {
         };
         // One that we do not know belongs to a newer git; taken for a flag it can do no harm.
         let Some((option, on)) = clone_options::by_name(name) else {
-            return 0;
+            (self.note)(at, Role::UnknownOption);
+            return at;
         };
-        self.apply(option.meaning, on, at);
-        usize::from(on && !value && option.takes == Takes::Value)
+        self.apply(option, on, at);
+        if on && !value && option.takes == Takes::Value {
+            self.value_behind(at)
+        } else {
+            at
+        }
     }
 
-    /// Takes in a word of short options, without its dash; returns how many further words it swallows.
+    /// Takes in a word of short options, without its dash; returns the index of the last word that belongs to it.
     fn short(&mut self, letters: &[u8], at: usize) -> usize {
         for (position, &letter) in letters.iter().enumerate() {
             let Some(option) = clone_options::by_letter(letter) else {
+                (self.note)(at, Role::UnknownOption);
                 continue;
             };
+            self.apply(option, true, at);
             if option.takes == Takes::Value {
-                return usize::from(position + 1 == letters.len());
+                return match position + 1 == letters.len() {
+                    true => self.value_behind(at),
+                    false => at,
+                };
             }
-            self.apply(option.meaning, true, at);
         }
-        0
+        at
     }
 
-    fn apply(&mut self, meaning: Meaning, on: bool, at: usize) {
-        match meaning {
+    fn value_behind(&mut self, at: usize) -> usize {
+        (self.note)(at + 1, Role::Value);
+        at + 1
+    }
+
+    fn apply(&mut self, option: &CloneOption, on: bool, at: usize) {
+        (self.note)(at, Role::Option(option.name, on));
+        match option.meaning {
             Meaning::Local => self.local = Some((on, at)),
             Meaning::NoHardLinks => self.no_hardlinks = on,
             Meaning::Shared => self.shared = on,

@@ -1,0 +1,157 @@
+//! `git-clone-shim explain -- ARGS…`: what the shim would do with `git ARGS…`, word by word. git is not run.
+
+use std::ffi::{CStr, CString, OsString};
+use std::fmt::Write;
+use std::io;
+use std::iter;
+use std::os::unix::ffi::OsStringExt;
+
+use clap::Args;
+
+use crate::git::command_line::{self, Clone, Linking, Role};
+use crate::git::real_git::RealGit;
+use crate::log::Words;
+use crate::plan::{Harmless, Plan};
+use crate::settings::Settings;
+
+/// What to explain.
+#[derive(Args)]
+pub(super) struct Options {
+    /// The words that git would be called with
+    #[arg(last = true, value_name = "ARGS")]
+    words: Vec<OsString>,
+}
+
+/// Explains the call and returns 0.
+///
+/// # Errors
+///
+/// Standard output cannot be written.
+pub(super) fn run(options: &Options) -> io::Result<i32> {
+    let given = options.words.iter().cloned().map(OsString::into_vec);
+    let owned: Vec<CString> = iter::once(b"git".to_vec())
+        .chain(given)
+        // A word of a command line holds no NUL byte.
+        .filter_map(|word| CString::new(word).ok())
+        .collect();
+    let words: Vec<&CStr> = owned.iter().map(CString::as_c_str).collect();
+    super::print(&explanation(&words)).map(|()| 0)
+}
+
+fn explanation(words: &[&CStr]) -> String {
+    let settings = Settings::from_environment();
+    let git = match RealGit::find(settings.git.as_deref()) {
+        Ok(git) => git
+            .file()
+            .as_os_str()
+            .as_encoded_bytes()
+            .escape_ascii()
+            .to_string(),
+        Err(failure) => format!("none: {failure}"),
+    };
+    let plan = Plan::new(settings.mode, words);
+    format!(
+        "{}\n\n{}\nreal git        {git}\nGIT_CLONE_SHIM  {}\n\n{}",
+        Words(words),
+        readings(words),
+        settings.mode,
+        verdict(&plan, words),
+    )
+}
+
+/// Every word that git reads, and what it is to git, in two columns.
+fn readings(words: &[&CStr]) -> String {
+    let mut readings: Vec<(usize, String)> = Vec::new();
+    let mut places = ["the source", "the destination"].into_iter();
+    let clone = command_line::read_noting(words, |at, role| {
+        let reading = match role {
+            Role::Global => "an option before the command".to_owned(),
+            Role::Command => "the command".to_owned(),
+            Role::Option(name, on) => full_name(name, on),
+            Role::UnknownGlobal | Role::UnknownOption => {
+                "no option that this shim knows; git decides".to_owned()
+            }
+            Role::Value => "its value".to_owned(),
+            Role::EndOfOptions => "the end of the options".to_owned(),
+            Role::Positional => places.next().unwrap_or("one too many").to_owned(),
+        };
+        match readings.last_mut().filter(|(last, _)| *last == at) {
+            // A word of several short options.
+            Some((_, so_far)) => _ = write!(so_far, ", {reading}"),
+            None => readings.push((at, reading)),
+        }
+    });
+    let rows: Vec<(String, String)> = readings
+        .into_iter()
+        .filter_map(|(at, reading)| {
+            let decides = |clone: &Clone<'_>| clone.linking == Linking::Demanded(at);
+            let word = Words(words.get(at..=at)?).to_string();
+            let reading = match reading == word {
+                true => "an option".to_owned(),
+                false => reading,
+            };
+            let because = match clone.as_ref().is_some_and(decides) {
+                true => " (asks for hard links)",
+                false => "",
+            };
+            Some((word, reading + because))
+        })
+        .collect();
+    let width = rows.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
+    rows.iter()
+        .fold(String::new(), |mut text, (word, reading)| {
+            let _ = writeln!(text, "  {word:width$}  {reading}");
+            text
+        })
+}
+
+fn full_name(name: &str, on: bool) -> String {
+    match (on, name.strip_prefix("no-")) {
+        (true, _) => format!("--{name}"),
+        (false, Some(positive)) => format!("--{positive}"),
+        (false, None) => format!("--no-{name}"),
+    }
+}
+
+/// What would be done, and why.
+fn verdict(plan: &Plan<'_>, words: &[&CStr]) -> String {
+    match plan {
+        Plan::PassThrough(why) => {
+            let alias = match why {
+                Harmless::NoClone => {
+                    "\nIf it is an alias for one, git runs that itself, and no shim sees it."
+                }
+                _ => "",
+            };
+            format!("The shim becomes git at once, with these words: {why}.{alias}\n")
+        }
+        Plan::Copy(clone) => format!(
+            "The shim becomes git at once, with --no-hardlinks:\n  {}\n",
+            Words(&clone.without_hard_links(words))
+        ),
+        Plan::Attempt(clone) => {
+            let (why, cures) = match clone.linking {
+                Linking::Demanded(_) => (
+                    "--local is in effect",
+                    "a refused hard link, or of one that is another file",
+                ),
+                _ => (
+                    "the source is a local repository",
+                    "a hard link that is another file",
+                ),
+            };
+            let progress = match clone.progress_decided {
+                true => String::new(),
+                false => format!(
+                    "On a terminal the first run is given --progress, since it does not see the terminal itself:\n  {}\n",
+                    Words(&clone.with_progress(words))
+                ),
+            };
+            format!(
+                "The shim runs git with these words, since {why}, and watches what it says.\n{progress}\
+                 If git dies of {cures}, the shim becomes\n  {}\n",
+                Words(&clone.without_hard_links(words))
+            )
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The tool for people: what the program does when it is called `git-clone-shim`.
+
+mod explain;
+
+use std::ffi::{CStr, OsStr};
+use std::io::{self, Write, stdout};
+use std::os::unix::ffi::OsStrExt;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::{NAME, failure};
+
+/// The status of a command line that makes no sense.
+const USAGE: i32 = 2;
+
+/// The environment, for `--help`.
+const VARIABLES: &str = "\
+Environment:
+  GIT_CLONE_SHIM      auto (default), always (--no-hardlinks at once), off
+  GIT_CLONE_SHIM_GIT  absolute path of the real git (default: the next on PATH)
+  GIT_CLONE_SHIM_LOG  info, debug, …: what the shim decided, on stderr
+
+Called as `git` it is the shim, and knows git's words only.";
+
+/// git-clone-shim stands in for git on PATH. When a tool runs `git clone --local` and
+/// the filesystem refuses hard links, it runs the clone again with `--no-hardlinks`.
+/// Everything else is git, exactly.
+#[derive(Parser)]
+#[command(name = NAME, version, verbatim_doc_comment, after_help = VARIABLES)]
+struct Tool {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Tell what the shim would do with `git ARGS…`, and why, without running git
+    Explain(explain::Options),
+}
+
+/// Runs the tool with `words`, its own name first, and returns the exit status: 0, 1 if the task says no, 2 for words that
+/// it does not know, or 125 if its output cannot be written.
+#[must_use]
+pub fn run(words: &[&CStr]) -> i32 {
+    let words = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
+    let done = match Tool::try_parse_from(words) {
+        Ok(Tool { task }) => match task {
+            Task::Explain(options) => explain::run(&options),
+        },
+        Err(error) if error.use_stderr() => {
+            failure::say(&one_line(&error));
+            return USAGE;
+        }
+        Err(asked_for) => print(&asked_for.render().to_string()).map(|()| 0),
+    };
+    done.unwrap_or_else(|error| {
+        failure::say(&format!("cannot write the output: {error}"));
+        failure::OWN
+    })
+}
+
+/// What is wrong with the words, in one line like all our errors.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let what = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "nothing to do",
+        _ => text.lines().next().unwrap_or_default(),
+    };
+    let what = what.strip_prefix("error: ").unwrap_or(what);
+    format!("{what}; see {NAME} --help")
+}
+
+fn print(text: &str) -> io::Result<()> {
+    stdout().write_all(text.as_bytes())
+}

@@ -1,0 +1,157 @@
+//! `git-clone-shim explain` tells beforehand what the shim then does.
+
+use std::ffi::OsString;
+use std::fs;
+
+use crate::support::arena::Arena;
+use crate::support::call::{Call, Outcome};
+use crate::support::executable;
+use crate::support::gits::gits;
+use crate::support::source;
+use crate::support::words::{Words, from, words};
+
+fn explain(arena: &Arena, line: &Words, mode: &str) -> Outcome {
+    let mut command = arena.command(executable::shim());
+    command.args(["explain", "--"]).args(line);
+    arena
+        .run(&|_| (), Call::new(command).env("GIT_CLONE_SHIM", mode))
+        .outcome
+        .succeeded()
+}
+
+/// The lines that begin with `git `: the call itself first, and what the shim becomes last.
+fn lines_of_git(said: &Outcome) -> Vec<String> {
+    let text = String::from_utf8(said.stdout.clone()).unwrap();
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| line.starts_with("git "))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn what_it_announces_is_what_runs() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        for (line, mode, runs) in [
+            ("clone -l SRC dst", "auto", 2),
+            ("-c a.b=c clone -qnl --origin=main -- SRC dst", "auto", 2),
+            ("clone -l SRC dst", "always", 1),
+            ("clone -l SRC dst", "off", 1),
+            ("clone --no-local SRC dst", "auto", 1),
+            ("clone -ls SRC dst", "auto", 1),
+            ("clone SRC dst", "auto", 1),
+            ("ls-remote SRC", "auto", 1),
+        ] {
+            let line = from(&source, words(line));
+            let announced = lines_of_git(&explain(&arena, &line, mode));
+            let log = arena.root().join("log");
+            let _ = fs::remove_file(&log);
+            let shim = arena.shim(line.clone()).env("GIT_CLONE_SHIM", mode);
+            let done = arena.run(&|_| (), shim.env("GIT_TRACE", &log)).outcome;
+            let trace = fs::read_to_string(&log).unwrap();
+            let ran: Vec<&str> = trace
+                .lines()
+                .filter_map(|line| Some(line.split_once("trace: built-in: ")?.1.trim_end()))
+                .filter(|line| line.starts_with("git clone ") || line.starts_with("git ls-remote "))
+                .collect();
+            assert_eq!(ran.len(), runs, "{trace}{done:?}");
+            // The trace leaves out what comes before the command. A plain clone links nothing here, and needs no second run.
+            let is_changed = runs == 2 || mode == "always";
+            let becomes = if is_changed {
+                announced.last()
+            } else {
+                announced.first()
+            };
+            let becomes = becomes.unwrap();
+            assert!(
+                becomes.ends_with(&ran[runs - 1]["git ".len()..]),
+                "{announced:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_word_and_what_it_is() {
+    let arena = Arena::new(&gits()[0]);
+    let line = words("-C here clone -ql --loc -o name --hardlinks --nonsense -- a b c");
+    let said = explain(&arena, &line, "auto");
+    let text = String::from_utf8(said.stdout).unwrap();
+    let read: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split_once("  "))
+        .map(|(word, reading)| (word, reading.trim_start()))
+        .collect();
+    assert_eq!(
+        read,
+        [
+            ("-C", "an option before the command"),
+            ("here", "its value"),
+            ("clone", "the command"),
+            ("-ql", "--quiet, --local"),
+            ("--loc", "--local (asks for hard links)"),
+            ("-o", "--origin"),
+            ("name", "its value"),
+            ("--hardlinks", "an option"),
+            ("--nonsense", "no option that this shim knows; git decides"),
+            ("--", "the end of the options"),
+            ("a", "the source"),
+            ("b", "the destination"),
+            ("c", "one too many"),
+        ]
+    );
+    let real = arena.real_directory().join("git");
+    assert!(
+        text.contains(&format!("real git        {}\n", real.display())),
+        "{text}"
+    );
+}
+
+#[test]
+fn why_it_does_nothing() {
+    let arena = Arena::new(&gits()[0]);
+    for (line, mode, why) in [
+        ("clone -l a", "off", "GIT_CLONE_SHIM=off"),
+        ("c a", "auto", "it is not a `git clone` that git would run"),
+        (
+            "clone --no-hardlinks a",
+            "auto",
+            "its options say not to hard-link",
+        ),
+        (
+            "clone https://host/a",
+            "auto",
+            "its source is not a local repository",
+        ),
+    ] {
+        let said = explain(&arena, &words(line), mode);
+        let text = String::from_utf8(said.stdout).unwrap();
+        let expected = format!("The shim becomes git at once, with these words: {why}.");
+        assert!(text.contains(&expected), "{text}");
+    }
+}
+
+#[test]
+fn what_is_pasted_into_a_ticket_holds_no_password() {
+    let arena = Arena::new(&gits()[0]);
+    let line = words("clone -l https://me:secret@host/a");
+    let said = explain(&arena, &line, "auto");
+    assert!(said.stdout.windows(9).any(|part| part == b"***@host/"));
+    assert!(!said.stdout.windows(6).any(|part| part == b"secret"));
+}
+
+#[test]
+fn words_that_are_no_text() {
+    use std::os::unix::ffi::OsStringExt;
+    let arena = Arena::new(&gits()[0]);
+    let line = vec!["clone".into(), OsString::from_vec(b"-l\xe9\n".to_vec())];
+    let said = explain(&arena, &line, "auto");
+    assert!(
+        said.stdout.starts_with(b"git clone -l\\xe9\\n\n"),
+        "{said:?}"
+    );
+}
