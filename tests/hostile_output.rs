@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::support::arena::{Arena, REFUSED};
+use crate::support::call::only_stderr;
 use crate::support::gits::gits;
 use crate::support::hook::{self, TEMPLATE};
 use crate::support::source;
@@ -64,12 +65,7 @@ fn memory_does_not_grow_with_what_git_says() {
             words(&format!("clone -l {TEMPLATE} SRC dst")),
         ))
         .command;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = only_stderr(&mut command, Stdio::piped()).spawn().unwrap();
     let mut stderr = child.stderr.take().unwrap();
     let (mut count, mut chunk) = (0, vec![0; 1 << 16]);
     while let Ok(read @ 1..) = stderr.read(&mut chunk) {
@@ -141,12 +137,7 @@ fn a_failure_after_the_hold() {
             "GIT_CONFIG_PARAMETERS",
             format!("'include.path={}'", pipe.display()),
         );
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = only_stderr(&mut command, Stdio::piped()).spawn().unwrap();
         let ended = AtomicBool::new(false);
         let (streamed, said) = thread::scope(|scope| {
             // Opening a pipe for writing waits for a reader; closing it again is the end of an empty configuration.

@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::arena::Arena;
-use crate::support::call::Call;
+use crate::support::call::{Call, only_stderr};
 use crate::support::gits::gits;
 use crate::support::held::Held;
 use crate::support::hook::{self, TEMPLATE};
@@ -42,10 +42,7 @@ fn a_background_process_that_keeps_stderr_is_not_waited_for() {
         let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
         // Into a file, since whoever waits for the end of a pipe waits for the background process too.
         let mut command = arena.shim(line).command;
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&said).unwrap());
+        only_stderr(&mut command, File::create(&said).unwrap());
         let status = command.status().unwrap();
         let background = Pid::from_raw(wait::for_line(&pid).parse().unwrap());
         assert!(
@@ -164,12 +161,7 @@ fn nobody_reads_standard_error() {
             let (reader, writer) = pipe();
             drop(reader);
             let mut command = call.command;
-            let status = command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(writer)
-                .status()
-                .unwrap();
+            let status = only_stderr(&mut command, writer).status().unwrap();
             (status, tree::read(arena.place()).len())
         };
         let plain = run(arena.real(line.clone()));
@@ -186,10 +178,7 @@ fn the_reader_of_standard_error_goes_away() {
             let (reader, writer) = pipe();
             let script = "exec git \"$@\"";
             let held = Held::start_as(git, through_shim, &["bash"], script, |command| {
-                command
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .stderr(writer);
+                only_stderr(command, writer);
             });
             drop(reader);
             held.release_to("while echo gone >&2; do :; done");
@@ -210,12 +199,7 @@ fn a_slow_reader() {
             hook::post_checkout(arena.place(), "seq 1 60000 >&2; echo the end >&2");
             let (mut reader, writer) = pipe();
             let mut command = call.command;
-            let mut child = command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(writer)
-                .spawn()
-                .unwrap();
+            let mut child = only_stderr(&mut command, writer).spawn().unwrap();
             drop(command);
             let (mut said, mut chunk) = (Vec::new(), [0; 100]);
             while let Ok(count @ 1..) = reader.read(&mut chunk) {
@@ -239,10 +223,7 @@ fn a_signal_while_nobody_reads() {
             let full = writer.try_clone().unwrap();
             let script = "exec git \"$@\"";
             let held = Held::start_as(git, through_shim, &["bash"], script, |command| {
-                command
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .stderr(writer);
+                only_stderr(command, writer);
             });
             held.release_to("yes >&2");
             let writable = || {
@@ -270,12 +251,7 @@ fn a_file_that_others_write_to_as_well() {
             fs::write(&log, "before\n").unwrap();
             let file = File::options().append(true).open(&log).unwrap();
             let mut command = call.command;
-            let status = command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(file)
-                .status()
-                .unwrap();
+            let status = only_stderr(&mut command, file).status().unwrap();
             (status, fs::read_to_string(&log).unwrap())
         };
         let plain = run(arena.real(line.clone()));

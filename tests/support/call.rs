@@ -71,6 +71,12 @@ impl Call {
     }
 }
 
+/// Leaves a command nothing but standard error, which goes to `stderr`.
+pub fn only_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> &mut Command {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(stderr)
+}
+
 /// How a call ended and what it wrote. Equal if all of that is equal, whatever the words were.
 #[derive(Clone)]
 pub struct Outcome {

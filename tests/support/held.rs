@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use nix::unistd::Pid;
 
 use super::arena::Arena;
+use super::call::only_stderr;
 use super::gits::Git;
 use super::hook::{self, TEMPLATE};
 use super::process;
@@ -32,10 +33,7 @@ impl Held {
         let held = Self::start_as(git, through_shim, &["bash"], &script, |command| {
             // A group of its own, as a shell gives it; in an orphaned one the kernel lets no process stop (setpgid(2)).
             command.process_group(0);
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
+            only_stderr(command, Stdio::null());
         });
         assert_eq!(
             through_shim,
