@@ -20,8 +20,8 @@ tests need, if that is missing.'
 # and helpers, how it ends and dies, what it traces, and whatever clones.
 subset='t0000 t0001 t0002 t0005 t0006 t0012 t0014 t0017 t0029 t0033 t0034 t0035 t0040 t0041 t0056 t0060 t0061 t0068
 t0091 t021 t030 t0500 t1020 t1300 t1305 t1309 t1350 t1450 t15 t1800 t240 t3400 t3404 t3409 t3413 t3418 t3429
-t5000 t5304 t5400 t5500 t5510 t5515 t5516 t5531 t5537 t5544 t5550 t5570 t5572 t56 t58 t6500 t7005 t7006 t7007
-t7300 t74 t7501 t7502 t7503 t7504 t7505 t7508 t7800 t7900 t921 t9700 t9902 t9903'
+t5000 t5304 t5400 t5500 t5515 t5531 t5537 t5544 t5550 t5570 t560 t561[0-5] t58 t7005 t7006 t7007 t740 t741 t7501 t7503
+t7504 t7505 t7800 t7900 t921 t9700 t9903'
 
 # What git's test helpers are built with, and what many tests skip themselves without (a terminal, gpg).
 packages=(dpkg-dev gcc libc6-dev libio-pty-perl libpcre2-dev make perl zlib1g-dev gnupg)
