@@ -146,7 +146,7 @@ pub fn attempt(
     let child = match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
-            die_with(parent);
+            die_with(parent, Signal::SIGKILL);
             watch.restore();
             let status = match nix::unistd::dup2_stderr(&writer) {
                 Ok(()) => program(),
@@ -328,7 +328,7 @@ nix::ioctl_read_bad!(
 /// Opens /dev/null on each of the descriptors 0 to 2 that is closed, until dropped or replaced.
 ///
 /// Otherwise our own pipe could become descriptor 2, and we would relay to ourselves.
-fn occupy_closed_streams() -> io::Result<Vec<File>> {
+pub(super) fn occupy_closed_streams() -> io::Result<Vec<File>> {
     let mut opened = Vec::new();
     loop {
         let file = OpenOptions::new()
@@ -342,9 +342,9 @@ fn occupy_closed_streams() -> io::Result<Vec<File>> {
     }
 }
 
-/// Makes the kernel kill this child when `parent` dies, so that git does not live on behind our caller's back.
-fn die_with(parent: Pid) {
-    let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+/// Makes the kernel send this child `signal` when `parent` dies, so that git does not live on behind our caller's back.
+pub(super) fn die_with(parent: Pid, signal: Signal) {
+    let _ = nix::sys::prctl::set_pdeathsig(signal);
     // It may have died before it was asked for.
     if nix::unistd::getppid() != parent {
         // SAFETY: _exit(2) takes a number.

@@ -6,8 +6,10 @@
 
 pub mod attempt;
 pub mod ending;
+pub mod interruption;
 pub mod liveness;
 pub mod relay;
 pub mod replace;
 pub mod signals;
 pub mod words;
+pub mod worker;

@@ -170,7 +170,7 @@ fn change(set: &mut SigSet, edit: impl FnOnce(*mut libc::sigset_t)) {
 }
 
 /// What this process does on `signal`, without changing it.
-fn disposition(signal: c_int) -> nix::Result<libc::sigaction> {
+pub(super) fn disposition(signal: c_int) -> nix::Result<libc::sigaction> {
     let mut action = MaybeUninit::uninit();
     // SAFETY: with a null new action sigaction(2) only reports, into space that is large enough; nix has no such call.
     Errno::result(unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) })?;
