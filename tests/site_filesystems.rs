@@ -19,6 +19,7 @@ use crate::support::gits::{Git, gits};
 use crate::support::mounted::Mounted;
 use crate::support::refusing_fs::LinkRule;
 use crate::support::source;
+use crate::support::sshfs::Sshfs;
 use crate::support::tree;
 use crate::support::words::{Words, copying, from, words};
 
@@ -61,22 +62,13 @@ fn assert_cured_of_lies(arena: &Arena, line: &Words) -> bool {
     !real.status.success()
 }
 
-/// Mounts an sshfs that speaks to sftp-server through a pipe, of the directory `backing` next to it.
-#[track_caller]
-fn mount_sshfs(options: &str) -> Option<Mounted> {
-    // sshfs appends the words of an ssh call, which become parameters of a shell that has no use for them.
-    let server = "ssh_command=sh -c /usr/lib/openssh/sftp-server";
-    let script =
-        format!("mkdir backing; sshfs {options} -o '{server}' \"host:$PWD/backing\" mount");
-    Mounted::by(&script, tempfile::tempdir().unwrap(), "sshfs")
-}
-
 #[test]
 fn sshfs() {
     // Every path has an inode number of its own.
-    let Some(mounted) = mount_sshfs("") else {
+    let Some(sshfs) = Sshfs::mount("") else {
         return;
     };
+    let mounted = &sshfs.mounted;
     for (number, git) in gits().iter().enumerate() {
         let number = number.to_string();
         let (arena, source) = in_directory(&mounted.path().join(&number), git);
@@ -97,9 +89,10 @@ fn sshfs() {
 
 #[test]
 fn sshfs_without_hard_links() {
-    let Some(mounted) = mount_sshfs("-o disable_hardlink") else {
+    let Some(sshfs) = Sshfs::mount("-o disable_hardlink") else {
         return;
     };
+    let mounted = &sshfs.mounted;
     for (number, git) in gits().iter().enumerate() {
         let (arena, source) = in_directory(&mounted.path().join(number.to_string()), git);
         let plain = from(&source, words("clone SRC dst"));
@@ -257,9 +250,25 @@ fn without_links_across_directories() -> Result<RestrictionStatus, RulesetError>
     ruleset.create()?.restrict_self()
 }
 
+/// Runs `test` in a sandbox without links across directories, if this machine can.
+#[track_caller]
+pub fn sandboxed(test: impl FnOnce() + Send) {
+    // What is taken from a thread is gone for ever, so that thread is one of its own.
+    let result = thread::scope(|scope| {
+        let sandboxed = scope.spawn(|| match without_links_across_directories() {
+            Ok(_) => test(),
+            Err(error) => arrangement::missing(&format!("Landlock ({error})")),
+        });
+        sandboxed.join()
+    });
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 #[test]
 fn a_sandbox() {
-    let test = || {
+    sandboxed(|| {
         for git in gits() {
             let arena = Arena::new(git);
             let source = source::small(&arena, "src");
@@ -270,15 +279,7 @@ fn a_sandbox() {
             let plain = from(&source, words("clone SRC dst"));
             arena.assert_twins(&plain).outcome.succeeded();
         }
-    };
-    // What is taken from a thread is gone for ever, so that thread is one of its own.
-    let sandboxed = thread::spawn(move || match without_links_across_directories() {
-        Ok(_) => test(),
-        Err(error) => arrangement::missing(&format!("Landlock ({error})")),
     });
-    if let Err(panic) = sandboxed.join() {
-        std::panic::resume_unwind(panic);
-    }
 }
 
 /// Puts another file in the place of `file` over and over, under the same name at every moment, until `stopped` is closed.

@@ -13,6 +13,7 @@ pub mod process;
 pub mod python;
 pub mod refusing_fs;
 pub mod source;
+pub mod sshfs;
 pub mod terminal;
 pub mod trace;
 pub mod tree;
