@@ -13,28 +13,28 @@ use crate::support::source;
 use crate::support::words::{from, words};
 
 /// A directory of this name in the arena.
-fn directory(arena: &Arena, name: &str) -> PathBuf {
+pub fn directory(arena: &Arena, name: &str) -> PathBuf {
     let directory = arena.root().join(name);
     fs::create_dir(&directory).unwrap();
     directory
 }
 
 /// A directory with another copy of the shim in it.
-fn copy(arena: &Arena, name: &str) -> PathBuf {
+pub fn copy(arena: &Arena, name: &str) -> PathBuf {
     let directory = directory(arena, name);
     executable::copy(executable::shim(), &directory.join("git"));
     directory
 }
 
 /// A directory with a script called git.
-fn wrapper(arena: &Arena, name: &str, script: &str) -> PathBuf {
+pub fn wrapper(arena: &Arena, name: &str, script: &str) -> PathBuf {
     let directory = directory(arena, name);
     executable::script(&directory.join("git"), &format!("#!/bin/sh\n{script}\n"));
     directory
 }
 
 /// `PATH` of just these.
-fn path<P: AsRef<OsStr>>(entries: impl IntoIterator<Item = P>) -> OsString {
+pub fn path<P: AsRef<OsStr>>(entries: impl IntoIterator<Item = P>) -> OsString {
     std::env::join_paths(entries).unwrap()
 }
 

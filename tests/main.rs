@@ -15,6 +15,8 @@
 
 mod callers;
 mod destination;
+mod doctor;
+mod doctor_on_path;
 mod explain;
 mod fallback;
 mod finding_git;

@@ -39,6 +39,12 @@ struct Search {
     marker: Marker,
 }
 
+/// `PATH`, as it counts.
+#[must_use]
+pub fn path() -> OsString {
+    env::var_os("PATH").unwrap_or_else(|| PATH_WHEN_UNSET.into())
+}
+
 impl RealGit {
     /// Finds the real git: `named` if that is given (the value of `GIT_CLONE_SHIM_GIT`), or else the next one on PATH.
     ///
@@ -47,7 +53,7 @@ impl RealGit {
     /// 127: there is none; 126: what was named cannot be run; 125: a wrapper leads back here without end.
     pub fn find(named: Option<&OsStr>) -> Result<Self, Failure> {
         let search = Search {
-            path: env::var_os("PATH").unwrap_or_else(|| PATH_WHEN_UNSET.into()),
+            path: path(),
             own: identity(Path::new("/proc/self/exe")),
             marker: Marker::from_environment(),
         };

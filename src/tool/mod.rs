@@ -1,5 +1,6 @@
 //! The tool for people: what the program does when it is called `git-clone-shim`.
 
+mod doctor;
 mod explain;
 
 use std::ffi::{CStr, OsStr};
@@ -35,6 +36,8 @@ struct Tool {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Find out whether it works here, and if not, why
+    Doctor(doctor::Options),
     /// Tell what the shim would do with `git ARGS…`, and why, without running git
     Explain(explain::Options),
 }
@@ -46,6 +49,7 @@ pub fn run(words: &[&CStr]) -> i32 {
     let words = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
     let done = match Tool::try_parse_from(words) {
         Ok(Tool { task }) => match task {
+            Task::Doctor(options) => doctor::run(&options),
             Task::Explain(options) => explain::run(&options),
         },
         Err(error) if error.use_stderr() => {

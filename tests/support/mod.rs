@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod arrangement;
 pub mod call;
+pub mod doctor;
 pub mod executable;
 pub mod fault;
 pub mod gits;

@@ -1,0 +1,134 @@
+//! What is tried in one directory, step by step.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::links;
+use super::mount::Filesystem;
+use super::patience::{Notes, Stopped};
+use super::report::Check;
+use super::scratch::Scratch;
+use super::text;
+use super::trial::Trial;
+
+/// What is known of one directory. What has not been tried is null.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Examination {
+    /// Whether it is there; null if that is not known.
+    pub exists: Option<bool>,
+    /// Its filesystem.
+    pub filesystem: Option<Filesystem>,
+    /// What kept everything else from being tried.
+    pub problem: Option<String>,
+    /// The fresh directory in which everything was tried, if something of it may still be there.
+    pub left_behind: Option<String>,
+    /// A hard link within one directory.
+    pub link_inside: Option<Check>,
+    /// A hard link from one directory to another.
+    pub link_across: Option<Check>,
+    /// Whether a hard link is the same file, as git wants it to be; null if none could be made.
+    pub link_is_same_file: Option<Check>,
+    /// Whether the real git could make the repository that was then cloned.
+    pub repository: Option<Check>,
+    /// `git clone --local` with the real git.
+    pub clone_with_git: Option<Check>,
+    /// Whether that clone died of what the shim cures.
+    pub died_of_link: bool,
+    /// `git clone --local` through the shim.
+    pub clone_through_shim: Option<Check>,
+}
+
+impl Examination {
+    /// What can be known of `directory`, an absolute path, without touching it.
+    pub(super) fn from_afar(directory: &Path) -> Self {
+        let mountinfo = fs::read("/proc/self/mountinfo").unwrap_or_default();
+        Self {
+            filesystem: Filesystem::of(directory, &mountinfo),
+            ..Self::default()
+        }
+    }
+}
+
+/// Examines `directory`, with the real git in the file `git` if there is one.
+pub(super) fn examine(
+    directory: &Path,
+    git: Option<&Path>,
+    notes: &mut Notes<Examination>,
+) -> Result<(), Stopped> {
+    notes.begin("looking at it")?;
+    let directory = match fs::canonicalize(directory) {
+        Ok(directory) => directory,
+        Err(error) => {
+            let gone = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+            notes.known.exists = Some(!gone);
+            notes.known.problem = Some(text::why(&error));
+            return Ok(());
+        }
+    };
+    notes.known = Examination::from_afar(&directory);
+    notes.known.exists = Some(true);
+
+    notes.begin("making a directory")?;
+    let scratch = match Scratch::within(&directory) {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            notes.known.problem = Some(text::why(&error));
+            return Ok(());
+        }
+    };
+    notes.known.left_behind = Some(text::of_path(scratch.path()));
+    let done = try_all(scratch.path(), git, notes);
+    if scratch.remove().is_ok() {
+        notes.known.left_behind = None;
+    }
+    done
+}
+
+fn try_all(
+    scratch: &Path,
+    git: Option<&Path>,
+    notes: &mut Notes<Examination>,
+) -> Result<(), Stopped> {
+    try_links(scratch, notes)?;
+    if let Some(git) = git {
+        try_clones(&Trial::new(scratch, git), notes)?;
+    }
+    notes.begin("removing what was made")
+}
+
+fn try_links(scratch: &Path, notes: &mut Notes<Examination>) -> Result<(), Stopped> {
+    notes.begin("writing a file")?;
+    if let Err(error) = links::prepare(scratch) {
+        notes.known.problem = Some(text::why(&error));
+        return Ok(());
+    }
+    let file = scratch.join("here/file");
+    notes.begin("hard link inside a directory")?;
+    let (inside, inside_is_same) = links::link(&file, &scratch.join("here/link"));
+    notes.known.link_inside = Some(inside);
+    notes.begin("hard link across directories")?;
+    let (across, across_is_same) = links::link(&file, &scratch.join("there/link"));
+    notes.known.link_across = Some(across);
+    notes.known.link_is_same_file = across_is_same.or(inside_is_same);
+    Ok(())
+}
+
+fn try_clones(trial: &Trial<'_>, notes: &mut Notes<Examination>) -> Result<(), Stopped> {
+    notes.begin("making a repository")?;
+    let repository = trial.make_repository();
+    let made = repository.ok;
+    notes.known.repository = Some(repository);
+    if !made {
+        return Ok(());
+    }
+    notes.begin("git clone --local")?;
+    let (clone, died_of_link) = trial.clone_with_git();
+    notes.known.clone_with_git = Some(clone);
+    notes.known.died_of_link = died_of_link;
+    notes.begin("git clone --local through the shim")?;
+    notes.known.clone_through_shim = Some(trial.clone_through_shim());
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! `git-clone-shim doctor [DIR…]`: does it work here, and if not, why?
+//!
+//! Everything that touches a filesystem is done by a child, which can be left alone when the filesystem does not answer; and
+//! everything that is written is in one fresh directory of the child's, which removes it at its end, however late.
+
+mod directories;
+mod examination;
+mod layout;
+mod links;
+mod modules;
+mod mount;
+mod origins;
+mod path_order;
+mod patience;
+mod report;
+mod scratch;
+mod sealed;
+mod surroundings;
+mod table;
+mod text;
+mod trial;
+mod verdict;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::git::real_git::RealGit;
+use crate::process::interruption;
+use crate::settings::Settings;
+use directories::Place;
+use examination::Examination;
+use report::{Directory, Report, Surroundings};
+use verdict::Answer;
+
+/// What to examine, and how to tell of it.
+#[derive(Args)]
+#[command(after_help = "\
+Exit status:
+  0  in every directory local clones work, through the shim where git needs it
+  1  in one of them they do not, or that could not be found out
+  2  usage")]
+pub(super) struct Options {
+    /// Directories in which repositories are cloned [default: the current one, and
+    /// the caches of uv, pixi and rattler that exist]
+    #[arg(value_name = "DIR", verbatim_doc_comment)]
+    directories: Vec<PathBuf>,
+
+    /// How long to wait for each directory, and for PATH
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    timeout: u64,
+
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Examines the directories and returns 0, or 1 if a clone through the shim does not work in one of them.
+///
+/// # Errors
+///
+/// Standard output cannot be written, or no child could be started.
+pub(super) fn run(options: &Options) -> io::Result<i32> {
+    interruption::note()?;
+    let settings = Settings::from_environment();
+    let patience = Duration::from_secs(options.timeout);
+    let surroundings = survey(&settings, patience)?;
+    if !options.json {
+        table::print_surroundings(&surroundings)?;
+    }
+    // A child has done the same before, so no directory of PATH hangs.
+    let git = surroundings
+        .git
+        .as_ref()
+        .and_then(|_| RealGit::find(settings.git.as_deref()).ok());
+    let mut directories = Vec::new();
+    for place in directories::to_examine(&options.directories) {
+        let git = git.as_ref().map(RealGit::file);
+        let (examination, unfinished) = examine(&place, git, patience)?;
+        if place.optional && examination.exists == Some(false) {
+            continue;
+        }
+        let verdict = verdict::judge(
+            &examination,
+            unfinished.as_ref(),
+            &surroundings,
+            settings.mode,
+        );
+        let directory = Directory {
+            path: text::of_path(&place.directory),
+            whose: place.whose,
+            examination,
+            unfinished,
+            verdict,
+        };
+        if !options.json {
+            table::print_directory(&directory)?;
+        }
+        directories.push(directory);
+    }
+    let failed = |directory: &Directory| directory.verdict.answer == Answer::DoesNotWork;
+    let works = !directories.iter().any(failed);
+    match options.json {
+        true => print_json(&surroundings, &directories, works)?,
+        false => table::print_note()?,
+    }
+    Ok(i32::from(!works))
+}
+
+fn survey(settings: &Settings, patience: Duration) -> io::Result<Surroundings> {
+    let work = |notes: &mut _| surroundings::look_around(settings, notes);
+    let (mut surroundings, unfinished) =
+        patience::watch("PATH", patience, &Surroundings::default(), work)?;
+    surroundings.unfinished = unfinished;
+    Ok(surroundings)
+}
+
+fn examine(
+    place: &Place,
+    git: Option<&Path>,
+    patience: Duration,
+) -> io::Result<(Examination, Option<report::Unfinished>)> {
+    let directory = &place.directory;
+    let known = Examination::from_afar(directory);
+    let work = |notes: &mut _| examination::examine(directory, git, notes);
+    patience::watch(&text::of_path(directory), patience, &known, work)
+}
+
+fn print_json(
+    surroundings: &Surroundings,
+    directories: &[Directory],
+    works: bool,
+) -> io::Result<()> {
+    let report = Report {
+        schema: report::SCHEMA,
+        version: env!("CARGO_PKG_VERSION"),
+        works,
+        surroundings,
+        directories,
+    };
+    let text = serde_json::to_string_pretty(&report)?;
+    super::print(&(text + "\n"))
+}

@@ -1,0 +1,99 @@
+//! The filesystem that a path is on, as the kernel lists it in /proc/self/mountinfo (proc(5)).
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::text;
+
+/// A mounted filesystem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Filesystem {
+    /// Its type, such as `beegfs` or `fuse.sshfs`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where it is mounted.
+    pub mount_point: String,
+    /// What is mounted there: a device, a server, or a mere name.
+    pub source: String,
+}
+
+impl Filesystem {
+    /// The filesystem of `path`, an absolute path, according to `mountinfo`. No filesystem is touched for that, so that one
+    /// that hangs can be named; but a path that leads through a symbolic link has to be resolved before.
+    pub(super) fn of(path: &Path, mountinfo: &[u8]) -> Option<Self> {
+        let mounts = mountinfo.split(|&byte| byte == b'\n').filter_map(parse);
+        let around =
+            mounts.filter(|(mount_point, _)| path.starts_with(OsStr::from_bytes(mount_point)));
+        // Of several at one place the last one is seen.
+        let nearest = around.max_by_key(|(mount_point, _)| mount_point.len());
+        nearest.map(|(_, filesystem)| filesystem)
+    }
+}
+
+/// `36 35 98:0 /mnt1 /mount/point rw,noatime master:1 - ext3 /dev/root rw`, with any number of words before the dash.
+fn parse(line: &[u8]) -> Option<(Vec<u8>, Filesystem)> {
+    let mut words = line.split(|&byte| byte == b' ');
+    let mount_point = unescape(words.nth(4)?);
+    let mut words = words.skip_while(|&word| word != b"-").skip(1);
+    let filesystem = Filesystem {
+        kind: text::of(&unescape(words.next()?)),
+        mount_point: text::of(&mount_point),
+        source: text::of(&unescape(words.next()?)),
+    };
+    Some((mount_point, filesystem))
+}
+
+/// A word in which spaces and the like are written as three octal digits.
+fn unescape(word: &[u8]) -> Vec<u8> {
+    let mut parts = word.split(|&byte| byte == b'\\');
+    let mut plain = parts.next().unwrap_or_default().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(3).unwrap_or((b"", part));
+        let digits = str::from_utf8(digits).unwrap_or_default();
+        match u8::from_str_radix(digits, 8) {
+            Ok(byte) => plain.push(byte),
+            Err(_) => plain.extend([b"\\", digits.as_bytes()].concat()),
+        }
+        plain.extend(rest);
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Filesystem;
+
+    const MOUNTINFO: &[u8] = b"\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
+23 22 0:5 / /home rw - autofs auto.home rw\n\
+24 23 0:6 / /home/me rw,nosuid shared:7 master:3 - nfs4 server:/export/me rw,vers=4.2\n\
+25 22 0:7 / /with\\040a\\134space rw - fuse.sshfs me@host: rw\n\
+26 22 0:8 / /home/me rw - beegfs beegfs_nodev rw\n";
+
+    fn on(path: &str) -> (String, String, String) {
+        let found = Filesystem::of(Path::new(path), MOUNTINFO).unwrap();
+        (found.kind, found.mount_point, found.source)
+    }
+
+    #[test]
+    fn the_nearest_mount_that_is_seen() {
+        let owned = |one: &str, two: &str, three: &str| (one.into(), two.into(), three.into());
+        assert_eq!(on("/"), owned("ext4", "/", "/dev/vda"));
+        assert_eq!(on("/homely"), owned("ext4", "/", "/dev/vda"));
+        assert_eq!(on("/home/you"), owned("autofs", "/home", "auto.home"));
+        assert_eq!(
+            on("/home/me/x"),
+            owned("beegfs", "/home/me", "beegfs_nodev")
+        );
+        assert_eq!(
+            on("/with a\\space"),
+            owned("fuse.sshfs", "/with a\\space", "me@host:")
+        );
+        assert_eq!(Filesystem::of(Path::new("/"), b"nonsense\n\n"), None);
+    }
+}

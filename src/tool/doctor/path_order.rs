@@ -1,0 +1,158 @@
+//! The gits on PATH, in its order, and what each of them is.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use nix::unistd::{AccessFlags, access};
+
+use super::modules::Modules;
+use super::report::{GitOnPath, RealGit, What};
+use super::sealed;
+use super::text;
+use crate::NAME;
+use crate::failure;
+use crate::git::real_git;
+
+/// Every git on PATH that whoever looks for one could find.
+///
+/// `exec_path` is git's own directory, which git puts first on PATH for what it runs, such as `git clone-shim doctor`: there
+/// it is passed over, since nobody else has it there.
+pub(super) fn gits(exec_path: Option<&Path>, modules: &Modules) -> Vec<GitOnPath> {
+    let path = real_git::path();
+    let mut entries: Vec<PathBuf> = env::split_paths(&path).collect();
+    if entries.first().map(PathBuf::as_path) == exec_path {
+        entries.drain(..1);
+    }
+    let own = identity(Path::new("/proc/self/exe"));
+    let mut seen = Vec::new();
+    let mut gits = Vec::new();
+    for entry in entries {
+        let file = entry.join("git");
+        let Some(found) = identity(&file).filter(|_| access(&file, AccessFlags::X_OK).is_ok())
+        else {
+            continue;
+        };
+        if seen.contains(&found) {
+            continue;
+        }
+        let asked = if Some(found) == own {
+            Answer::of(What::ThisShim)
+        } else {
+            seen.push(found);
+            match entry.is_absolute() {
+                true => ask(&file),
+                // A repository must not be able to choose the git that runs.
+                false => Answer::of(What::Relative),
+            }
+        };
+        gits.push(GitOnPath {
+            file: text::of_path(&file),
+            what: asked.what,
+            version: asked.version,
+            said: asked.said,
+            module: modules.that_brought(&entry),
+        });
+    }
+    gits
+}
+
+/// The real git in `file`, asked what it is.
+pub(super) fn real(file: &Path) -> RealGit {
+    let asked = ask(file);
+    RealGit {
+        file: text::of_path(file),
+        what: asked.what,
+        version: asked.version,
+        said: asked.said,
+    }
+}
+
+/// The directory that the git in `file` puts first on PATH for what it runs.
+pub(super) fn exec_path(file: &Path) -> Option<PathBuf> {
+    let output = run(file, "git", "--exec-path").ok()?;
+    Some(OsStr::from_bytes(output.stdout.trim_ascii_end()).into())
+}
+
+/// Device and inode of a regular file, symbolic links resolved.
+fn identity(file: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// What a program called git has told about itself.
+struct Answer {
+    what: What,
+    version: Option<String>,
+    said: String,
+}
+
+impl Answer {
+    fn of(what: What) -> Self {
+        Self {
+            what,
+            version: None,
+            said: String::new(),
+        }
+    }
+}
+
+fn ask(file: &Path) -> Answer {
+    // Called by this name a copy of the shim is the tool, and git itself knows no such command.
+    let as_tool = run(file, NAME, "--version").ok();
+    if let Some(version) = as_tool.and_then(|output| version(&output, NAME)) {
+        return Answer {
+            version: Some(version),
+            ..Answer::of(What::AnotherShim)
+        };
+    }
+    let output = match run(file, "git", "--version") {
+        Ok(output) => output,
+        Err(error) => {
+            return Answer {
+                said: text::why(&error),
+                ..Answer::of(What::Broken)
+            };
+        }
+    };
+    // Our log was asked for: only a shim speaks so.
+    let spoken = text::of(&output.stderr);
+    let leads_to_shim =
+        spoken.contains(" git_clone_shim::") || output.status.code() == Some(failure::OWN);
+    let version = version(&output, "git version");
+    Answer {
+        what: match (leads_to_shim, &version) {
+            (true, _) => What::LeadsToShim,
+            (false, Some(_)) => What::Git,
+            (false, None) => What::Broken,
+        },
+        said: match version {
+            Some(_) => String::new(),
+            None => spoken.lines().last().unwrap_or_default().to_owned(),
+        },
+        version,
+    }
+}
+
+/// What stands behind `prefix` in the first line of the output.
+fn version(output: &Output, prefix: &str) -> Option<String> {
+    let said = text::of(&output.stdout);
+    let version = said
+        .lines()
+        .next()?
+        .strip_prefix(prefix)?
+        .strip_prefix(' ')?;
+    Some(version.to_owned())
+}
+
+fn run(file: &Path, name: &str, word: &str) -> io::Result<Output> {
+    let mut command = sealed::command(file);
+    command.arg0(name).arg(word);
+    command.env("GIT_CLONE_SHIM_LOG", "info").output()
+}

@@ -1,0 +1,77 @@
+//! What is the same for every directory: PATH, the real git, the settings.
+
+use std::fs;
+use std::path::Path;
+
+use super::modules::Modules;
+use super::origins;
+use super::path_order;
+use super::patience::{Notes, Stopped};
+use super::report::{GitOnPath, Surroundings, What};
+use super::text;
+use crate::git::real_git::RealGit;
+use crate::settings::Settings;
+
+/// Looks at the surroundings, in which `settings` are in force.
+pub(super) fn look_around(
+    settings: &Settings,
+    notes: &mut Notes<Surroundings>,
+) -> Result<(), Stopped> {
+    notes.begin("reading the modules that are loaded")?;
+    let modules = Modules::loaded();
+    notes.known.settings = origins::in_force(settings, &modules);
+    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
+    notes.known.program = text::of_path(&program);
+
+    notes.begin("looking for the real git")?;
+    let mut exec_path = None;
+    match RealGit::find(settings.git.as_deref()) {
+        Ok(git) => {
+            exec_path = path_order::exec_path(git.file());
+            notes.known.git = Some(path_order::real(git.file()));
+        }
+        Err(failure) => notes.known.git_error = Some(failure.line),
+    }
+
+    notes.begin("asking every git on PATH what it is")?;
+    let gits = path_order::gits(exec_path.as_deref(), &modules);
+    let first = gits.first();
+    notes.known.reached = first.is_some_and(|git| git.what.is_shim());
+    notes.known.path_advice = match notes.known.reached {
+        true => None,
+        false => Some(advice(&gits, &program)),
+    };
+    notes.known.path = gits;
+    Ok(())
+}
+
+impl What {
+    /// Whether a call of it reaches a shim.
+    pub(super) fn is_shim(self) -> bool {
+        matches!(self, Self::ThisShim | Self::AnotherShim | Self::LeadsToShim)
+    }
+}
+
+/// How the shim gets to be the first git on PATH.
+fn advice(gits: &[GitOnPath], program: &Path) -> String {
+    let later = gits.iter().find(|git| git.what.is_shim());
+    match (gits.first(), later) {
+        (Some(first), Some(shim)) => {
+            let directory = text::of_path(Path::new(&shim.file).parent().unwrap_or(Path::new("")));
+            match &first.module {
+                Some(module) => format!(
+                    "Load the shim's module after {module}, or put {directory} first on PATH."
+                ),
+                None => format!("Put {directory} first on PATH."),
+            }
+        }
+        _ => match program.parent() {
+            Some(directory) if directory.join("git").exists() => {
+                format!("Put {} first on PATH.", text::of_path(directory))
+            }
+            _ => {
+                "Install it with install.sh, which tells the line that puts it on PATH.".to_owned()
+            }
+        },
+    }
+}

@@ -1,0 +1,180 @@
+//! The report for people: which rows there are, and what they say.
+
+use std::io;
+
+use super::layout::{Mood, Row, print, print_block, print_sentence};
+use super::report::{Check, Directory, GitOnPath, Origin, RealGit, Setting, Surroundings, What};
+use super::text::printable;
+use super::verdict::Answer;
+
+/// Prints what is the same for every directory.
+///
+/// # Errors
+///
+/// Standard output cannot be written.
+pub(super) fn print_surroundings(surroundings: &Surroundings) -> io::Result<()> {
+    let mut path: Vec<Row> = surroundings
+        .path
+        .iter()
+        .enumerate()
+        .map(git_on_path)
+        .collect();
+    if path.is_empty() {
+        path.push(match surroundings.unfinished {
+            Some(_) => Row::new(Mood::Bad, "not known", "see below"),
+            None => Row::new(
+                Mood::Bad,
+                "none",
+                "put the shim there, and behind it the real git",
+            ),
+        });
+    }
+    print_block("git on PATH", &path)?;
+    if let Some(advice) = &surroundings.path_advice {
+        print_sentence(Mood::Bad, "The shim does not come first.", Some(advice))?;
+    }
+    print("\n")?;
+    print_block("the real git", &[real_git(surroundings)])?;
+    print("\n")?;
+    let settings: Vec<Row> = surroundings.settings.iter().map(setting).collect();
+    print_block("settings", &settings)?;
+    if let Some(unfinished) = &surroundings.unfinished {
+        let sentence = format!(
+            "Not all of this is known: it took too long ({}).",
+            unfinished.step
+        );
+        print_sentence(Mood::Bad, &sentence, None)?;
+    }
+    print("\n")
+}
+
+/// Prints what was found out about a directory.
+///
+/// # Errors
+///
+/// Standard output cannot be written.
+pub(super) fn print_directory(directory: &Directory) -> io::Result<()> {
+    let examination = &directory.examination;
+    let filesystem = match &examination.filesystem {
+        Some(found) => format!("{} on {} ({})", found.kind, found.mount_point, found.source),
+        None => "not known".to_owned(),
+    };
+    let mut rows = vec![Row::new(Mood::Neutral, "filesystem", &filesystem)];
+    let checks = [
+        ("hard link inside a directory", &examination.link_inside),
+        ("hard link across directories", &examination.link_across),
+        (
+            "a hard link is the same file",
+            &examination.link_is_same_file,
+        ),
+        ("git clone --local", &examination.clone_with_git),
+        (
+            "git clone --local, by the shim",
+            &examination.clone_through_shim,
+        ),
+    ];
+    // Where nothing could be tried, the sentence says it all.
+    let tried = |check: &Option<Check>| check.is_some() || examination.problem.is_none();
+    let rows_of_checks = checks
+        .into_iter()
+        .filter(|(_, check)| tried(check))
+        .map(|(label, check)| check_row(label, check.as_ref()));
+    rows.extend(rows_of_checks);
+    let left = examination.left_behind.as_deref();
+    rows.extend(left.map(|left| Row::new(Mood::Bad, "left behind", left)));
+    let heading = format!("{} ({})", printable(&directory.path), directory.whose);
+    print_block(&heading, &rows)?;
+    let mood = match directory.verdict.answer {
+        Answer::Works | Answer::NotNeeded => Mood::Good,
+        Answer::DoesNotWork => Mood::Bad,
+    };
+    let advice = directory.verdict.advice.as_deref();
+    print_sentence(mood, &directory.verdict.sentence, advice)?;
+    print("\n")
+}
+
+/// Prints what holds for all directories.
+///
+/// # Errors
+///
+/// Standard output cannot be written.
+pub(super) fn print_note() -> io::Result<()> {
+    print("The trial clones were made without anybody's git configuration, hooks and templates.\n")
+}
+
+fn git_on_path((place, git): (usize, &GitOnPath)) -> Row {
+    let mut said = what(git.what, git.version.as_deref(), &git.said);
+    if let Some(module) = &git.module {
+        said = format!("{said}, from module {module}");
+    }
+    let mood = match (place, git.what.is_shim()) {
+        (0, true) => Mood::Good,
+        (0, false) => Mood::Bad,
+        _ => Mood::Neutral,
+    };
+    Row::new(mood, &git.file, &said)
+}
+
+fn what(what: What, version: Option<&str>, said: &str) -> String {
+    let version = version
+        .map(|version| format!(" {version}"))
+        .unwrap_or_default();
+    match what {
+        What::ThisShim => "this shim".to_owned(),
+        What::AnotherShim => format!("another copy of the shim,{version}"),
+        What::LeadsToShim if said.is_empty() => {
+            format!("a wrapper that leads to the shim, git{version}")
+        }
+        What::LeadsToShim => format!("a wrapper that leads to the shim: {said}"),
+        What::Git => format!("git{version}"),
+        What::Broken => format!("does not tell its version: {said}"),
+        What::Relative => "in a relative entry of PATH, which the shim passes over".to_owned(),
+    }
+}
+
+fn real_git(surroundings: &Surroundings) -> Row {
+    match &surroundings.git {
+        Some(RealGit {
+            file,
+            what: kind,
+            version,
+            said,
+        }) => {
+            let mood = match kind {
+                What::Git => Mood::Good,
+                _ => Mood::Bad,
+            };
+            Row::new(mood, file, &what(*kind, version.as_deref(), said))
+        }
+        None => match &surroundings.git_error {
+            Some(error) => Row::new(Mood::Bad, "none", error),
+            None => Row::new(Mood::Bad, "not known", "see below"),
+        },
+    }
+}
+
+fn setting(setting: &Setting) -> Row {
+    let origin = match setting.origin {
+        Origin::Default => "by default",
+        Origin::Environment => "in the environment",
+        Origin::NotUnderstood => "by default, since its value is not understood",
+    };
+    let module = setting
+        .module
+        .iter()
+        .map(|module| format!(", from module {module}"));
+    let said = format!("{} ({origin}{})", setting.value, module.collect::<String>());
+    let mood = match setting.origin {
+        Origin::NotUnderstood => Mood::Bad,
+        _ => Mood::Neutral,
+    };
+    Row::new(mood, &setting.name, &said)
+}
+
+fn check_row(label: &str, check: Option<&Check>) -> Row {
+    match check {
+        Some(check) if check.ok => Row::new(Mood::Good, label, "ok"),
+        Some(check) => Row::new(Mood::Bad, label, &format!("failed: {}", check.said)),
+        None => Row::new(Mood::Neutral, label, "not tried"),
+    }
+}

@@ -1,0 +1,36 @@
+//! Bytes from elsewhere as text for people.
+
+use std::io;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+/// Bytes as text; what is no UTF-8 becomes U+FFFD.
+pub(super) fn of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A path as text, as [`of`].
+pub(super) fn of_path(path: &Path) -> String {
+    of(path.as_os_str().as_encoded_bytes())
+}
+
+/// Why a system call failed, in the system's words.
+pub(super) fn why(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(errno) => Errno::from_raw(errno).desc().to_owned(),
+        None => error.to_string(),
+    }
+}
+
+/// Text that does nothing to a terminal: control characters, as in a file's name, are written out.
+pub(super) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => printable.extend(character.escape_default()),
+            false => printable.push(character),
+        }
+    }
+    printable
+}

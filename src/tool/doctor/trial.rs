@@ -1,0 +1,112 @@
+//! Real clones of a tiny repository: git's own, and the shim's.
+//!
+//! Source and destination are different directories, like a cache and a checkout of uv's, since some filesystems refuse
+//! links between directories only; and the repository has its objects in subdirectories, as all have.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::report::Check;
+use super::sealed;
+use super::text;
+use crate::git::link_failure;
+
+/// A repository in a scratch directory, and clones of it.
+pub(super) struct Trial<'a> {
+    scratch: &'a Path,
+    git: &'a Path,
+}
+
+impl<'a> Trial<'a> {
+    /// A trial in `scratch` with the real git in the file `git`.
+    pub(super) fn new(scratch: &'a Path, git: &'a Path) -> Self {
+        Self { scratch, git }
+    }
+
+    fn source(&self) -> PathBuf {
+        self.scratch.join("source")
+    }
+
+    /// Makes the repository, with the real git.
+    pub(super) fn make_repository(&self) -> Check {
+        let mut init = self.real();
+        init.args(["init", "--quiet"]).arg(self.source());
+        let mut commit = self.real();
+        // Not -C, which gits before 1.8.5 do not know.
+        commit.current_dir(self.source());
+        // It is the clone that is on trial: git makes objects by hard links too, which not every filesystem survives.
+        commit.args(["-c", "core.createObject=rename"]);
+        commit.args(["commit", "--quiet", "--allow-empty", "--message=trial"]);
+        let made = check(init.output());
+        if made.ok {
+            check(commit.output())
+        } else {
+            made
+        }
+    }
+
+    /// Clones it with the real git; and whether git died of a link failure.
+    pub(super) fn clone_with_git(&self) -> (Check, bool) {
+        let output = self.local_clone(self.real(), "git").output();
+        let died_of_link = output.as_ref().is_ok_and(|output| {
+            output.status.code() == Some(128) && link_failure::find(&output.stderr).is_some()
+        });
+        (check(output), died_of_link)
+    }
+
+    /// Clones it through the shim, which is this program under another name.
+    pub(super) fn clone_through_shim(&self) -> Check {
+        let mut shim = self.sealed(Path::new("/proc/self/exe"));
+        shim.arg0("git").env("GIT_CLONE_SHIM_GIT", self.git);
+        check(self.local_clone(shim, "shim").output())
+    }
+
+    fn local_clone(&self, mut command: Command, destination: &str) -> Command {
+        command.args(["clone", "--quiet", "--local"]);
+        command.arg(self.source());
+        command.arg(self.scratch.join("checkouts").join(destination));
+        command
+    }
+
+    /// The real git, even if it is a wrapper that leads to the shim.
+    fn real(&self) -> Command {
+        let mut command = self.sealed(self.git);
+        command.env("GIT_CLONE_SHIM", "off");
+        command
+    }
+
+    /// `program`, without the configuration, hooks and templates of the user and the system.
+    fn sealed(&self, program: &Path) -> Command {
+        let mut command = sealed::command(program);
+        command
+            .current_dir(self.scratch)
+            .env("HOME", self.scratch)
+            .env("XDG_CONFIG_HOME", self.scratch)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_TEMPLATE_DIR", "")
+            .env("GIT_TERMINAL_PROMPT", "0");
+        for role in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{role}_NAME"), crate::NAME)
+                .env(format!("GIT_{role}_EMAIL"), "doctor@localhost");
+        }
+        command
+    }
+}
+
+/// How a command has ended: what it wrote to standard error, if it failed.
+fn check(output: io::Result<Output>) -> Check {
+    match output {
+        Ok(output) if output.status.success() => Check::passed(),
+        Ok(output) => {
+            let said = text::of(output.stderr.trim_ascii());
+            match said.is_empty() {
+                true => Check::failed(output.status.to_string()),
+                false => Check::failed(said),
+            }
+        }
+        Err(error) => Check::failed(text::why(&error)),
+    }
+}

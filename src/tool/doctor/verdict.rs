@@ -1,0 +1,131 @@
+//! The answer to a person's question: does it work here, and if not, why, and what is to be done?
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::examination::Examination;
+use super::report::{Check, Surroundings, Unfinished};
+use crate::settings::Mode;
+
+const NOT_KNOWN: &str = "which git is on PATH is not known";
+const SEE_ABOVE: &str = "See above what does not answer.";
+
+/// The answer for one directory.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Verdict {
+    pub answer: Answer,
+    /// The same in one sentence, with the reason.
+    pub sentence: String,
+    /// What to do; null if nothing.
+    pub advice: Option<String>,
+}
+
+/// Whether local clones work in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Answer {
+    /// `works`: git alone fails, and the shim cures it.
+    Works,
+    /// `not_needed`: git alone does it, and so does the shim.
+    NotNeeded,
+    /// `does_not_work`: a clone through the shim fails, is not reached, or could not be tried.
+    DoesNotWork,
+}
+
+/// Judges what was found out about a directory.
+pub(super) fn judge(
+    examination: &Examination,
+    unfinished: Option<&Unfinished>,
+    surroundings: &Surroundings,
+    mode: Mode,
+) -> Verdict {
+    if let Some(unfinished) = unfinished {
+        return hanging(unfinished, examination);
+    }
+    if let Some(problem) = &examination.problem {
+        return match examination.exists {
+            Some(false) => no(
+                "there is no such directory",
+                "Make it, or name another one.",
+            ),
+            _ => no(
+                &format!("nothing can be made in it: {problem}"),
+                "That is not about hard links: make it writable, or name another directory.",
+            ),
+        };
+    }
+    let clones = (&examination.clone_with_git, &examination.clone_through_shim);
+    let (Some(git), Some(shim)) = clones else {
+        return match (&examination.repository, &surroundings.git_error) {
+            (Some(repository), _) => not_about_links(repository),
+            (None, Some(_)) => no("there is no real git", "See above where it was looked for."),
+            (None, None) => no(NOT_KNOWN, SEE_ABOVE),
+        };
+    };
+    match (git.ok, shim.ok) {
+        (true, true) => Verdict {
+            answer: Answer::NotNeeded,
+            sentence: "Not needed here: git clones by itself.".to_owned(),
+            advice: None,
+        },
+        (_, false) if examination.died_of_link && mode == Mode::Off => {
+            no("GIT_CLONE_SHIM=off", "Unset it.")
+        }
+        (false, false) if !examination.died_of_link => not_about_links(git),
+        (_, false) => no(
+            &format!("the clone through the shim fails: {}", last_line(shim)),
+            "Please report it, with what --json prints.",
+        ),
+        (false, true) if !surroundings.reached => {
+            let advice = surroundings.path_advice.as_deref();
+            let why = match surroundings.path.first() {
+                Some(first) => format!("not the shim but {} comes first on PATH", first.file),
+                None if surroundings.unfinished.is_some() => NOT_KNOWN.to_owned(),
+                None => "the shim is not on PATH".to_owned(),
+            };
+            no(&why, advice.unwrap_or(SEE_ABOVE))
+        }
+        (false, true) => Verdict {
+            answer: Answer::Works,
+            sentence: "Works: git alone fails here, and through the shim it clones.".to_owned(),
+            advice: None,
+        },
+    }
+}
+
+fn no(why: &str, advice: &str) -> Verdict {
+    Verdict {
+        answer: Answer::DoesNotWork,
+        sentence: format!("Does not work, because {why}."),
+        advice: Some(advice.to_owned()),
+    }
+}
+
+fn not_about_links(failed: &Check) -> Verdict {
+    no(
+        &format!("git itself fails: {}", last_line(failed)),
+        "That is not about hard links, and copying does not cure it.",
+    )
+}
+
+fn hanging(unfinished: &Unfinished, examination: &Examination) -> Verdict {
+    let step = &unfinished.step;
+    let why = match unfinished.timed_out {
+        true => format!("the filesystem has not answered in time ({step})"),
+        false => format!("the examination was ended ({step})"),
+    };
+    let mut advice = "Wait longer with --timeout, or have the filesystem looked at.".to_owned();
+    if let Some(directory) = examination
+        .left_behind
+        .as_ref()
+        .filter(|_| unfinished.lingers)
+    {
+        let _ = write!(advice, " {directory} is removed as soon as it answers.");
+    }
+    no(&why, &advice)
+}
+
+fn last_line(failed: &Check) -> &str {
+    failed.said.lines().last().unwrap_or_default()
+}

@@ -1,0 +1,613 @@
+//! `git-clone-shim doctor` tells the truth about a directory and about PATH, leaves nothing behind, and its exit status agrees.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::finding_git::wrapper;
+use crate::refusing_filesystems::{self, mount};
+use crate::site_filesystems::sandboxed;
+use crate::support::arena::Arena;
+use crate::support::arrangement;
+use crate::support::call::Call;
+use crate::support::doctor::{directories, doctor, examine, links, report, traces};
+use crate::support::executable;
+use crate::support::gits::gits;
+use crate::support::mounted::Mounted;
+use crate::support::process;
+use crate::support::refusing_fs::LinkRule;
+use crate::support::source;
+use crate::support::sshfs::Sshfs;
+use crate::support::terminal::Terminal;
+use crate::support::wait;
+use crate::support::words::{from, words};
+
+/// Asserts that doctor says of the arena's place what the real git and the shim find there when they clone `source`, and
+/// returns it.
+#[track_caller]
+fn assert_true(arena: &Arena, source: &Path) -> Value {
+    let said = examine(arena, arena.place());
+    let line = from(source, words("clone -q --local SRC dst"));
+    let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+    let shim = arena.run(&|_| (), arena.shim(line)).outcome;
+    assert_eq!(
+        said["clone_with_git"]["ok"],
+        real.status.success(),
+        "{said:#}{real:?}"
+    );
+    assert_eq!(
+        said["clone_through_shim"]["ok"],
+        shim.status.success(),
+        "{said:#}{shim:?}"
+    );
+    let words = said["clone_with_git"]["said"].as_str().unwrap();
+    // The paths differ, the sentence and the reason do not.
+    let told = |text: &str| {
+        let (sentence, rest) = text.trim_end().split_once('\'')?;
+        Some((sentence.to_owned(), rest.rsplit_once('\'')?.1.to_owned()))
+    };
+    assert_eq!(told(words), told(str::from_utf8(&real.stderr).unwrap()));
+    said
+}
+
+#[test]
+fn filesystems_that_refuse() {
+    let across = LinkRule::SameDirectoryOnly { errno: libc::EPERM };
+    let none = LinkRule::Refuse { errno: libc::EPERM };
+    for (rule, expected) in [
+        (across, [Some(true), Some(false), Some(true)]),
+        (none, [Some(false), Some(false), None]),
+        (
+            LinkRule::InodePerPath,
+            [Some(true), Some(true), Some(false)],
+        ),
+        (LinkRule::Symlink, [Some(true), Some(true), Some(false)]),
+    ] {
+        let Some((_directory, filesystem)) = mount(rule) else {
+            return;
+        };
+        for (number, git) in gits().iter().enumerate() {
+            let (arena, source) = refusing_filesystems::on(&filesystem, git, &number.to_string());
+            let said = assert_true(&arena, &source);
+            assert_eq!(links(&said), expected, "{said:#}");
+            assert_eq!(
+                said["filesystem"]["mount_point"],
+                filesystem.path().to_str().unwrap()
+            );
+            assert!(
+                said["filesystem"]["type"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("fuse")
+            );
+            // Gits before 2.45.1 and 2.39.4 do not look whether a link is the same file.
+            let fails = said["clone_with_git"]["ok"] == false;
+            assert_eq!(said["died_of_link"], fails);
+            assert_eq!(said["answer"], if fails { "works" } else { "not_needed" });
+            assert!(fails || expected[1] == Some(true), "{said:#}");
+        }
+    }
+}
+
+#[test]
+fn sshfs() {
+    for (options, expected) in [
+        ("", [Some(true), Some(true), Some(false)]),
+        ("-o disable_hardlink", [Some(false), Some(false), None]),
+    ] {
+        let Some(sshfs) = Sshfs::mount(options) else {
+            return;
+        };
+        for (number, git) in gits().iter().enumerate() {
+            let place = sshfs.mounted.path().join(number.to_string());
+            fs::create_dir(&place).unwrap();
+            let said = examine(&Arena::new(git), &place);
+            assert_eq!(links(&said), expected, "{said:#}");
+            assert_eq!(said["filesystem"]["type"], "fuse.sshfs");
+            assert_eq!(said["clone_through_shim"]["ok"], true, "{said:#}");
+        }
+    }
+}
+
+#[test]
+fn where_it_is_not_needed() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let said = assert_true(&arena, &source);
+        assert_eq!(links(&said), [Some(true); 3]);
+        assert_eq!(said["answer"], "not_needed");
+    }
+}
+
+#[test]
+fn in_a_sandbox() {
+    sandboxed(|| {
+        for git in gits() {
+            let arena = Arena::new(git);
+            let source = source::small(&arena, "src");
+            let said = assert_true(&arena, &source);
+            assert_eq!(links(&said), [Some(true), Some(false), Some(true)]);
+            assert_eq!(said["answer"], "works");
+        }
+    });
+}
+
+#[test]
+fn what_the_shim_cannot_cure() {
+    if !arrangement::is_root() {
+        return;
+    }
+    let small = |options| format!("mount -t tmpfs -o size=64k{options} tmpfs mount");
+    for (script, reason) in [
+        (
+            small("") + "; mount -o remount,ro mount",
+            "Read-only file system",
+        ),
+        (
+            small("") + "; dd if=/dev/zero of=mount/big 2>dd || :",
+            "No space left on device",
+        ),
+        // Only so many files: git itself comes to its limit.
+        (small(",nr_inodes=20"), "No space left on device"),
+    ] {
+        let Some(mounted) = Mounted::by(&script, tempfile::tempdir().unwrap(), "tmpfs") else {
+            return;
+        };
+        for git in gits() {
+            let arena = Arena::new(git);
+            let said = examine(&arena, &mounted.path());
+            assert_eq!(said["answer"], "does_not_work", "{said:#}");
+            let sentence = said["sentence"].as_str().unwrap();
+            assert!(sentence.contains(reason), "{said:#}");
+            let source = source::small(&arena, "src");
+            for call in [Arena::real, Arena::shim] {
+                let line = from(&source, words("clone -q --local SRC dst"));
+                let failed = call(&arena, line).cwd(mounted.path()).run();
+                assert!(failed.died_of(reason), "{failed:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn directories_that_are_none() {
+    let arena = Arena::new(&gits()[0]);
+    fs::write(arena.place().join("file"), "").unwrap();
+    for (name, exists) in [("absent", false), ("file/below", false), ("file", true)] {
+        let said = examine(&arena, &arena.place().join(name));
+        assert_eq!(said["answer"], "does_not_work");
+        assert_eq!(said["exists"], exists, "{said:#}");
+    }
+    assert_eq!(
+        said_of_nobodys(&arena),
+        Some("Permission denied".to_owned())
+    );
+}
+
+/// What is the problem with a directory for somebody who owns nothing.
+fn said_of_nobodys(arena: &Arena) -> Option<String> {
+    let directory = arena.root().join("closed");
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(
+        &directory,
+        std::os::unix::fs::PermissionsExt::from_mode(0o555),
+    )
+    .unwrap();
+    let mut call = doctor(arena, "--json", &[&directory]);
+    if nix::unistd::geteuid().is_root() {
+        let copy = arena.root().join("git-clone-shim");
+        executable::copy(executable::shim(), &copy);
+        let mut command = arena.command(copy);
+        command.args(call.command.get_args());
+        command.uid(65534).gid(65534);
+        call = Call::new(command);
+    }
+    let report = report(call);
+    directories(&report)[0]["problem"]
+        .as_str()
+        .map(str::to_owned)
+}
+
+#[test]
+fn a_directory_whose_name_is_no_text() {
+    let arena = Arena::new(&gits()[0]);
+    let name = OsString::from_vec(b"\xff\x1b[31m\n".to_vec());
+    let directory = arena.place().join(name);
+    fs::create_dir(&directory).unwrap();
+    let said = examine(&arena, &directory);
+    assert_eq!(said["answer"], "not_needed");
+    assert!(
+        said["path"]
+            .as_str()
+            .unwrap()
+            .ends_with("/\u{fffd}\u{1b}[31m\n")
+    );
+    let table = doctor(&arena, "", &[&directory]).run().succeeded();
+    assert!(!table.stdout.contains(&0x1b), "{table:?}");
+}
+
+#[test]
+fn the_directories_of_the_tools() {
+    let arena = Arena::new(&gits()[0]);
+    let home = arena.root().join("home");
+    let examined = |variables: &[(&str, &Path)]| {
+        let mut call = doctor(&arena, "--json", &[]);
+        for (name, value) in variables {
+            call = call.env(name, value);
+        }
+        let report = report(call);
+        let path = |directory: &Value| PathBuf::from(directory["path"].as_str().unwrap());
+        directories(&report).iter().map(path).collect::<Vec<_>>()
+    };
+    let here = arena.place().to_owned();
+    assert_eq!(examined(&[]), std::slice::from_ref(&here));
+    let [uv, pixi, rattler] =
+        [".cache/uv", ".cache/pixi", ".cache/rattler/cache"].map(|name| home.join(name));
+    for cache in [&uv, &pixi, &rattler] {
+        fs::create_dir_all(cache).unwrap();
+    }
+    assert_eq!(
+        examined(&[]),
+        [&here, &uv, &pixi, &rattler].map(Clone::clone)
+    );
+    let other = arena.root().join("other");
+    fs::create_dir_all(other.join("uv")).unwrap();
+    assert_eq!(
+        examined(&[("XDG_CACHE_HOME", &other)]),
+        [here.clone(), other.join("uv")]
+    );
+    assert_eq!(
+        examined(&[
+            ("UV_CACHE_DIR", &other),
+            ("PIXI_CACHE_DIR", &home),
+            ("RATTLER_CACHE_DIR", &uv)
+        ]),
+        [&here, &other, &home, &uv].map(Clone::clone)
+    );
+    // pixi's is rattler's then.
+    assert_eq!(
+        examined(&[
+            ("UV_CACHE_DIR", Path::new("/nowhere")),
+            ("RATTLER_CACHE_DIR", &other)
+        ]),
+        [here, other]
+    );
+}
+
+#[test]
+fn nothing_of_the_users_takes_part() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let witness = arena.root().join("witness");
+        let template = arena.root().join("template/hooks");
+        fs::create_dir_all(&template).unwrap();
+        let hook = format!("#!/bin/sh\necho \"$0\" >>{}\nexit 1\n", witness.display());
+        for name in ["post-checkout", "pre-commit", "reference-transaction"] {
+            executable::script(&template.join(name), &hook);
+        }
+        let line = words("init -q probe");
+        arena.real(line).run().succeeded();
+        let configuration = format!(
+            "[init]\n\ttemplateDir = {}\n[core]\n\thooksPath = {}\n[alias]\n\tclone = !false\n[protocol]\n\tallow = never\n",
+            template.parent().unwrap().display(),
+            template.display()
+        );
+        fs::write(arena.root().join("home/.gitconfig"), configuration).unwrap();
+        let probe = arena.place().join("probe");
+        let commit = words("commit -q --allow-empty -m probe");
+        assert!(
+            !arena.real(commit).cwd(&probe).run().status.success(),
+            "the hooks do not work"
+        );
+        assert!(witness.exists());
+        fs::remove_file(&witness).unwrap();
+
+        let log = arena.root().join("log");
+        let call = doctor(&arena, "--json", &[arena.place()])
+            .env("GIT_TEMPLATE_DIR", template.parent().unwrap())
+            .env("GIT_DIR", &probe)
+            .env("GIT_TRACE", &log)
+            .env("GIT_CLONE_SHIM_LOG_FILE", &log)
+            .env("GIT_CLONE_SHIM_LOG", "info");
+        let report = report(call);
+        assert_eq!(
+            directories(&report)[0]["answer"],
+            "not_needed",
+            "{report:#}"
+        );
+        assert!(!witness.exists());
+        assert!(!log.exists(), "{}", fs::read_to_string(&log).unwrap());
+    }
+}
+
+#[test]
+fn a_filesystem_that_does_not_answer() {
+    let Some(sshfs) = Sshfs::mount("") else {
+        return;
+    };
+    let arena = Arena::new(&gits()[0]);
+    sshfs.hang();
+    let report = report(doctor(
+        &arena,
+        "--json --timeout 1",
+        &[&sshfs.mounted.path(), arena.place()],
+    ));
+    let [hangs, answers] = [0, 1].map(|number| &directories(&report)[number]);
+    assert_eq!(hangs["answer"], "does_not_work");
+    assert_eq!(hangs["unfinished"]["timed_out"], true);
+    assert_eq!(hangs["filesystem"]["type"], "fuse.sshfs");
+    assert_eq!(answers["answer"], "not_needed");
+}
+
+#[test]
+fn a_directory_of_path_that_does_not_answer() {
+    let Some(sshfs) = Sshfs::mount("") else {
+        return;
+    };
+    let arena = Arena::new(&gits()[0]);
+    sshfs.hang();
+    let entries = [sshfs.mounted.path(), arena.shim_directory()];
+    let call = doctor(&arena, "--json --timeout 1", &[arena.place()]);
+    let report = report(call.env("PATH", Arena::path(&entries)));
+    assert_eq!(report["unfinished"]["step"], "looking for the real git");
+    assert_eq!(report["unfinished"]["timed_out"], true);
+    let said = &directories(&report)[0];
+    assert_eq!(links(said), [Some(true); 3]);
+    assert_eq!(said["answer"], "does_not_work");
+}
+
+#[test]
+fn a_filesystem_that_answers_late() {
+    // It hangs when there is something to be removed already, and no signal ends what waits for it.
+    let Some(sshfs) = Sshfs::mount("") else {
+        return;
+    };
+    let place = sshfs.mounted.path();
+    for git in gits() {
+        let arena = Arena::new(git);
+        let script = format!(
+            "case \" $* \" in *' clone '*) kill -STOP {} ;; esac\nexec {} \"$@\"",
+            sshfs.server(),
+            git.file.display()
+        );
+        let hanging = wrapper(&arena, "hanging", &script);
+        let call = doctor(&arena, "--json --timeout 1", &[&place])
+            .env("GIT_CLONE_SHIM_GIT", hanging.join("git"));
+        let report = report(call);
+        let said = &directories(&report)[0];
+        assert_eq!(said["unfinished"]["step"], "git clone --local", "{said:#}");
+        assert_eq!(said["unfinished"]["lingers"], true);
+        let left = Path::new(said["left_behind"].as_str().unwrap());
+        assert!(
+            said["advice"]
+                .as_str()
+                .unwrap()
+                .contains(left.to_str().unwrap())
+        );
+        let backing = sshfs
+            .mounted
+            .directory()
+            .join("backing")
+            .join(left.file_name().unwrap());
+        assert!(backing.exists());
+        sshfs.answer();
+        wait::until("the directory to be removed", || !backing.exists());
+    }
+}
+
+/// A doctor that waits for a git that waits.
+struct Waiting {
+    arena: Arena,
+    child: Child,
+}
+
+impl Waiting {
+    fn start(options: &str, prepare: impl FnOnce(&mut Command)) -> Self {
+        let arena = Arena::new(&gits()[0]);
+        let script = format!(
+            "case \" $* \" in *' clone '*) echo $$ >{0}/waits; exec sleep 1000 ;; esac\nexec {1} \"$@\"",
+            arena.root().display(),
+            gits()[0].file.display()
+        );
+        let waiting = wrapper(&arena, "waiting", &script);
+        let mut command = doctor(&arena, options, &[arena.place()])
+            .env("GIT_CLONE_SHIM_GIT", waiting.join("git"))
+            .command;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        prepare(&mut command);
+        let child = command.spawn().unwrap();
+        drop(command);
+        Self { arena, child }
+    }
+
+    /// Waits until git waits, and returns its process.
+    fn git(&self) -> Pid {
+        let line = wait::for_line(&self.arena.root().join("waits"));
+        assert_eq!(traces(self.arena.place()).len(), 1);
+        Pid::from_raw(line.parse().unwrap())
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+#[test]
+fn interrupted() {
+    for signal in [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ] {
+        let mut waiting = Waiting::start("", |_| ());
+        let git = waiting.git();
+        kill(waiting.pid(), signal).unwrap();
+        let status = waiting.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(signal as i32), "{status:?}");
+        assert_eq!(traces(waiting.arena.place()), [""; 0]);
+        wait::until("git to end", || !process::is_running(git));
+    }
+}
+
+#[test]
+fn interrupted_by_a_key() {
+    let terminal = Terminal::open();
+    let mut waiting = Waiting::start("", |command| {
+        let mut on_it = Command::new("setsid");
+        on_it
+            .args(["--ctty", "--wait"])
+            .arg(executable::shim())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            on_it.env(name, value.unwrap());
+        }
+        on_it.current_dir(command.get_current_dir().unwrap());
+        terminal.connect(&mut on_it);
+        *command = on_it;
+    });
+    waiting.git();
+    let mut terminal = terminal.watch();
+    let slow = format!(
+        "git-clone-shim: {}: git clone --local …",
+        waiting.arena.place().display()
+    );
+    wait::until("a word of what takes so long", || {
+        terminal.shows(slow.as_bytes())
+    });
+    terminal.type_in(b"\x03");
+    waiting.child.wait().unwrap();
+    assert_eq!(traces(waiting.arena.place()), [""; 0]);
+}
+
+#[test]
+fn killed_outright() {
+    let mut waiting = Waiting::start("", |_| ());
+    let git = waiting.git();
+    kill(waiting.pid(), Signal::SIGKILL).unwrap();
+    waiting.child.wait().unwrap();
+    // git lives on, and the process that waits for it removes what it made when git has ended.
+    kill(git, Signal::SIGKILL).unwrap();
+    wait::until("the directory to be removed", || {
+        traces(waiting.arena.place()).is_empty()
+    });
+}
+
+#[test]
+fn a_git_that_does_not_end() {
+    let mut waiting = Waiting::start("--timeout 1", |_| ());
+    let git = waiting.git();
+    assert_eq!(waiting.child.wait().unwrap().code(), Some(1));
+    assert_eq!(traces(waiting.arena.place()), [""; 0]);
+    assert!(!process::is_running(git));
+}
+
+#[test]
+fn what_is_printed() {
+    let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM })
+    else {
+        return;
+    };
+    let arena = Arena::in_place(&gits()[0], filesystem.path());
+    let on_a_terminal = |variables: &[(&str, &str)]| {
+        let terminal = Terminal::open();
+        let mut call = doctor(&arena, "", &[arena.place()]);
+        for (name, value) in variables {
+            call = call.env(name, value);
+        }
+        terminal.connect(&mut call.command);
+        let mut child = call.command.spawn().unwrap();
+        drop(call);
+        let screen = String::from_utf8(terminal.watch().screen()).unwrap();
+        assert!(child.wait().unwrap().success());
+        screen
+    };
+    let colourful = on_a_terminal(&[("TERM", "xterm")]);
+    assert!(
+        colourful.contains("\u{1b}[32m") && colourful.contains('✓') && colourful.contains('✗'),
+        "{colourful}"
+    );
+    let plain = on_a_terminal(&[("TERM", "xterm"), ("NO_COLOR", "1")]);
+    assert!(!plain.contains('\u{1b}') && plain.contains('✓'), "{plain}");
+    let piped = doctor(&arena, "", &[arena.place()]).run().succeeded();
+    let piped = String::from_utf8(piped.stdout).unwrap();
+    assert!(
+        !piped.contains('\u{1b}') && !piped.contains('✓') && !piped.contains('✗'),
+        "{piped}"
+    );
+    for part in [
+        "/git  this shim\n",
+        "  hard link inside a directory    ok\n",
+        "  hard link across directories    failed: Operation not permitted\n",
+        "  git clone --local, by the shim  ok\n",
+        "  Works: ",
+    ] {
+        assert!(piped.contains(part), "{part}: {piped}");
+    }
+}
+
+#[test]
+fn the_layout_of_the_json() {
+    let arena = Arena::new(&gits()[0]);
+    let report = report(doctor(&arena, "--json", &[arena.place()]));
+    let members = |value: &Value| {
+        let members = value.as_object().unwrap().keys();
+        members.map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(report["schema"], 1);
+    assert_eq!(
+        members(&report),
+        "directories git git_error path path_advice program reached schema settings unfinished version works"
+    );
+    assert_eq!(members(&report["path"][0]), "file module said version what");
+    assert_eq!(members(&report["git"]), "file said version what");
+    assert_eq!(members(&report["settings"][0]), "module name origin value");
+    assert_eq!(
+        members(&directories(&report)[0]),
+        "advice answer clone_through_shim clone_with_git died_of_link exists filesystem left_behind link_across \
+         link_inside link_is_same_file path problem repository sentence unfinished whose"
+    );
+    assert_eq!(
+        members(&directories(&report)[0]["filesystem"]),
+        "mount_point source type"
+    );
+    assert_eq!(
+        members(&directories(&report)[0]["clone_with_git"]),
+        "ok said"
+    );
+}
+
+#[test]
+fn usage() {
+    let arena = Arena::new(&gits()[0]);
+    for options in ["--timeout 0", "--timeout x", "--nonsense"] {
+        let refused = doctor(&arena, options, &[]).run();
+        assert!(refused.is_our_failure(2), "{refused:?}");
+    }
+}
+
+#[test]
+fn nobody_reads_it() {
+    // It has nothing to remove when it dies of that, and no child of its keeps the pipe open.
+    let arena = Arena::new(&gits()[0]);
+    let mut call = doctor(&arena, "", &[arena.place()]);
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    drop(reader);
+    let status = call.command.stdout(writer).status().unwrap();
+    assert_eq!(status.signal(), Some(libc::SIGPIPE), "{status:?}");
+    assert_eq!(traces(arena.place()), [""; 0]);
+}

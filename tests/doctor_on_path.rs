@@ -1,0 +1,265 @@
+//! `git-clone-shim doctor` tells which git comes first on PATH, which one the shim becomes, and what is set.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use nix::libc;
+use serde_json::Value;
+
+use crate::finding_git::{copy, directory, path, wrapper};
+use crate::refusing_filesystems::mount;
+use crate::support::arena::{Arena, REFUSED};
+use crate::support::doctor::{directories, doctor, links, report};
+use crate::support::executable;
+use crate::support::gits::gits;
+use crate::support::refusing_fs::LinkRule;
+use crate::support::words::words;
+
+/// What doctor says with this PATH.
+#[track_caller]
+fn with_path(arena: &Arena, entries: &[&Path]) -> Value {
+    report(doctor(arena, "--json", &[arena.place()]).env("PATH", path(entries)))
+}
+
+/// Asserts what is said of each git on this PATH, a directory and what it holds, and whether the shim is reached.
+#[track_caller]
+fn assert_order(arena: &Arena, gits: &[(&Path, &str)], reached: bool) -> Value {
+    let entries: Vec<&Path> = gits.iter().map(|(directory, _)| *directory).collect();
+    // Behind them, since wrappers need a shell.
+    let bin = Path::new("/bin");
+    let report = with_path(arena, &[&entries[..], &[bin]].concat());
+    let listed = report["path"].as_array().unwrap().iter();
+    let found: Vec<(&Path, &str)> = listed
+        .map(|git| (Path::new(git["file"].as_str().unwrap()), &git["what"]))
+        .map(|(file, what)| (file.parent().unwrap(), what.as_str().unwrap()))
+        .filter(|(directory, _)| *directory != bin)
+        .collect();
+    assert_eq!(found, gits, "{report:#}");
+    assert_eq!(report["reached"], reached, "{report:#}");
+    report
+}
+
+#[test]
+fn the_shim_first() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let (copy, link) = (copy(&arena, "copy"), directory(&arena, "link"));
+        symlink("../shim/git", link.join("git")).unwrap();
+        let report = assert_order(&arena, &[(&shim, "this_shim"), (&real, "git")], true);
+        let version = git.version.strip_prefix("git version ").unwrap();
+        assert_eq!(report["path"][1]["version"], version);
+        assert_eq!(report["git"]["file"], real.join("git").to_str().unwrap());
+        assert_eq!(report["git"]["version"], version);
+        assert_eq!(report["path_advice"], Value::Null);
+
+        let copies = [
+            (copy.as_path(), "another_shim"),
+            (&shim, "this_shim"),
+            (&real, "git"),
+            (&link, "this_shim"),
+        ];
+        let report = assert_order(&arena, &copies, true);
+        assert_eq!(report["path"][0]["version"], env!("CARGO_PKG_VERSION"));
+    }
+}
+
+#[test]
+fn something_else_first() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let broken = wrapper(&arena, "broken", "echo out of order >&2; exit 3");
+        let report = assert_order(&arena, &[(&real, "git"), (&shim, "this_shim")], false);
+        let advice = format!("Put {} first on PATH.", shim.display());
+        assert_eq!(report["path_advice"], advice);
+        let gits = [
+            (broken.as_path(), "broken"),
+            (&shim, "this_shim"),
+            (&real, "git"),
+        ];
+        let report = assert_order(&arena, &gits, false);
+        assert_eq!(report["path"][0]["said"], "out of order");
+
+        // Found by whoever looks for git, and never run by us.
+        let relative = Path::new("relative");
+        fs::create_dir(arena.place().join(relative)).unwrap();
+        let trap = arena.place().join("relative/git");
+        executable::script(&trap, "#!/bin/sh\necho >trapped\n");
+        let gits = [(relative, "relative"), (&shim, "this_shim"), (&real, "git")];
+        assert_order(&arena, &gits, false);
+        assert!(!arena.place().join("trapped").exists());
+    }
+}
+
+#[test]
+fn wrappers_that_lead_to_the_shim() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let site = wrapper(
+            &arena,
+            "site",
+            &format!("exec {}/git \"$@\"", shim.display()),
+        );
+        assert_order(&arena, &[(&site, "leads_to_shim"), (&real, "git")], true);
+
+        let endless = wrapper(&arena, "endless", "git \"$@\"; exit $?");
+        let gits = [
+            (shim.as_path(), "this_shim"),
+            (&endless, "leads_to_shim"),
+            (&real, "git"),
+        ];
+        let report = assert_order(&arena, &gits, true);
+        assert_eq!(report["git"]["what"], "leads_to_shim");
+        let said = report["git"]["said"].as_str().unwrap();
+        assert!(said.contains("without end"), "{report:#}");
+        assert_eq!(report["works"], false);
+    }
+}
+
+#[test]
+fn a_shim_that_nobody_reaches_does_not_work() {
+    let Some((_directory, filesystem)) = mount(LinkRule::Refuse { errno: libc::EPERM }) else {
+        return;
+    };
+    for git in gits() {
+        let arena = Arena::in_place(git, filesystem.path());
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let other = arena.root().join("apps/git/2.45/bin");
+        fs::create_dir_all(&other).unwrap();
+        symlink(&git.file, other.join("git")).unwrap();
+        let report = with_path(&arena, &[&real]);
+        assert_eq!(report["reached"], false);
+        let said = &directories(&report)[0];
+        assert_eq!(said["clone_through_shim"]["ok"], true);
+        assert_eq!(said["answer"], "does_not_work");
+
+        // As after `module load git-clone-shim git/2.45`.
+        let modulefile = arena.root().join("modulefiles/git/2.45");
+        fs::create_dir_all(modulefile.parent().unwrap()).unwrap();
+        fs::write(
+            &modulefile,
+            "#%Module1.0\nset base [file dirname $ModulesCurrentModulefile]\n",
+        )
+        .unwrap();
+        let ours = arena.root().join("modulefiles/git-clone-shim");
+        fs::write(&ours, "#%Module1.0\nsetenv GIT_CLONE_SHIM auto\n").unwrap();
+        let call = doctor(&arena, "--json", &[arena.place()])
+            .env("PATH", path([&other, &shim, &real]))
+            .env("GIT_CLONE_SHIM", "auto")
+            .env("LOADEDMODULES", "git-clone-shim:git/2.45")
+            .env("_LMFILES_", path([&ours, &modulefile]));
+        let report = self::report(call);
+        assert_eq!(report["path"][0]["module"], "git/2.45", "{report:#}");
+        assert_eq!(report["path"][1]["module"], Value::Null);
+        assert_eq!(report["settings"][0]["module"], "git-clone-shim");
+        let said = &directories(&report)[0];
+        assert!(
+            said["sentence"]
+                .as_str()
+                .unwrap()
+                .contains(other.to_str().unwrap()),
+            "{said:#}"
+        );
+        assert!(
+            said["advice"].as_str().unwrap().contains("after git/2.45"),
+            "{said:#}"
+        );
+        // And so it is: without the shim the clone fails.
+        let line = words("init -q src");
+        arena.real(line).run().succeeded();
+        let commit = words("-C src commit -q --allow-empty -m one");
+        arena.real(commit).run().succeeded();
+        let clone = arena
+            .real(words("clone -l src dst"))
+            .env("PATH", Arena::path(&[other, shim]));
+        assert!(clone.run().died_of(REFUSED));
+    }
+}
+
+#[test]
+fn called_by_git() {
+    // Then git's own directory is first on PATH, and nobody has it there.
+    for git in gits() {
+        let arena = Arena::new(git);
+        let tool = arena.shim_directory().join("git-clone-shim");
+        symlink(executable::shim(), tool).unwrap();
+        let report = report(arena.shim(words("clone-shim doctor --json .")));
+        assert_eq!(report["path"][0]["what"], "this_shim", "{report:#}");
+        assert_eq!(
+            report["git"]["file"],
+            arena.real_directory().join("git").to_str().unwrap()
+        );
+    }
+}
+
+#[test]
+fn no_real_git() {
+    let arena = Arena::new(&gits()[0]);
+    let report = with_path(&arena, &[&arena.shim_directory()]);
+    assert_eq!(report["path"].as_array().unwrap().len(), 1);
+    assert_eq!(report["git"], Value::Null);
+    assert!(
+        report["git_error"]
+            .as_str()
+            .unwrap()
+            .contains("no git found on PATH")
+    );
+    let said = &directories(&report)[0];
+    assert_eq!(said["answer"], "does_not_work");
+    assert_eq!(links(said), [Some(true); 3]);
+
+    let named =
+        doctor(&arena, "--json", &[arena.place()]).env("GIT_CLONE_SHIM_GIT", "/nowhere/git");
+    let report = self::report(named);
+    assert!(
+        report["git_error"]
+            .as_str()
+            .unwrap()
+            .contains("/nowhere/git")
+    );
+    assert_eq!(report["settings"][1]["value"], "/nowhere/git");
+}
+
+#[test]
+fn the_shims_settings_take_part() {
+    let Some((_directory, filesystem)) = mount(LinkRule::Refuse { errno: libc::EPERM }) else {
+        return;
+    };
+    let arena = Arena::in_place(&gits()[0], filesystem.path());
+    for (mode, answer, counts, origin) in [
+        ("", "works", "auto", "default"),
+        ("auto", "works", "auto", "environment"),
+        ("always", "works", "always", "environment"),
+        ("off", "does_not_work", "off", "environment"),
+        ("of", "works", "auto", "not_understood"),
+    ] {
+        let report = report(doctor(&arena, "--json", &[arena.place()]).env("GIT_CLONE_SHIM", mode));
+        let said = &directories(&report)[0];
+        assert_eq!(said["answer"], answer, "{said:#}");
+        assert_eq!(said["clone_with_git"]["ok"], false);
+        let setting = &report["settings"][0];
+        assert_eq!(setting["name"], "GIT_CLONE_SHIM");
+        assert_eq!(
+            (&setting["value"], &setting["origin"]),
+            (&counts.into(), &origin.into())
+        );
+    }
+    let off = doctor(&arena, "", &[arena.place()])
+        .env("GIT_CLONE_SHIM", "off")
+        .run();
+    assert!(
+        off.stdout
+            .windows(41)
+            .any(|part| part == b"Does not work, because GIT_CLONE_SHIM=off"),
+        "{off:?}"
+    );
+    assert!(
+        off.stdout
+            .windows(REFUSED.len())
+            .any(|part| part == REFUSED.as_bytes()),
+        "{off:?}"
+    );
+}
