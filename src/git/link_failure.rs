@@ -20,6 +20,9 @@ pub struct LinkFailure<'a> {
     pub sentence: &'static Sentence,
     /// The line, after git's prefix.
     pub line: &'a [u8],
+    /// The system's words for the error, in the user's language. Never a part of the path, unless a name imitates a line of
+    /// git's to the letter; `None` if git gave none, or the path leaves it open where they begin.
+    pub reason: Option<&'a [u8]>,
 }
 
 /// Looks for a link failure in what git wrote to standard error: whole lines, in any language.
@@ -33,7 +36,8 @@ pub fn find(stderr: &[u8]) -> Option<LinkFailure<'_>> {
         let wording = WORDINGS.iter().find(|wording| wording.fits(message))?;
         Some(LinkFailure {
             sentence: wording.sentence,
-            line: message.split(|&byte| byte == b'\n').next()?,
+            line: first_line(message),
+            reason: wording.reason(message),
         })
     })
 }
@@ -67,9 +71,10 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(Wording::all);
 struct Wording {
     sentence: &'static Sentence,
     before_path: Vec<u8>,
-    /// `None` if no words follow the path: then its closing quotation mark tells nothing.
-    after_path: Option<Vec<u8>>,
+    after_path: Vec<u8>,
     begins_with_words: bool,
+    /// If not, what follows the path is its closing quotation mark, and tells nothing.
+    ends_with_words: bool,
 }
 
 impl Wording {
@@ -88,12 +93,12 @@ impl Wording {
 
     fn new(sentence: &'static Sentence, text: &str, charset: Charset) -> Option<Self> {
         let (before, after) = text.split_once("%s")?;
-        let after_path = charset.encode(after)?;
         Some(Self {
             sentence,
             before_path: charset.encode(before)?,
-            after_path: has_words(after).then_some(after_path),
+            after_path: charset.encode(after)?,
             begins_with_words: has_words(before),
+            ends_with_words: has_words(after),
         })
     }
 
@@ -103,24 +108,45 @@ impl Wording {
             return false;
         };
         let rest = rest.get(..CUT).unwrap_or(rest);
-        match &self.after_path {
-            None => true,
-            Some(after) if self.begins_with_words => {
+        let after = &self.after_path;
+        match (self.begins_with_words, self.ends_with_words) {
+            (_, false) => true,
+            (true, true) => {
                 rest.windows(after.len()).any(|part| part == after) || may_be_cut(message)
             }
             // Many messages begin with a quoted name, and a name may hold these words: they must follow the line's last
             // quote. So a path with a line break is not recognised here, but neither is anybody else's line behind it.
-            Some(after) => rest
-                .split(|&byte| byte == b'\n')
-                .next()
-                .is_some_and(|line| {
-                    let quote = line.iter().rposition(|byte| after.first() == Some(byte));
-                    quote
-                        .and_then(|quote| line.get(quote..))
-                        .is_some_and(|line| line.starts_with(after))
-                }),
+            (false, true) => {
+                let line = first_line(rest);
+                let quote = line.iter().rposition(|byte| after.first() == Some(byte));
+                quote
+                    .and_then(|quote| line.get(quote..))
+                    .is_some_and(|line| line.starts_with(after))
+            }
         }
     }
+
+    /// The system's words for the error in `message`, which is this sentence.
+    fn reason<'a>(&self, message: &'a [u8]) -> Option<&'a [u8]> {
+        if !self.sentence.tells_why || may_be_cut(message) {
+            return None;
+        }
+        let rest = message.get(self.before_path.len()..)?;
+        let colon = [&self.after_path, &b": "[..]].concat();
+        let mut ends = rest.windows(colon.len()).enumerate();
+        let mut next_end = || ends.find_map(|(at, part)| (part == colon).then_some(at));
+        // A path may hold the same, and a part of it must not be taken for the system's words.
+        match (next_end(), next_end()) {
+            (Some(end), None) => rest.get(end + colon.len()..).map(first_line),
+            _ => None,
+        }
+    }
+}
+
+/// What comes before the first line break.
+fn first_line(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|&byte| byte == b'\n');
+    end.and_then(|end| bytes.get(..end)).unwrap_or(bytes)
 }
 
 /// Whether a line ends just where git would have cut it.
@@ -159,6 +185,35 @@ mod tests {
         ] {
             assert_eq!(name(stderr), Some(expected), "{}", stderr.escape_ascii());
         }
+    }
+
+    #[test]
+    fn the_systems_words() {
+        for (stderr, expected) in [
+            (
+                &b"fatal: failed to create link 'b/x': Operation not permitted\nfatal: z\n"[..],
+                Some(&b"Operation not permitted"[..]),
+            ),
+            (b"fatal: failed to create link 'b\nc/x': Unknown error 524", Some(b"Unknown error 524")),
+            (b"Schwerwiegend: Konnte Verweis 'x' nicht erstellen: Die Operation ist nicht erlaubt\n", Some(b"Die Operation ist nicht erlaubt")),
+            ("lỗi nghiêm trọng: gặp lỗi khi tạo liên kết mềm x: y\n".as_bytes(), Some(b"y")),
+            (b"?desdigert: misslyckades skapa l?nken \"/b/x\": Ogiltig\n", Some(b"Ogiltig")),
+            // Nothing but a path is left of the line, or follows the quotation mark.
+            (b"fatal: failed to create link 'a': secret\nb/x': Operation not permitted\n", None),
+            (b"fatal: failed to create link 'a': secret/x': Operation not permitted\n", None),
+            (b"fatal: failed to create link 'a\nfatal: z\n", None),
+            (b"fatal: hardlink different from source at 'a': secret/x'\n", None),
+        ] {
+            let reason = find(stderr).unwrap().reason;
+            assert_eq!(reason, expected, "{}", stderr.escape_ascii());
+        }
+        let cut = [
+            b"fatal: failed to create link 'a': ",
+            &b"x".repeat(4054)[..],
+            b"\n",
+        ]
+        .concat();
+        assert_eq!(find(&cut).unwrap().reason, None);
     }
 
     #[test]

@@ -8,7 +8,9 @@
 pub struct Sentence {
     /// Its name in our log.
     pub name: &'static str,
-    /// The language, and what git says in it. In the first sentence `: ` and the system's words for the error follow.
+    /// Whether `: ` and the system's words for the error follow.
+    pub(super) tells_why: bool,
+    /// The language, and what git says in it.
     pub(super) wordings: &'static [(&'static str, &'static str)],
 }
 
@@ -17,6 +19,7 @@ pub(super) static SENTENCES: [Sentence; 3] = [
     // link(2) failed, and `--local` was asked for: since 1.5.6, in this English since 1.6.4.
     Sentence {
         name: "link refused",
+        tells_why: true,
         wordings: &[
             ("en", "failed to create link '%s'"),
             ("bg", "връзката „%s“ не може да бъде създадена"), // before 2.50.0
@@ -59,6 +62,7 @@ pub(super) static SENTENCES: [Sentence; 3] = [
     // link(2) succeeded, and what it made is not the same file: since 2.39.4 and 2.45.1, with or without `--local`.
     Sentence {
         name: "link differs from its source",
+        tells_why: false,
         wordings: &[
             ("en", "hardlink different from source at '%s'"),
             ("bg", "твърдата връзка е различна от източника „%s“"),
@@ -80,6 +84,7 @@ pub(super) static SENTENCES: [Sentence; 3] = [
     // link(2) succeeded, and what it made cannot be looked at: likewise.
     Sentence {
         name: "link cannot be checked",
+        tells_why: false,
         wordings: &[
             ("en", "hardlink cannot be checked at '%s'"),
             ("bg", "твърдата връзка не може да се провери при „%s“"),
