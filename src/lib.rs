@@ -6,7 +6,8 @@
 //! 1. **Never make git worse.** Where the shim is in doubt, or anything inside it fails before git has run, it becomes the
 //!    real git with the words it was given.
 //! 2. **Never guess.** It runs what the caller wrote first, and only git's own message makes it run again, once.
-//! 3. **Never delete, never write.** git cleans up after itself; the shim keeps no state, no cache and no lock.
+//! 3. **Never delete, never write**, but for the log that a site asks for. git cleans up after itself; the shim keeps no
+//!    state, no cache and no lock.
 //!
 //! ```text
 //! argv ── read git's grammar ──> cannot hard-link ───────────────────────────────> become the real git
@@ -32,10 +33,12 @@
 use std::ffi::{CStr, c_int};
 
 pub mod failure;
+pub mod filesystem;
 pub mod git;
 pub mod log;
 pub mod plan;
 pub mod process;
+pub mod record;
 pub mod settings;
 pub mod shim;
 pub mod tool;

@@ -10,6 +10,7 @@ use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
 use crate::failure;
+use crate::log::{Pattern, SecondRuns};
 
 /// What to do with a clone that can hard-link (`GIT_CLONE_SHIM`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Settings {
     pub git: Option<OsString>,
     /// `GIT_CLONE_SHIM_LOG`: what to log on standard error.
     pub log: Option<Targets>,
+    /// `GIT_CLONE_SHIM_LOG_FILE` and `GIT_CLONE_SHIM_SYSLOG`: where second runs are accounted for.
+    pub second_runs: SecondRuns,
 }
 
 impl Settings {
@@ -53,6 +56,10 @@ impl Settings {
             mode: set("GIT_CLONE_SHIM").map_or(Mode::Auto, |value| mode(&value)),
             git: set("GIT_CLONE_SHIM_GIT"),
             log: set("GIT_CLONE_SHIM_LOG").and_then(|value| log(&value)),
+            second_runs: SecondRuns {
+                file: set("GIT_CLONE_SHIM_LOG_FILE").and_then(|value| log_file(&value)),
+                syslog: set("GIT_CLONE_SHIM_SYSLOG").is_some_and(|value| syslog(&value)),
+            },
         }
     }
 }
@@ -83,6 +90,25 @@ fn log(value: &OsStr) -> Option<Targets> {
         complain("GIT_CLONE_SHIM_LOG", value, accepted, "off");
     }
     filter
+}
+
+fn log_file(value: &OsStr) -> Option<Pattern> {
+    let pattern = Pattern::new(value);
+    if pattern.is_none() {
+        complain("GIT_CLONE_SHIM_LOG_FILE", value, Pattern::ACCEPTED, "none");
+    }
+    pattern
+}
+
+fn syslog(value: &OsStr) -> bool {
+    match value.as_bytes() {
+        b"0" => false,
+        b"1" => true,
+        _ => {
+            complain("GIT_CLONE_SHIM_SYSLOG", value, "0 or 1", "0");
+            false
+        }
+    }
 }
 
 fn complain(name: &str, value: &OsStr, accepted: &str, default: &str) {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::CStr;
 use std::io::{IsTerminal, stderr};
+use std::time::Instant;
 
 use anyhow::Result;
 use tracing::info;
@@ -54,6 +55,7 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
         words.to_vec()
     };
     let becoming = || crate::failure::report(&git.become_with(&first).into());
+    let begun = Instant::now();
     let finished = match attempt(becoming, link_failure::begins) {
         Ok(finished) => finished,
         Err(error) => {
@@ -65,6 +67,9 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
         let copying = clone.without_hard_links(words);
         info!(ending = %finished.ending, sentence = failure.sentence.name, said = %failure.line.escape_ascii(), "the attempt");
         info!(words = %Words(&copying), "becoming git");
+        settings
+            .second_runs
+            .begin(destination::directory(&clone), &failure, begun.elapsed());
         return Err(git.become_with(&copying).into());
     }
     info!(ending = %finished.ending, "the attempt");

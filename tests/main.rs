@@ -24,6 +24,7 @@ mod good_clones;
 mod hostile_output;
 mod judge_properties;
 mod languages;
+mod log;
 mod never_again;
 mod pass_through;
 mod plain_clones;

@@ -85,6 +85,11 @@ fn an_unknown_value_is_said_once_and_is_the_default() {
         ("GIT_CLONE_SHIM", "caf\u{e9}\n", "auto, always or off"),
         ("GIT_CLONE_SHIM_LOG", "info=loud", "debug"),
         ("GIT_CLONE_SHIM_LOG", "yes", "debug"),
+        ("GIT_CLONE_SHIM_LOG_FILE", "log", "an absolute path"),
+        ("GIT_CLONE_SHIM_LOG_FILE", "~/log", "an absolute path"),
+        ("GIT_CLONE_SHIM_LOG_FILE", "/%H", "%h"),
+        ("GIT_CLONE_SHIM_LOG_FILE", "/100%", "%%"),
+        ("GIT_CLONE_SHIM_SYSLOG", "yes", "0 or 1"),
     ] {
         let outcome = arena
             .run(&|_| (), arena.shim(line.clone()).env(name, value))
@@ -105,7 +110,13 @@ fn an_unknown_value_is_said_once_and_is_the_default() {
         );
         assert_eq!(gits, expected.stderr, "{ours}");
     }
-    for name in ["GIT_CLONE_SHIM", "GIT_CLONE_SHIM_LOG", "GIT_CLONE_SHIM_GIT"] {
+    for name in [
+        "GIT_CLONE_SHIM",
+        "GIT_CLONE_SHIM_LOG",
+        "GIT_CLONE_SHIM_GIT",
+        "GIT_CLONE_SHIM_LOG_FILE",
+        "GIT_CLONE_SHIM_SYSLOG",
+    ] {
         let outcome = arena
             .run(&|_| (), arena.shim(line.clone()).env(name, ""))
             .outcome;

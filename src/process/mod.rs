@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod ending;
 pub mod interruption;
 pub mod liveness;
+pub mod observe;
 pub mod relay;
 pub mod replace;
 pub mod signals;

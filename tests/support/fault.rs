@@ -13,8 +13,17 @@ use super::arrangement;
 
 /// Runs `what` where link(2) and linkat(2) fail with `errno`, for it and all that it starts.
 pub fn with_links_failing<T: Send>(errno: i32, what: impl FnOnce() -> T + Send) -> T {
+    with_calls_failing(&[libc::SYS_link, libc::SYS_linkat], errno, what)
+}
+
+/// Runs `what` where these system calls fail with `errno`, for it and all that it starts.
+pub fn with_calls_failing<T: Send>(
+    calls: &[libc::c_long],
+    errno: i32,
+    what: impl FnOnce() -> T + Send,
+) -> T {
     let refuse = SeccompAction::Errno(u32::try_from(errno).unwrap());
-    let calls: BTreeMap<_, _> = [(libc::SYS_link, vec![]), (libc::SYS_linkat, vec![])].into();
+    let calls: BTreeMap<_, _> = calls.iter().map(|&call| (call, vec![])).collect();
     let architecture = std::env::consts::ARCH.try_into().unwrap();
     let filter: BpfProgram = SeccompFilter::new(calls, SeccompAction::Allow, refuse, architecture)
         .unwrap()

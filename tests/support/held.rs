@@ -51,7 +51,17 @@ impl Held {
         script: &str,
         arrange: impl FnOnce(&mut Command),
     ) -> Self {
-        let arena = Arena::new(git);
+        Self::start_in(Arena::new(git), through_shim, shell, script, arrange)
+    }
+
+    /// As [`Held::start_as`], in an arena in which links may fail: then it is the second run that is held.
+    pub fn start_in(
+        arena: Arena,
+        through_shim: bool,
+        shell: &[&str],
+        script: &str,
+        arrange: impl FnOnce(&mut Command),
+    ) -> Self {
         let source = source::small(&arena, "src");
         let release = arena.root().join("release");
         nix::unistd::mkfifo(&release, nix::sys::stat::Mode::S_IRWXU).unwrap();

@@ -12,6 +12,7 @@ pub mod hook;
 pub mod mounted;
 pub mod process;
 pub mod python;
+pub mod records;
 pub mod refusing_fs;
 pub mod source;
 pub mod sshfs;

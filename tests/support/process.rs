@@ -1,6 +1,9 @@
 //! Processes, as /proc shows them.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::unistd::Pid;
 
@@ -14,8 +17,33 @@ pub fn is_stopped(process: Pid) -> bool {
     state(process) == Some('T')
 }
 
-/// Its state, as proc(5) writes it.
+/// The processes that run `program` and were started with this home directory.
+pub fn running(program: &Path, home: &Path) -> Vec<Pid> {
+    let program = program.canonicalize().unwrap();
+    let home = [OsStr::new("HOME=").as_bytes(), home.as_os_str().as_bytes()].concat();
+    let is_one = |process: &Path| {
+        let environment = fs::read(process.join("environ")).unwrap_or_default();
+        let mut variables = environment.split(|&byte| byte == 0);
+        fs::read_link(process.join("exe")).is_ok_and(|file| file == program)
+            && variables.any(|variable| variable == home)
+    };
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    processes
+        .filter(|process| is_one(process))
+        .filter_map(|process| process.file_name()?.to_str()?.parse().ok())
+        .map(Pid::from_raw)
+        .collect()
+}
+
+/// What proc(5) writes of it, from its state on: state, parent, group, session, terminal and more.
+pub fn stat(process: Pid) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let fields = stat.rsplit(')').next()?.split_whitespace();
+    Some(fields.map(str::to_owned).collect())
+}
+
 fn state(process: Pid) -> Option<char> {
-    let status = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    status.rsplit(')').next()?.trim().chars().next()
+    stat(process)?.first()?.chars().next()
 }

@@ -7,12 +7,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::links;
-use super::mount::Filesystem;
 use super::patience::{Notes, Stopped};
 use super::report::Check;
 use super::scratch::Scratch;
 use super::text;
 use super::trial::Trial;
+use crate::filesystem::Filesystem;
 
 /// What is known of one directory. What has not been tried is null.
 #[derive(Clone, Default, Serialize, Deserialize)]

@@ -8,7 +8,6 @@ mod examination;
 mod layout;
 mod links;
 mod modules;
-mod mount;
 mod origins;
 mod path_order;
 mod patience;

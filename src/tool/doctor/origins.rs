@@ -18,6 +18,7 @@ const VARIABLES: [(&str, &str); 5] = [
 
 /// What the shim makes of the environment: `settings`, read from it.
 pub(super) fn in_force(settings: &Settings, modules: &Modules) -> Vec<Setting> {
+    let second_runs = &settings.second_runs;
     let setting = |(name, default): (&str, &str)| {
         let value = env::var_os(name).filter(|value| !value.is_empty());
         let origin = match &value {
@@ -25,6 +26,10 @@ pub(super) fn in_force(settings: &Settings, modules: &Modules) -> Vec<Setting> {
             Some(value) => match name {
                 "GIT_CLONE_SHIM" if *settings.mode.to_string() != **value => Origin::NotUnderstood,
                 "GIT_CLONE_SHIM_LOG" if settings.log.is_none() => Origin::NotUnderstood,
+                "GIT_CLONE_SHIM_LOG_FILE" if second_runs.file.is_none() => Origin::NotUnderstood,
+                "GIT_CLONE_SHIM_SYSLOG" if !second_runs.syslog && value != "0" => {
+                    Origin::NotUnderstood
+                }
                 _ => Origin::Environment,
             },
         };

@@ -1,16 +1,15 @@
 //! The filesystem that a path is on, as the kernel lists it in /proc/self/mountinfo (proc(5)).
 
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::text;
-
 /// A mounted filesystem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Filesystem {
+pub struct Filesystem {
     /// Its type, such as `beegfs` or `fuse.sshfs`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -23,13 +22,22 @@ pub(super) struct Filesystem {
 impl Filesystem {
     /// The filesystem of `path`, an absolute path, according to `mountinfo`. No filesystem is touched for that, so that one
     /// that hangs can be named; but a path that leads through a symbolic link has to be resolved before.
-    pub(super) fn of(path: &Path, mountinfo: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn of(path: &Path, mountinfo: &[u8]) -> Option<Self> {
         let mounts = mountinfo.split(|&byte| byte == b'\n').filter_map(parse);
         let around =
             mounts.filter(|(mount_point, _)| path.starts_with(OsStr::from_bytes(mount_point)));
         // Of several at one place the last one is seen.
         let nearest = around.max_by_key(|(mount_point, _)| mount_point.len());
         nearest.map(|(_, filesystem)| filesystem)
+    }
+
+    /// The filesystem of `path` or, where there is no such thing, of the nearest parent that there is.
+    #[must_use]
+    pub fn around(path: &Path) -> Option<Self> {
+        let mut places = path.ancestors();
+        let place = places.find_map(|place| place.canonicalize().ok())?;
+        Self::of(&place, &fs::read("/proc/self/mountinfo").ok()?)
     }
 }
 
@@ -39,9 +47,9 @@ fn parse(line: &[u8]) -> Option<(Vec<u8>, Filesystem)> {
     let mount_point = unescape(words.nth(4)?);
     let mut words = words.skip_while(|&word| word != b"-").skip(1);
     let filesystem = Filesystem {
-        kind: text::of(&unescape(words.next()?)),
-        mount_point: text::of(&mount_point),
-        source: text::of(&unescape(words.next()?)),
+        kind: text(&unescape(words.next()?)),
+        mount_point: text(&mount_point),
+        source: text(&unescape(words.next()?)),
     };
     Some((mount_point, filesystem))
 }
@@ -60,6 +68,10 @@ fn unescape(word: &[u8]) -> Vec<u8> {
         plain.extend(rest);
     }
     plain
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -1,0 +1,80 @@
+//! The file that `GIT_CLONE_SHIM_LOG_FILE` names: one JSON object a line.
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+use crate::record::Record;
+
+/// What an escape stands for: the host, the number of the user, the day in UTC, and a percent sign.
+///
+/// A number, since a static program cannot ask a directory service for names, and `USER` can say anything.
+const ESCAPES: &[u8] = b"hud%";
+
+/// An absolute path in which each of `%h %u %d %%` stands for something of the record.
+#[derive(Clone, Debug)]
+pub struct Pattern(OsString);
+
+impl Pattern {
+    /// What is accepted, for people.
+    pub const ACCEPTED: &str = "an absolute path with no other % than %h, %u, %d and %%";
+
+    /// Reads the value of the variable; `None` if it is relative, which would be another file in every directory, or holds
+    /// an unknown escape.
+    #[must_use]
+    pub fn new(value: &OsStr) -> Option<Self> {
+        let known = |escape| ESCAPES.contains(&escape).then_some(Cow::Borrowed(&b""[..]));
+        let accepted = Path::new(value).is_absolute() && expand(value, known).is_some();
+        accepted.then(|| Self(value.to_owned()))
+    }
+
+    /// Appends `record` as one line, by one write, so that what others append at the same time is neither lost nor mixed up.
+    ///
+    /// The file is made, for its user alone, if there is none. A symbolic link in its place is somebody else's idea and not
+    /// followed, and a pipe that nobody reads is not waited for.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or takes nothing.
+    pub fn append(&self, record: &Record<'_>) -> io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(self.path(record))?;
+        nix::unistd::write(&file, &line)?;
+        Ok(())
+    }
+
+    fn path(&self, record: &Record<'_>) -> PathBuf {
+        let meaning = |escape| match escape {
+            b'h' => Some(record.host.as_bytes().into()),
+            b'u' => Some(record.uid.to_string().into_bytes().into()),
+            b'd' => Some(record.day().as_bytes().into()),
+            _ => Some(Cow::Borrowed(&b"%"[..])),
+        };
+        expand(&self.0, meaning).unwrap_or_default().into()
+    }
+}
+
+/// `pattern` with every escape replaced by what it means; `None` if one means nothing.
+fn expand<'a>(pattern: &OsStr, meaning: impl Fn(u8) -> Option<Cow<'a, [u8]>>) -> Option<OsString> {
+    let mut expanded = Vec::new();
+    let mut bytes = pattern.as_bytes().iter();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b'%' => expanded.extend_from_slice(&meaning(*bytes.next()?)?),
+            _ => expanded.push(byte),
+        }
+    }
+    Some(OsString::from_vec(expanded))
+}

@@ -1,0 +1,110 @@
+//! The record of one second run: what the shim writes and `git-clone-shim stats` reads.
+//!
+//! No word of the command line is in it, no URL and no path: a repository's address can hold a password.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::git::link_failure::LinkFailure;
+
+/// The version of the record. A reader takes it that one with a higher number means something else; fields that it does
+/// not know can appear in any version.
+pub const SCHEMA: u32 = 1;
+
+/// One second run.
+///
+/// In JSON an empty string or an unknown time is left out.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Record<'a> {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// When the second run began: RFC 3339, UTC, to the second.
+    #[serde(borrow)]
+    pub time: Cow<'a, str>,
+    /// What the kernel calls the machine.
+    #[serde(borrow)]
+    pub host: Cow<'a, str>,
+    /// The number of the user.
+    pub uid: u32,
+    /// The process that the caller started: the shim, and then the git of the second run.
+    pub pid: u32,
+    /// The shim's version.
+    #[serde(borrow)]
+    pub version: Cow<'a, str>,
+    /// Which of git's sentences it was: [`crate::git::link_failure::Sentence::name`].
+    #[serde(borrow)]
+    pub sentence: Cow<'a, str>,
+    /// The system's words for the error, in the user's language; empty where git gave none.
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    pub error: Cow<'a, str>,
+    /// The type of the destination's filesystem, as mount(8) shows it; empty where it cannot be told.
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    pub filesystem: Cow<'a, str>,
+    /// How many milliseconds the first attempt took, which was in vain.
+    pub first_ms: u64,
+    /// How many milliseconds the second run took, if anybody saw its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_ms: Option<u64>,
+    /// What became of the second run.
+    pub outcome: Outcome,
+}
+
+/// What became of a second run.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It has ended, and there is something at the destination.
+    Cloned,
+    /// It has ended, and there is nothing at the destination.
+    Failed,
+    /// It has begun; nobody saw its end.
+    Started,
+}
+
+impl Record<'_> {
+    /// The record of a second run that begins now, on this machine and for this user, after an attempt that took `first`
+    /// and died of `failure`.
+    #[must_use]
+    pub fn new(failure: &LinkFailure<'_>, filesystem: Option<String>, first: Duration) -> Self {
+        let host = nix::unistd::gethostname().unwrap_or_default();
+        let reason = failure.reason.unwrap_or_default();
+        Self {
+            schema: SCHEMA,
+            time: humantime::format_rfc3339_seconds(SystemTime::now())
+                .to_string()
+                .into(),
+            host: host.to_string_lossy().into_owned().into(),
+            uid: nix::unistd::getuid().as_raw(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            sentence: failure.sentence.name.into(),
+            error: String::from_utf8_lossy(reason).into_owned().into(),
+            filesystem: filesystem.unwrap_or_default().into(),
+            first_ms: milliseconds(first),
+            second_ms: None,
+            outcome: Outcome::Started,
+        }
+    }
+
+    /// The day of the second run in UTC, such as `2026-11-21`.
+    #[must_use]
+    pub fn day(&self) -> &str {
+        self.time.get(.."2026-11-21".len()).unwrap_or_default()
+    }
+
+    /// The same record once the second run has ended, after `second`.
+    #[must_use]
+    pub fn ended(self, outcome: Outcome, second: Duration) -> Self {
+        Self {
+            outcome,
+            second_ms: Some(milliseconds(second)),
+            ..self
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
