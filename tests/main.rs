@@ -34,6 +34,7 @@ mod seed_case;
 mod settings;
 mod signals;
 mod site_filesystems;
+mod stats;
 mod streams;
 mod support;
 mod terminal;

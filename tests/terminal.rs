@@ -18,7 +18,7 @@ use crate::support::wait;
 use crate::support::words::{copying, from, words};
 
 /// Runs a command on a terminal of its own and returns how it ended and what the screen got.
-fn on_a_terminal(mut command: Command) -> (ExitStatus, Vec<u8>) {
+pub fn on_a_terminal(mut command: Command) -> (ExitStatus, Vec<u8>) {
     let terminal = Terminal::open();
     terminal.connect(&mut command);
     let mut child = command.spawn().unwrap();

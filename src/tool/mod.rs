@@ -2,6 +2,7 @@
 
 mod doctor;
 mod explain;
+mod stats;
 
 use std::ffi::{CStr, OsStr};
 use std::io::{self, Write, stdout};
@@ -18,9 +19,12 @@ const USAGE: i32 = 2;
 /// The environment, for `--help`.
 const VARIABLES: &str = "\
 Environment:
-  GIT_CLONE_SHIM      auto (default), always (--no-hardlinks at once), off
-  GIT_CLONE_SHIM_GIT  absolute path of the real git (default: the next on PATH)
-  GIT_CLONE_SHIM_LOG  info, debug, …: what the shim decided, on stderr
+  GIT_CLONE_SHIM           auto (default), always (--no-hardlinks at once), off
+  GIT_CLONE_SHIM_GIT       absolute path of the real git (default: the next on PATH)
+  GIT_CLONE_SHIM_LOG       info, debug, …: what the shim decided, on stderr
+  GIT_CLONE_SHIM_LOG_FILE  absolute path: one JSON line for each second run; %h is
+                           the host, %u the user's number, %d the day, %% a %
+  GIT_CLONE_SHIM_SYSLOG    1: one line for each second run in the system log
 
 Called as `git` it is the shim, and knows git's words only.";
 
@@ -40,6 +44,8 @@ enum Task {
     Doctor(doctor::Options),
     /// Tell what the shim would do with `git ARGS…`, and why, without running git
     Explain(explain::Options),
+    /// Count the second runs that `GIT_CLONE_SHIM_LOG_FILE` has recorded
+    Stats(stats::Options),
 }
 
 /// Runs the tool with `words`, its own name first, and returns the exit status: 0, 1 if the task says no, 2 for words that
@@ -51,6 +57,7 @@ pub fn run(words: &[&CStr]) -> i32 {
         Ok(Tool { task }) => match task {
             Task::Doctor(options) => doctor::run(&options),
             Task::Explain(options) => explain::run(&options),
+            Task::Stats(options) => stats::run(&options),
         },
         Err(error) if error.use_stderr() => {
             failure::say(&one_line(&error));
@@ -67,11 +74,13 @@ pub fn run(words: &[&CStr]) -> i32 {
 /// What is wrong with the words, in one line like all our errors.
 fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
+    // Its first paragraph: what is missing stands in a line of its own.
+    let lines = text.lines().take_while(|line| !line.is_empty());
+    let paragraph = lines.map(str::trim).collect::<Vec<_>>().join(" ");
     let what = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "nothing to do",
-        _ => text.lines().next().unwrap_or_default(),
+        _ => paragraph.strip_prefix("error: ").unwrap_or(&paragraph),
     };
-    let what = what.strip_prefix("error: ").unwrap_or(what);
     format!("{what}; see {NAME} --help")
 }
 

@@ -1,0 +1,165 @@
+//! The report for people.
+
+use std::fmt::Write;
+
+use super::report::{Report, Row};
+use super::tally::{Counts, Damaged};
+
+/// How many columns the longest bar takes.
+const LONGEST_BAR: u64 = 30;
+
+const GREEN: &str = "\x1b[32m";
+const PLAIN: &str = "\x1b[0m";
+
+/// What is to be seen besides words and numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Nothing.
+    Plain,
+    /// A bar to every row.
+    Bars,
+    /// A green one.
+    GreenBars,
+}
+
+/// The report as text, with at most `most` rows of each kind, and one more for the rest of them.
+pub(super) fn render(report: &Report<'_>, most: usize, look: Look) -> String {
+    let earlier = report.days.len().saturating_sub(most);
+    let (earlier, latest) = report.days.split_at_checked(earlier).unwrap_or_default();
+    let mut text = totals(report);
+    text += &section("day", latest, earlier, look);
+    for (title, rows) in [
+        ("host", &report.hosts),
+        ("filesystem", &report.filesystems),
+        ("sentence", &report.sentences),
+    ] {
+        let (busiest, others) = rows.split_at_checked(most).unwrap_or((rows, &[]));
+        text += &section(title, busiest, others, look);
+    }
+    text += &advice(report, most);
+    text
+}
+
+fn totals(report: &Report<'_>) -> String {
+    let all = report.all;
+    let mut text = format!(
+        "second runs     {}: {} cloned, {} failed, {} not seen to their end\n\
+         time            {} s lost to first attempts, {} s taken by second runs\n",
+        all.runs,
+        all.cloned,
+        all.failed,
+        all.started,
+        seconds(all.first_ms),
+        seconds(all.second_ms),
+    );
+    let damaged = report.damaged;
+    if damaged.lines > 0 {
+        let _ = writeln!(
+            text,
+            "damaged lines   {}: {}",
+            damaged.lines,
+            places(damaged)
+        );
+    }
+    if report.later > 0 {
+        let version = env!("CARGO_PKG_VERSION");
+        let _ = writeln!(
+            text,
+            "unknown lines   {}: by a later version than {version}",
+            report.later
+        );
+    }
+    text
+}
+
+/// `file:line` of the damaged lines that are named.
+fn places(damaged: &Damaged) -> String {
+    let first = damaged.first.iter();
+    let mut places: Vec<String> = first
+        .map(|place| format!("{}:{}", shown(&place.file), place.line))
+        .collect();
+    if u64::try_from(places.len()).is_ok_and(|named| named < damaged.lines) {
+        places.push("…".to_owned());
+    }
+    places.join(", ")
+}
+
+/// A table of `rows`, and one line for all that is in `rest`; nothing if there are no rows.
+fn section(title: &str, rows: &[Row<'_>], rest: &[Row<'_>], look: Look) -> String {
+    let Some(longest) = rows.iter().map(|row| row.counts.runs).max() else {
+        return String::new();
+    };
+    let mut lines: Vec<(String, Counts, String)> = rows
+        .iter()
+        .map(|row| {
+            let bar = bar(row.counts.runs, longest, look);
+            (name(row), row.counts.clone(), bar)
+        })
+        .collect();
+    if !rest.is_empty() {
+        let all = rest.iter().map(|row| row.counts).sum();
+        lines.push((format!("{} more", rest.len()), all, String::new()));
+    }
+    let widths = lines.iter().map(|(name, ..)| name.chars().count());
+    let width = widths.max().unwrap_or(0).max(title.len());
+    let mut text = format!("\n{title:width$}       runs     failed    lost (s)\n");
+    for (name, counts, bar) in lines {
+        let Counts { runs, failed, .. } = counts;
+        let lost = seconds(counts.first_ms);
+        let line = format!("{name:width$}  {runs:>9}  {failed:>9}  {lost:>10}  {bar}");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// A bar as long as `runs` is large, where `longest` is the largest of them.
+fn bar(runs: u64, longest: u64, look: Look) -> String {
+    let columns = runs.saturating_mul(LONGEST_BAR).div_ceil(longest.max(1));
+    let bar = "█".repeat(usize::try_from(columns).unwrap_or(0));
+    match look {
+        Look::Plain => String::new(),
+        Look::Bars => bar,
+        Look::GreenBars => format!("{GREEN}{bar}{PLAIN}"),
+    }
+}
+
+fn advice(report: &Report<'_>, most: usize) -> String {
+    let mut text = String::new();
+    for advice in report.advice.iter().take(most) {
+        let _ = writeln!(
+            text,
+            "{} where clones go to {} would have saved {} s.",
+            advice.setting,
+            shown(advice.filesystem),
+            seconds(advice.saves_ms)
+        );
+    }
+    if text.is_empty() {
+        return text;
+    }
+    format!("\n{text}It copies what could have been hard-linked there, too.\n")
+}
+
+fn name(row: &Row<'_>) -> String {
+    match row.name {
+        "" => "(unknown)".to_owned(),
+        name => shown(name),
+    }
+}
+
+/// A text from a file, which is not to move the cursor.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// Seconds with one decimal.
+fn seconds(milliseconds: u64) -> String {
+    format!("{}.{}", milliseconds / 1000, milliseconds % 1000 / 100)
+}

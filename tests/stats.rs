@@ -1,0 +1,351 @@
+//! `git-clone-shim stats` counts what the shim has recorded, and gets over all that it has not.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::arena::Arena;
+use crate::support::call::Call;
+use crate::support::executable;
+use crate::support::gits::gits;
+use crate::support::records;
+use crate::support::source;
+use crate::support::words::{from, words};
+use crate::terminal::on_a_terminal;
+
+/// The tool, called for `stats` with these words.
+fn stats(arena: &Arena, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Call {
+    let mut command = arena.command(executable::shim());
+    command.arg("stats").args(words);
+    Call::new(command)
+}
+
+/// What `--json` prints of these files.
+#[track_caller]
+fn json_of(arena: &Arena, files: &[&Path]) -> Value {
+    let words = [OsStr::new("--json")].into_iter();
+    let words = words.chain(files.iter().map(|file| file.as_os_str()));
+    let done = stats(arena, words).run().succeeded();
+    assert!(done.stderr.is_empty(), "{done:?}");
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
+fn record(time: &str, host: &str, filesystem: &str, first: u64, outcome: &str) -> String {
+    let record = json!({
+        "schema": 1, "time": time, "host": host, "uid": 1000, "pid": 4711, "version": "0.1.0",
+        "sentence": "link refused", "error": "Operation not permitted", "filesystem": filesystem,
+        "first_ms": first, "second_ms": 100, "outcome": outcome, "added_later": [1],
+    });
+    format!("{record}\n")
+}
+
+/// A log of four second runs on two days, two hosts and two filesystems.
+fn log_of_four(arena: &Arena) -> PathBuf {
+    let file = arena.root().join("four");
+    let records = [
+        record("2026-11-21T00:00:00Z", "b", "lustre", 100, "cloned"),
+        record("2026-11-20T23:59:59Z", "a", "beegfs", 2000, "cloned"),
+        record("2026-11-20T00:00:00Z", "a", "beegfs", 30000, "failed"),
+        record("2026-11-21T00:00:00Z", "a", "", 1, "started"),
+    ];
+    fs::write(&file, records.concat()).unwrap();
+    file
+}
+
+fn arena() -> Arena {
+    Arena::new(&gits()[0])
+}
+
+#[test]
+fn what_the_shim_has_written() {
+    let Some(arena) = Arena::across_devices(&gits()[0]) else {
+        return;
+    };
+    let source = source::small(&arena, "src");
+    let file = arena.root().join("log");
+    for runs in 1..=2 {
+        let line = from(&source, words("clone -l SRC dst"));
+        let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG_FILE", &file);
+        arena.run(&|_| (), call).outcome.succeeded();
+        records::wait_for(&file, runs);
+    }
+    let records = records::wait_for(&file, 2);
+    let sum = |field: &str| -> u64 {
+        records
+            .iter()
+            .map(|record| record[field].as_u64().unwrap())
+            .sum()
+    };
+    let counts = json!({
+        "runs": 2, "cloned": 2, "failed": 0, "started": 0,
+        "first_ms": sum("first_ms"), "second_ms": sum("second_ms"),
+    });
+    let report = json_of(&arena, &[&file]);
+    assert_eq!(report["all"], counts);
+    for (rows, name) in [
+        ("hosts", records[0]["host"].clone()),
+        ("filesystems", records[0]["filesystem"].clone()),
+        ("sentences", "link refused".into()),
+    ] {
+        let mut row = counts.clone();
+        row["name"] = name;
+        assert_eq!(report[rows], json!([row]), "{rows}");
+    }
+    assert_eq!(report["damaged"]["lines"], 0);
+}
+
+#[test]
+fn what_is_counted() {
+    let arena = arena();
+    let file = log_of_four(&arena);
+    let row = |name: &str, counts: [u64; 6]| {
+        let [runs, cloned, failed, started, first_ms, second_ms] = counts;
+        json!({
+            "name": name, "runs": runs, "cloned": cloned, "failed": failed, "started": started,
+            "first_ms": first_ms, "second_ms": second_ms,
+        })
+    };
+    let mut all = row("", [4, 2, 1, 1, 32101, 400]);
+    all.as_object_mut().unwrap().remove("name");
+    let advice = |filesystem, saves_ms| json!({"filesystem": filesystem, "setting": "GIT_CLONE_SHIM=always", "saves_ms": saves_ms});
+    let expected = json!({
+        "schema": 1,
+        "all": all,
+        "days": [
+            row("2026-11-20", [2, 1, 1, 0, 32000, 200]),
+            row("2026-11-21", [2, 1, 0, 1, 101, 200]),
+        ],
+        "hosts": [row("a", [3, 1, 1, 1, 32001, 300]), row("b", [1, 1, 0, 0, 100, 100])],
+        "filesystems": [
+            row("beegfs", [2, 1, 1, 0, 32000, 200]),
+            row("", [1, 0, 0, 1, 1, 100]),
+            row("lustre", [1, 1, 0, 0, 100, 100]),
+        ],
+        "sentences": [row("link refused", [4, 2, 1, 1, 32101, 400])],
+        "advice": [advice("beegfs", 32000), advice("lustre", 100)],
+        "damaged": {"lines": 0, "first": []},
+        "later": 0,
+    });
+    assert_eq!(json_of(&arena, &[&file]), expected);
+}
+
+#[test]
+fn the_table() {
+    let arena = arena();
+    let file = log_of_four(&arena);
+    let said = stats(&arena, [&file]).run().succeeded();
+    let expected = "\
+second runs     4: 2 cloned, 1 failed, 1 not seen to their end
+time            32.1 s lost to first attempts, 0.4 s taken by second runs
+
+day              runs     failed    lost (s)
+2026-11-20          2          1        32.0
+2026-11-21          2          0         0.1
+
+host       runs     failed    lost (s)
+a             3          1        32.0
+b             1          0         0.1
+
+filesystem       runs     failed    lost (s)
+beegfs              2          1        32.0
+(unknown)           1          0         0.0
+lustre              1          0         0.1
+
+sentence           runs     failed    lost (s)
+link refused          4          1        32.1
+
+GIT_CLONE_SHIM=always where clones go to beegfs would have saved 32.0 s.
+GIT_CLONE_SHIM=always where clones go to lustre would have saved 0.1 s.
+It copies what could have been hard-linked there, too.
+";
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), expected);
+    let few = stats(&arena, ["--rows=1".as_ref(), file.as_os_str()])
+        .run()
+        .succeeded();
+    let few = String::from_utf8(few.stdout).unwrap();
+    for lines in [
+        "2026-11-21          2          0         0.1\n1 more              2          1        32.0\n\n",
+        "a               3          1        32.0\n1 more          1          0         0.1\n\n",
+        "beegfs              2          1        32.0\n2 more              2          0         0.1\n\n",
+        "sentence           runs     failed    lost (s)\nlink refused          4          1        32.1\n\n",
+    ] {
+        assert!(few.contains(lines), "{lines}in {few}");
+    }
+}
+
+#[test]
+fn bars_on_a_terminal() {
+    let arena = arena();
+    let file = log_of_four(&arena);
+    let screen = |no_color: &str| {
+        let call = stats(&arena, [&file]).env("NO_COLOR", no_color);
+        let (status, screen) = on_a_terminal(call.command);
+        assert!(status.success());
+        String::from_utf8(screen).unwrap()
+    };
+    let [full, third] = [30, 10].map(|columns| "█".repeat(columns));
+    let plain = screen("1");
+    assert!(plain.contains(&format!("32.0  {full}\r\n")), "{plain}");
+    assert!(
+        plain.contains(&format!(
+            "b             1          0         0.1  {third}\r\n"
+        )),
+        "{plain}"
+    );
+    assert!(!plain.contains('\x1b'), "{plain}");
+    let green = screen("");
+    assert!(
+        green.contains(&format!("32.0  \x1b[32m{full}\x1b[0m\r\n")),
+        "{green}"
+    );
+}
+
+#[test]
+fn damaged_lines() {
+    let arena = arena();
+    let file = arena.root().join("damaged");
+    let good = record("2026-11-21T00:00:00Z", "a", "beegfs", 1, "cloned");
+    let good = good.trim_end();
+    let no_text = good.replace("beegfs", "\0").into_bytes();
+    let damaged = [
+        good.as_bytes()[..100].to_vec(),
+        b"caf\xe9".to_vec(),
+        no_text
+            .iter()
+            .map(|&byte| if byte == 0 { 0xe9 } else { byte })
+            .collect(),
+        no_text,
+        vec![0; 300],
+        vec![b'x'; 3 << 20],
+        good.replace("beegfs", &"x".repeat(1 << 20)).into(),
+        [good, good].concat().into(),
+        b"".to_vec(),
+        b"[]".to_vec(),
+        b"{\"schema\":1}".to_vec(),
+        good.replace("\"schema\":1", "\"schema\":0").into(),
+        good.replace("2026-11-21", "2026-13-21").into(),
+        good.replace("cloned", "vanished").into(),
+        good.replace("\"first_ms\":1", "\"first_ms\":-1").into(),
+    ];
+    let later = good.replace("\"schema\":1", "\"schema\":2");
+    let much_later = br#"{"schema":3,"time":1795219200,"outcome":"vanished"}"#;
+    let lines = damaged
+        .iter()
+        .flat_map(|line| [good.as_bytes(), later.as_bytes(), much_later, line]);
+    // The last line is whole, and without a line break.
+    let log = lines
+        .chain([good.as_bytes()])
+        .collect::<Vec<_>>()
+        .join(&b'\n');
+    fs::write(&file, log).unwrap();
+
+    let report = json_of(&arena, &[&file]);
+    assert_eq!(report["all"]["runs"], damaged.len() + 1);
+    assert_eq!(report["later"], 2 * damaged.len());
+    assert_eq!(report["damaged"]["lines"], damaged.len());
+    let place = |number: usize| json!({"file": file.to_str().unwrap(), "line": 4 * number});
+    let first: Vec<_> = (1..=5).map(place).collect();
+    assert_eq!(report["damaged"]["first"], json!(first));
+
+    let said = stats(&arena, [&file]).run().succeeded();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let file = file.display();
+    let lines = format!(
+        "damaged lines   15: {file}:4, {file}:8, {file}:12, {file}:16, {file}:20, …\n\
+         unknown lines   30: by a later version than {}\n",
+        env!("CARGO_PKG_VERSION"),
+    );
+    assert!(said.contains(&lines), "{lines}in {said}");
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let arena = arena();
+    let file = log_of_four(&arena);
+    let nowhere = arena.root().join("no\nwhere");
+    let files = [nowhere.as_path(), arena.root(), &file];
+    let said = stats(&arena, files).run();
+    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    let root = arena.root().display();
+    for line in [
+        format!("git-clone-shim: cannot read {root}/no\\nwhere: No such file or directory"),
+        format!("git-clone-shim: cannot read {root}: Is a directory"),
+    ] {
+        assert!(said.says(&line), "{said:?}");
+    }
+    assert!(said.stdout.starts_with(b"second runs     4: "), "{said:?}");
+
+    for words in [&[][..], &["--rows=many", "x"], &["--nonsense", "x"]] {
+        let said = stats(&arena, words).run();
+        assert!(said.is_our_failure(2), "{said:?}");
+    }
+}
+
+#[test]
+fn standard_input_and_empty_files() {
+    let arena = arena();
+    let file = log_of_four(&arena);
+    let expected = stats(&arena, [&file]).run().succeeded();
+    let log = fs::read(&file).unwrap();
+    assert_eq!(stats(&arena, ["-"]).stdin(log).run(), expected);
+    assert_eq!(
+        stats(&arena, [Path::new("/dev/null"), &file]).run(),
+        expected
+    );
+    let said = stats(&arena, ["-"]).run().succeeded();
+    let nothing = "second runs     0: 0 cloned, 0 failed, 0 not seen to their end\n\
+                   time            0.0 s lost to first attempts, 0.0 s taken by second runs\n";
+    assert_eq!(String::from_utf8(said.stdout).unwrap(), nothing);
+}
+
+#[test]
+fn names_that_would_move_the_cursor() {
+    let arena = arena();
+    let file = arena.root().join("log\x1b[2J");
+    let log = record(
+        "2026-11-21T00:00:00Z",
+        "a\x1b[2J\nb",
+        "\r",
+        u64::MAX,
+        "cloned",
+    );
+    fs::write(&file, log.clone() + &log + "damaged").unwrap();
+    let said = stats(&arena, [&file]).run().succeeded();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(!said.contains(['\x1b', '\r']), "{said}");
+    assert!(said.contains("\na\\u{1b}[2J\\nb  "), "{said}");
+}
+
+#[test]
+fn memory_does_not_grow_with_the_log() {
+    let arena = arena();
+    let file = arena.root().join("log");
+    let hosts = (0..500).map(|number| format!("node{number}"));
+    let records: Vec<u8> = hosts
+        .flat_map(|host| record("2026-11-21T00:00:00Z", &host, "beegfs", 1, "cloned").into_bytes())
+        .collect();
+    let mut log = fs::File::create(&file).unwrap();
+    for _ in 0..200 {
+        log.write_all(&records).unwrap();
+    }
+    // And one line that is as long as all others.
+    let length = log.stream_position().unwrap();
+    log.set_len(2 * length).unwrap();
+    let mut command = arena.command("bash");
+    let limited = format!(
+        "ulimit -v {}; exec \"$0\" stats --json \"$1\"",
+        length / 1024
+    );
+    command
+        .args(["-c", &limited])
+        .arg(executable::shim())
+        .arg(&file);
+    let said = Call::new(command).run().succeeded();
+    let report: Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(report["all"]["runs"], 200 * 500);
+    assert_eq!(report["hosts"].as_array().unwrap().len(), 500);
+    assert_eq!(report["damaged"]["lines"], 1);
+}
