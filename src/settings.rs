@@ -1,7 +1,6 @@
 //! The variables of the environment, read once. An unknown value is reported once and counts as the default.
 
-use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
@@ -11,6 +10,7 @@ use tracing_subscriber::filter::Targets;
 
 use crate::failure;
 use crate::log::{Pattern, SecondRuns};
+use crate::process::environment;
 
 /// What to do with a clone that can hard-link (`GIT_CLONE_SHIM`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Settings {
     /// `GIT_CLONE_SHIM`.
     pub mode: Mode,
     /// `GIT_CLONE_SHIM_GIT`: the real git, as the user wrote it.
-    pub git: Option<OsString>,
+    pub git: Option<&'static OsStr>,
     /// `GIT_CLONE_SHIM_LOG`: what to log on standard error.
     pub log: Option<Targets>,
     /// `GIT_CLONE_SHIM_LOG_FILE` and `GIT_CLONE_SHIM_SYSLOG`: where second runs are accounted for.
@@ -51,14 +51,14 @@ impl Settings {
     /// Reads the environment. An empty variable counts as unset, as in most programs that a module file configures.
     #[must_use]
     pub fn from_environment() -> Self {
-        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let set = |name: &CStr| environment::variable(name).filter(|value| !value.is_empty());
         Self {
-            mode: set("GIT_CLONE_SHIM").map_or(Mode::Auto, |value| mode(&value)),
-            git: set("GIT_CLONE_SHIM_GIT"),
-            log: set("GIT_CLONE_SHIM_LOG").and_then(|value| log(&value)),
+            mode: set(c"GIT_CLONE_SHIM").map_or(Mode::Auto, mode),
+            git: set(c"GIT_CLONE_SHIM_GIT"),
+            log: set(c"GIT_CLONE_SHIM_LOG").and_then(log),
             second_runs: SecondRuns {
-                file: set("GIT_CLONE_SHIM_LOG_FILE").and_then(|value| log_file(&value)),
-                syslog: set("GIT_CLONE_SHIM_SYSLOG").is_some_and(|value| syslog(&value)),
+                file: set(c"GIT_CLONE_SHIM_LOG_FILE").and_then(log_file),
+                syslog: set(c"GIT_CLONE_SHIM_SYSLOG").is_some_and(syslog),
             },
         }
     }

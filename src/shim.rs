@@ -31,7 +31,7 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
     if let Some(filter) = settings.log {
         log::start(filter);
     }
-    let mut git = RealGit::find(settings.git.as_deref())?;
+    let mut git = RealGit::find(settings.git)?;
     info!(file = %git.file().as_os_str().as_encoded_bytes().escape_ascii(), "the real git");
 
     let clone = match Plan::new(settings.mode, words) {

@@ -4,59 +4,63 @@
 //! are waiting above it, and which files it has become so far. `exec` keeps the pid, so our own pid in the marker means
 //! that we came back in a loop; another's is ordinary nesting, such as a hook that runs git.
 
-use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::process::liveness;
+use smallvec::SmallVec;
+
+use crate::process::short_string::ShortString;
+use crate::process::{environment, liveness};
 
 /// The variable's name. The underscore keeps it out of every list of `GIT_*`: git's own t0001 compares one, and pre-commit and
 /// others remove what is on theirs, with which a loop would go unnoticed.
-pub const NAME: &str = "_GIT_CLONE_SHIM_SEEN";
+const NAME: &CStr = c"_GIT_CLONE_SHIM_SEEN";
 
 /// So many shims, each waiting for the next, are a wrapper that forks and not a person's work.
 const DEEPEST: u32 = 50;
 
 /// What the environment says of the shims before this one.
 #[derive(Debug, Default)]
-pub struct Marker {
+pub struct Marker<'a> {
     depth: u32,
-    /// What this process has become before, and what led back here each time.
-    tried: Vec<PathBuf>,
+    /// What this process has become before, and what led back here each time: `:<file>:<file>…`.
+    tried: SmallVec<[u8; 256]>,
     /// What the process above has become.
-    above: Option<PathBuf>,
+    above: Option<&'a Path>,
 }
 
-impl Marker {
+impl Marker<'static> {
     /// Reads the marker. One that makes no sense is none: it is not for people, but people can set it.
     #[must_use]
     pub fn from_environment() -> Self {
-        env::var_os(NAME)
+        environment::variable(NAME)
             .and_then(|marker| Self::parse(marker.as_bytes()))
             .unwrap_or_default()
     }
+}
 
-    fn parse(marker: &[u8]) -> Option<Self> {
-        let mut parts = marker.split(|&byte| byte == b':');
-        let process = str::from_utf8(parts.next()?).ok()?;
+impl<'a> Marker<'a> {
+    fn parse(marker: &'a [u8]) -> Option<Self> {
+        let colon = marker.iter().position(|&byte| byte == b':');
+        let (process, files) = marker.split_at(colon.unwrap_or(marker.len()));
+        let process = str::from_utf8(process).ok()?;
         let (pid, depth) = match process.split_once('+') {
             Some((pid, depth)) => (pid, depth.parse().ok()?),
             None => (process, 0),
         };
         let pid: u32 = pid.parse().ok()?;
-        let mut files = parts.map(|file| PathBuf::from(OsStr::from_bytes(file)));
         Some(if pid == std::process::id() {
             Self {
                 depth,
-                tried: files.collect(),
+                tried: SmallVec::from_slice(files),
                 above: None,
             }
         } else if liveness::is_alive(pid) {
             Self {
                 depth: depth + 1,
-                tried: Vec::new(),
-                above: files.next_back(),
+                tried: SmallVec::new(),
+                above: split(files).next_back(),
             }
         } else {
             // It has ended and left its environment to us: an agent that a hook restarts is no deeper for it.
@@ -67,33 +71,53 @@ impl Marker {
     /// Whether this process has been `file` before.
     #[must_use]
     pub fn has_tried(&self, file: &Path) -> bool {
-        self.tried.iter().any(|tried| tried == file)
+        split(&self.tried).any(|tried| tried == file)
     }
 
     /// Notes that this process becomes `file`.
     pub fn add(&mut self, file: &Path) {
-        self.tried.push(file.to_owned());
+        self.tried.push(b':');
+        self.tried.extend_from_slice(file.as_os_str().as_bytes());
     }
 
     /// The program that leads back here by forking, if so many are waiting already that it cannot be anything else.
     #[must_use]
     pub fn endless(&self) -> Option<&Path> {
-        (self.depth >= DEEPEST).then(|| self.above.as_deref().unwrap_or(Path::new("git")))
+        (self.depth >= DEEPEST).then(|| self.above.unwrap_or(Path::new("git")))
     }
 
-    /// The marker for the process that is about to become what was added last; asked in that very process.
+    /// The marker for the process that is about to become what was added last, as an entry of its environment; asked in
+    /// that very process.
     #[must_use]
-    pub fn value(&self) -> OsString {
-        let mut value = OsString::from(std::process::id().to_string());
+    pub fn entry(&self) -> ShortString {
+        let mut entry = ShortString::of(&[NAME.to_bytes(), b"="]);
+        entry.push(&decimal(std::process::id()));
         if self.depth > 0 {
-            value.push(format!("+{}", self.depth));
+            entry.push(b"+");
+            entry.push(&decimal(self.depth));
         }
-        for file in &self.tried {
-            value.push(":");
-            value.push(file);
-        }
-        value
+        entry.push(&self.tried);
+        entry
     }
+}
+
+/// The digits of a number. Those who format one for display lie in pages of their own, which take 2 µs each to load.
+fn decimal(number: u32) -> SmallVec<[u8; 10]> {
+    let mut digits = match number / 10 {
+        0 => SmallVec::new(),
+        more => decimal(more),
+    };
+    let [last, ..] = (number % 10).to_le_bytes();
+    digits.push(b'0' + last);
+    digits
+}
+
+/// The files of `:<file>:<file>…`.
+fn split(files: &[u8]) -> impl DoubleEndedIterator<Item = &Path> {
+    let listed = files.strip_prefix(b":").into_iter();
+    listed
+        .flat_map(|files| files.split(|&byte| byte == b':'))
+        .map(|file| Path::new(OsStr::from_bytes(file)))
 }
 
 #[cfg(test)]
@@ -102,8 +126,13 @@ mod tests {
 
     use super::Marker;
 
-    fn marker(process: u32, rest: &str) -> Marker {
-        Marker::parse(format!("{process}{rest}").as_bytes()).unwrap()
+    fn marker(process: u32, rest: &str) -> Marker<'static> {
+        Marker::parse(format!("{process}{rest}").leak().as_bytes()).unwrap()
+    }
+
+    fn assert_entry(marker: &Marker<'_>, rest: &str) {
+        let expected = format!("_GIT_CLONE_SHIM_SEEN={}{rest}", std::process::id());
+        assert_eq!(marker.entry().as_c_str().to_bytes(), expected.as_bytes());
     }
 
     #[test]
@@ -111,10 +140,7 @@ mod tests {
         let marker = marker(std::process::id(), ":/a/git:/b/git");
         assert!(marker.has_tried(Path::new("/a/git")) && marker.has_tried(Path::new("/b/git")));
         assert!(!marker.has_tried(Path::new("/c/git")));
-        assert_eq!(
-            marker.value(),
-            *format!("{}:/a/git:/b/git", std::process::id())
-        );
+        assert_entry(&marker, ":/a/git:/b/git");
     }
 
     #[test]
@@ -123,7 +149,7 @@ mod tests {
         let mut nested = marker(parent, "+3:/a/git");
         assert!(!nested.has_tried(Path::new("/a/git")));
         nested.add(Path::new("/b/git"));
-        assert_eq!(nested.value(), *format!("{}+4:/b/git", std::process::id()));
+        assert_entry(&nested, "+4:/b/git");
         assert_eq!(marker(parent, "+20:/a/git").endless(), None);
         assert_eq!(
             marker(parent, "+60:/x/git:/a/git").endless(),

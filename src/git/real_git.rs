@@ -1,19 +1,22 @@
 //! The real git: found on PATH, and become.
 
-use std::env;
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CStr, OsStr};
 use std::fmt::Write;
 use std::fs;
+use std::iter;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::errno::Errno;
+use nix::libc::{S_IFDIR, S_IFMT, S_IFREG, dev_t, ino_t};
+use nix::sys::stat::{FileStat, stat};
 use nix::unistd::{AccessFlags, access};
 
-use super::marker::{self, Marker};
+use super::marker::Marker;
 use crate::failure::{self, Failure};
 use crate::process::replace::replace;
+use crate::process::short_string::ShortString;
+use crate::process::{environment, executable};
 
 /// What names the real git instead of PATH.
 const OVERRIDE: &str = "GIT_CLONE_SHIM_GIT";
@@ -24,25 +27,28 @@ const PATH_WHEN_UNSET: &str = "/bin:/usr/bin";
 /// The program that the shim stands in for.
 #[derive(Debug)]
 pub struct RealGit {
-    file: PathBuf,
+    file: ShortString,
     /// Whether the user named it: then no other will do.
     named: bool,
     search: Search,
 }
 
+/// What tells a file from all others: its device and its inode.
+type Identity = (dev_t, ino_t);
+
 /// What the search needs to know.
 #[derive(Debug)]
 struct Search {
-    path: OsString,
-    /// Device and inode of this very program; `None` without /proc, and then only the marker guards against a loop.
-    own: Option<(u64, u64)>,
-    marker: Marker,
+    path: &'static OsStr,
+    /// This very program; `None` if its file has gone, and then only the marker guards against a loop.
+    own: Option<Identity>,
+    marker: Marker<'static>,
 }
 
 /// `PATH`, as it counts.
 #[must_use]
-pub fn path() -> OsString {
-    env::var_os("PATH").unwrap_or_else(|| PATH_WHEN_UNSET.into())
+pub fn path() -> &'static OsStr {
+    environment::variable(c"PATH").unwrap_or(OsStr::new(PATH_WHEN_UNSET))
 }
 
 impl RealGit {
@@ -54,7 +60,7 @@ impl RealGit {
     pub fn find(named: Option<&OsStr>) -> Result<Self, Failure> {
         let search = Search {
             path: path(),
-            own: identity(Path::new("/proc/self/exe")),
+            own: executable::own_file().ok().as_ref().map(identity),
             marker: Marker::from_environment(),
         };
         if let Some(wrapper) = search.marker.endless() {
@@ -85,20 +91,20 @@ impl RealGit {
     /// Its path, as it was found or named: never resolved, since some gits look at their own name.
     #[must_use]
     pub fn file(&self) -> &Path {
-        &self.file
+        self.file.as_path()
     }
 
     /// Becomes this git, with `words` as the caller wrote them (our own name first). Returns only what prevented it.
     #[must_use]
     pub fn become_with(&mut self, words: &[&CStr]) -> Failure {
         loop {
-            self.search.marker.add(&self.file);
+            self.search.marker.add(self.file.as_path());
             let errno = self.replace_with(words);
             let failure = Failure {
                 status: failure::CANNOT_INVOKE,
                 line: format!(
                     "cannot run the real git {}: {}; set {OVERRIDE} to the absolute path of one that runs",
-                    show(&self.file),
+                    show(self.file.as_path()),
                     errno.desc()
                 ),
             };
@@ -116,71 +122,59 @@ impl RealGit {
     }
 
     fn replace_with(&self, words: &[&CStr]) -> Errno {
-        let Ok(file) = CString::new(self.file.as_os_str().as_bytes()) else {
-            return Errno::EINVAL;
-        };
-        let mut words = words.to_vec();
-        match words.first_mut() {
+        let file = self.file.as_c_str();
+        let name = match words.first() {
             // Called by a path, git would look for its own parts beside that path (`system_prefix` in exec-cmd.c).
-            Some(name) if name.to_bytes().contains(&b'/') => *name = &file,
-            Some(_) => {}
-            None => words.push(c"git"),
-        }
-        replace(
-            &file,
-            &words,
-            OsStr::new(marker::NAME),
-            &self.search.marker.value(),
-        )
+            Some(name) if name.to_bytes().contains(&b'/') => file,
+            Some(name) => name,
+            None => c"git",
+        };
+        let words = iter::once(name).chain(words.iter().skip(1).copied());
+        replace(file, words, self.search.marker.entry().as_c_str())
     }
 }
 
 impl Search {
     /// The next git on PATH.
-    fn next(&self) -> Result<PathBuf, Failure> {
+    fn next(&self) -> Result<ShortString, Failure> {
         let mut anywhere = None;
         let mut behind_us = None;
-        for candidate in self.candidates() {
-            match identity(&candidate) {
-                // (1) Only what comes after the last entry that is this very program. Two different copies of the shim
-                // on one PATH would otherwise call each other for ever.
-                found if found.is_some() && found == self.own => behind_us = None,
-                // (2) Above: this very program by device and inode, so that links of any kind to us are us.
-                // (3) What has led back here within this process is passed over, so that the next one gets its turn.
-                _ if self.marker.has_tried(&candidate) => {}
-                _ => {
-                    anywhere.get_or_insert_with(|| candidate.clone());
-                    behind_us.get_or_insert(candidate);
-                }
+        for entry in self.entries().filter(is_absolute) {
+            let candidate = ShortString::of(&[entry.as_bytes(), b"/git"]);
+            let Ok(status) = stat(candidate.as_c_str()) else {
+                continue;
+            };
+            // (1) Only what comes after the last entry that is this very program. Two different copies of the shim on
+            // one PATH would otherwise call each other for ever.
+            // (2) This very program is told by device and inode, so that links of any kind to us are us.
+            if self.own == Some(identity(&status)) {
+                behind_us = None;
+            // (3) What has led back here within this process is passed over, so that the next one gets its turn.
+            } else if is_executable(&candidate, &status)
+                && !self.marker.has_tried(candidate.as_path())
+            {
+                anywhere.get_or_insert_with(|| candidate.clone());
+                behind_us.get_or_insert(candidate);
             }
         }
         // A PATH that ends with the shim's own directory still has a git in it.
         behind_us.or(anywhere).ok_or_else(|| self.none_found())
     }
 
-    /// Every executable regular file called git in an absolute entry of PATH, in order.
-    ///
-    /// Relative and empty entries mean the current directory or one below: a repository must not be able to choose the
-    /// git that runs.
-    fn candidates(&self) -> impl Iterator<Item = PathBuf> {
-        let absolute: Vec<PathBuf> = env::split_paths(&self.path)
-            .filter(|entry| entry.is_absolute())
-            .collect();
-        let absolute = env::join_paths(absolute).unwrap_or_default();
-        let found = match absolute.is_empty() {
-            true => None,
-            // The directory is for relative entries, of which there are none.
-            false => which::which_in_all("git", Some(absolute), "/").ok(),
-        };
-        found.into_iter().flatten()
+    /// The entries of PATH, in order.
+    fn entries(&self) -> impl Iterator<Item = &OsStr> {
+        self.path
+            .as_bytes()
+            .split(|&byte| byte == b':')
+            .map(OsStr::from_bytes)
     }
 
-    fn check_named(&self, file: &Path) -> Result<PathBuf, Failure> {
+    fn check_named(&self, file: &Path) -> Result<ShortString, Failure> {
         let (status, why) = match self.refusal(file) {
             _ if !file.is_absolute() => (failure::CANNOT_INVOKE, "not an absolute path"),
             Some(why @ ("not there" | "a broken symbolic link")) => (failure::NOT_FOUND, why),
             Some(why) => (failure::CANNOT_INVOKE, why),
-            None => return Ok(file.to_owned()),
+            None => return Ok(ShortString::of(&[file.as_os_str().as_bytes()])),
         };
         let line = format!(
             "{OVERRIDE}={} is {why}; set it to the absolute path of the real git",
@@ -191,9 +185,9 @@ impl Search {
 
     fn none_found(&self) -> Failure {
         let mut line = String::from("no git found on PATH besides this shim: looked at");
-        for entry in env::split_paths(&self.path) {
-            let file = entry.join("git");
-            let why = match entry.is_absolute() {
+        for entry in self.entries() {
+            let file = Path::new(entry).join("git");
+            let why = match is_absolute(&entry) {
                 true => self.refusal(&file).unwrap_or("tried already"),
                 false => "skipped: not an absolute path",
             };
@@ -211,19 +205,19 @@ impl Search {
 
     /// Why `file` cannot be the real git; `None` if it can.
     fn refusal(&self, file: &Path) -> Option<&'static str> {
-        let Ok(metadata) = fs::metadata(file) else {
+        let Ok(status) = stat(file) else {
             return Some(match fs::symlink_metadata(file) {
                 Ok(_) => "a broken symbolic link",
                 Err(_) => "not there",
             });
         };
-        if metadata.is_dir() {
+        if status.st_mode & S_IFMT == S_IFDIR {
             Some("a directory")
-        } else if !metadata.is_file() {
+        } else if status.st_mode & S_IFMT != S_IFREG {
             Some("not a regular file")
         } else if access(file, AccessFlags::X_OK).is_err() {
             Some("not executable")
-        } else if self.own == Some((metadata.dev(), metadata.ino())) {
+        } else if self.own == Some(identity(&status)) {
             Some("this shim itself")
         } else if self.marker.has_tried(file) {
             Some("a wrapper that leads back to this shim")
@@ -233,11 +227,17 @@ impl Search {
     }
 }
 
-/// Device and inode of a file, symbolic links resolved.
-fn identity(file: &Path) -> Option<(u64, u64)> {
-    fs::metadata(file)
-        .ok()
-        .map(|metadata| (metadata.dev(), metadata.ino()))
+/// Others mean the current directory or one below: a repository must not be able to choose the git that runs.
+fn is_absolute(entry: &&OsStr) -> bool {
+    entry.as_bytes().starts_with(b"/")
+}
+
+fn is_executable(file: &ShortString, status: &FileStat) -> bool {
+    status.st_mode & S_IFMT == S_IFREG && access(file.as_c_str(), AccessFlags::X_OK).is_ok()
+}
+
+fn identity(status: &FileStat) -> Identity {
+    (status.st_dev, status.st_ino)
 }
 
 /// A path on one line, whatever bytes it holds.

@@ -6,11 +6,14 @@
 
 pub mod attempt;
 pub mod ending;
+pub mod environment;
+pub mod executable;
 pub mod interruption;
 pub mod liveness;
 pub mod observe;
 pub mod relay;
 pub mod replace;
+pub mod short_string;
 pub mod signals;
 pub mod words;
 pub mod worker;

@@ -1,27 +1,50 @@
 //! Becoming another program: the same process, the same terminal, the same signals.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, c_char};
+use std::iter;
+use std::ptr;
 
 use nix::errno::Errno;
+use nix::libc;
+use smallvec::SmallVec;
+
+use super::environment;
 
 /// Replaces this process by the program in `file`, called with `words` (its own name first), in the environment as it
-/// came and with `variable` set to `value`. Returns only if the kernel refused, with its reason.
+/// came but for `variable`, an entry `NAME=value`. Returns only if the kernel refused, with its reason.
 ///
-/// The environment is changed in place rather than built anew, so that its order, its duplicates and even entries
-/// without a `=` reach the program as they reached us.
+/// The order of the environment, its duplicates and even entries without a `=` reach the program as they reached us.
 #[must_use]
-pub fn replace(file: &CStr, words: &[&CStr], variable: &OsStr, value: &OsStr) -> Errno {
-    // SAFETY: nothing else reads the environment meanwhile: this program starts no threads.
-    unsafe { std::env::set_var(variable, value) };
-    let Err(errno) = nix::unistd::execv(file, words);
+pub fn replace<'a>(
+    file: &'a CStr,
+    words: impl Iterator<Item = &'a CStr> + Clone,
+    variable: &CStr,
+) -> Errno {
+    let mut environment = SmallVec::<[_; 256]>::new();
+    environment.extend(pointers(environment::with(variable)));
+    let errno = execute(file, words.clone(), &environment);
     if errno != Errno::ENOEXEC {
         return errno;
     }
     // A script without `#!` runs under /bin/sh, as execvp(3) does it for every caller of git (but not musl's).
-    let by_shell: Vec<&CStr> = [c"sh", file]
-        .into_iter()
-        .chain(words.iter().skip(1).copied())
-        .collect();
-    let Err(errno) = nix::unistd::execv(c"/bin/sh", &by_shell);
-    errno
+    let by_shell = [c"sh", file].into_iter().chain(words.skip(1));
+    execute(c"/bin/sh", by_shell, &environment)
+}
+
+/// Pointers to strings, and a null pointer behind them.
+fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> impl Iterator<Item = *const c_char> {
+    strings.map(CStr::as_ptr).chain(iter::once(ptr::null()))
+}
+
+#[inline(never)]
+fn execute<'a>(
+    file: &CStr,
+    words: impl Iterator<Item = &'a CStr>,
+    environment: &[*const c_char],
+) -> Errno {
+    let mut words_and_null = SmallVec::<[_; 64]>::new();
+    words_and_null.extend(pointers(words));
+    // SAFETY: both end with a null pointer, and what they point to outlives the call. nix's execve(2) would copy them.
+    unsafe { libc::execve(file.as_ptr(), words_and_null.as_ptr(), environment.as_ptr()) };
+    Errno::last()
 }

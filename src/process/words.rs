@@ -2,6 +2,8 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
+use smallvec::SmallVec;
+
 /// Borrows the words that a C `main` was called with, the program's own name first.
 ///
 /// They are taken from `main` because `std::env::args_os` is filled in by the Rust runtime, which is not started, and
@@ -11,7 +13,7 @@ use std::ffi::{CStr, c_char, c_int};
 ///
 /// `argc` and `argv` must be the arguments of `main`, untouched: `argc` pointers to strings that live as long as the process.
 #[must_use]
-pub unsafe fn from_main(argc: c_int, argv: *const *const c_char) -> Vec<&'static CStr> {
+pub unsafe fn from_main(argc: c_int, argv: *const *const c_char) -> SmallVec<[&'static CStr; 32]> {
     (0..usize::try_from(argc).unwrap_or(0))
         // SAFETY: the caller promises `argc` valid pointers; they point into the stack's top, which is never freed.
         .map(|word| unsafe { CStr::from_ptr(*argv.add(word)) })

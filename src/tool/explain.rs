@@ -40,7 +40,7 @@ pub(super) fn run(options: &Options) -> io::Result<i32> {
 
 fn explanation(words: &[&CStr]) -> String {
     let settings = Settings::from_environment();
-    let git = match RealGit::find(settings.git.as_deref()) {
+    let git = match RealGit::find(settings.git) {
         Ok(git) => git
             .file()
             .as_os_str()

@@ -73,7 +73,7 @@ pub(super) fn run(options: &Options) -> io::Result<i32> {
     let git = surroundings
         .git
         .as_ref()
-        .and_then(|_| RealGit::find(settings.git.as_deref()).ok());
+        .and_then(|_| RealGit::find(settings.git).ok());
     let mut directories = Vec::new();
     for place in directories::to_examine(&options.directories) {
         let git = git.as_ref().map(RealGit::file);

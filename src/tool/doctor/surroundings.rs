@@ -25,7 +25,7 @@ pub(super) fn look_around(
 
     notes.begin("looking for the real git")?;
     let mut exec_path = None;
-    match RealGit::find(settings.git.as_deref()) {
+    match RealGit::find(settings.git) {
         Ok(git) => {
             exec_path = path_order::exec_path(git.file());
             notes.known.git = Some(path_order::real(git.file()));

@@ -1,0 +1,58 @@
+//! The environment, as the kernel laid it out. Nothing in this program changes it.
+
+use std::ffi::{CStr, OsStr, c_char};
+use std::iter;
+use std::os::unix::ffi::OsStrExt;
+
+use nix::libc;
+
+// environ(7): a program has to declare it itself; the libc crate does so for glibc only.
+unsafe extern "C" {
+    static environ: *const *const c_char;
+}
+
+/// The value of the variable `name`, which is not copied; `None` if it is not set.
+#[must_use]
+pub fn variable(name: &CStr) -> Option<&'static OsStr> {
+    // SAFETY: the name ends with NUL, and nobody changes the environment while it is searched.
+    let value = unsafe { libc::getenv(name.as_ptr()) };
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: what getenv(3) found is a string at the top of the stack, where it stays as long as the process.
+    let value = unsafe { CStr::from_ptr(value) };
+    Some(OsStr::from_bytes(value.to_bytes()))
+}
+
+/// Every entry in order, duplicates and those without a `=` included.
+fn entries() -> impl Iterator<Item = &'static CStr> {
+    // SAFETY: the C runtime has set it to an array of strings that ends with a null pointer.
+    let mut next = unsafe { environ };
+    iter::from_fn(move || {
+        // SAFETY: it goes no further than the null pointer.
+        let entry = unsafe { *next };
+        if entry.is_null() {
+            return None;
+        }
+        // SAFETY: the array does not end here.
+        next = unsafe { next.add(1) };
+        // SAFETY: it is a string, which nobody changes.
+        Some(unsafe { CStr::from_ptr(entry) })
+    })
+}
+
+/// Every entry in order, with `variable`, an entry `NAME=value`, in the place of the first of its name or behind them all.
+pub fn with(variable: &CStr) -> impl Iterator<Item = &CStr> {
+    let bytes = variable.to_bytes();
+    let name = bytes
+        .split_inclusive(|&byte| byte == b'=')
+        .next()
+        .unwrap_or(bytes);
+    let mut new = Some(variable);
+    let mut entries = entries();
+    iter::from_fn(move || match entries.next() {
+        Some(entry) if entry.to_bytes().starts_with(name) => Some(new.take().unwrap_or(entry)),
+        Some(entry) => Some(entry),
+        None => new.take(),
+    })
+}

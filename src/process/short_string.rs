@@ -1,0 +1,44 @@
+//! Strings for the kernel.
+
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use smallvec::SmallVec;
+
+/// A string with a NUL behind it. One of up to 127 bytes takes no memory from the allocator, which would need longer to set
+/// itself up than a search along PATH.
+#[derive(Clone, Debug)]
+pub struct ShortString(SmallVec<[u8; 128]>);
+
+impl ShortString {
+    /// The string of these parts, up to the first NUL in them.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut string = Self(SmallVec::from_elem(0, 1));
+        for part in parts {
+            string.push(part);
+        }
+        string
+    }
+
+    /// Adds to its end.
+    pub fn push(&mut self, part: &[u8]) {
+        self.0.pop();
+        self.0.extend_from_slice(part);
+        self.0.push(0);
+    }
+
+    /// For the kernel.
+    #[must_use]
+    pub fn as_c_str(&self) -> &CStr {
+        // SAFETY: there is a NUL at its end, if not before.
+        unsafe { CStr::from_ptr(self.0.as_ptr().cast()) }
+    }
+
+    /// As the path of a file.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.as_c_str().to_bytes()))
+    }
+}
