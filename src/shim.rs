@@ -16,10 +16,17 @@ use crate::log::{self, Words};
 use crate::plan::Plan;
 use crate::process::attempt::{Finished, attempt};
 use crate::process::ending::Ending;
+use crate::process::relay::Lines;
 use crate::settings::Settings;
 
 /// The status of a git that has died (`die` in usage.c).
 const DIED: Ending = Ending::Exited(128);
+
+/// What git says of its links.
+const LINES: Lines = Lines {
+    end_the_hold: link_failure::is_ruled_out_by,
+    are_last_words: link_failure::begins,
+};
 
 /// Does what git would do with `words`, our own name first, and does not return unless git could not be run at all.
 ///
@@ -56,7 +63,7 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
     };
     let becoming = || crate::failure::report(&git.become_with(&first).into());
     let begun = Instant::now();
-    let finished = match attempt(becoming, link_failure::begins) {
+    let finished = match attempt(becoming, LINES) {
         Ok(finished) => finished,
         Err(error) => {
             info!(%error, "git cannot be supervised: becoming git");

@@ -302,6 +302,11 @@ fn no_wording_of_an_installed_git_is_unknown() {
                     unknown.push(format!("{}: {said}", catalogue.language));
                 }
             }
+            let done = catalogue.translation("done.\\n");
+            let done = done.map_or("done.\n".to_owned(), |done| done.replace("\\n", "\n"));
+            if !link_failure::is_ruled_out_by(done.as_bytes()) {
+                unknown.push(format!("{}: {done}", catalogue.language));
+            }
         }
         assert_eq!(
             unknown, [""; 0],

@@ -6,7 +6,7 @@ use regex::bytes::Regex;
 
 use super::charset::{Charset, has_words};
 pub use super::sentences::Sentence;
-use super::sentences::{PREFIXES, SENTENCES};
+use super::sentences::{DONE, PREFIXES, SENTENCES};
 
 /// At how many bytes git cuts a message, with its line break and, since 2.25, with its prefix.
 const CUT: usize = 4096;
@@ -50,6 +50,12 @@ pub fn begins(line: &[u8]) -> bool {
     message.is_some_and(|message| WORDINGS.iter().any(|wording| wording.fits(message)))
 }
 
+/// Whether a line tells that git has made every link, so that none can fail any more.
+#[must_use]
+pub fn is_ruled_out_by(line: &[u8]) -> bool {
+    DONE_IN_CHARSETS.iter().any(|done| line.starts_with(done))
+}
+
 /// The one small pattern: any prefix, at the beginning of a line. Compiled only after git has failed.
 fn prefix_pattern() -> String {
     let escaped = |byte: &u8| format!(r"\x{byte:02x}");
@@ -66,6 +72,14 @@ fn prefix_pattern() -> String {
 
 /// Every sentence in every language and charset, made when the first message is looked at.
 static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(Wording::all);
+
+/// The word for it in every language and charset, likewise.
+static DONE_IN_CHARSETS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let encoded = DONE
+        .iter()
+        .flat_map(|(_, done)| Charset::ALL.map(|charset| charset.encode(done)));
+    encoded.flatten().collect()
+});
 
 /// A sentence in one language and one charset.
 struct Wording {
@@ -157,7 +171,7 @@ fn may_be_cut(message: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_PREFIX, PREFIXES, SENTENCES, begins, find, has_words};
+    use super::{LONGEST_PREFIX, PREFIXES, SENTENCES, begins, find, has_words, is_ruled_out_by};
 
     fn name(stderr: &[u8]) -> Option<&'static str> {
         find(stderr).map(|failure| failure.sentence.name)
@@ -259,6 +273,21 @@ mod tests {
             "fatal: other\nfatal: failed to create link 'x'",
         ] {
             assert!(!begins(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn lines_after_which_no_link_fails() {
+        for done in [
+            &b"done.\nmore"[..],
+            b"Fertig.\n",
+            b"conclu\xeddo.\n",
+            "完成。\n".as_bytes(),
+        ] {
+            assert!(is_ruled_out_by(done), "{}", done.escape_ascii());
+        }
+        for other in ["", "done", "done.", "not done.\n", "??.\n", "x\ndone.\n"] {
+            assert!(!is_ruled_out_by(other.as_bytes()), "{other}");
         }
     }
 

@@ -123,3 +123,27 @@ pub(super) static PREFIXES: &[(&str, &str)] = &[
     ("zh_TW", "致命錯誤："), // before 2.39.0
     ("zh_TW", "致命錯誤: "),
 ];
+
+/// What git says, by itself on a line, when it has made every link: the language, and the word (`clone_local` in
+/// builtin/clone.c).
+pub(super) static DONE: &[(&str, &str)] = &[
+    ("en", "done.\n"),
+    ("bg", "действието завърши.\n"),
+    ("ca", "fet.\n"),
+    ("de", "Fertig.\n"),
+    ("el", "ολοκληρώθηκε.\n"),
+    ("es", "hecho.\n"),
+    ("fr", "fait.\n"),
+    ("ga", "déanta.\n"),
+    ("id", "selesai.\n"),
+    ("it", "fatto.\n"),
+    ("ko", "완료.\n"),
+    ("pl", "gotowe.\n"),
+    ("pt_PT", "terminado.\n"), // before 2.8.0
+    ("pt_PT", "concluído.\n"),
+    ("ru", "готово.\n"), // and in Ukrainian
+    ("sv", "klart.\n"),
+    ("tr", "bitti.\n"),
+    ("vi", "hoàn tất.\n"),
+    ("zh_CN", "完成。\n"), // and in zh_TW
+];

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 
 use super::ending::Ending;
-use super::relay::Relay;
+use super::relay::{Lines, Relay};
 use super::signals::{self, Watch};
 use crate::failure;
 
@@ -123,17 +123,15 @@ fn is_at_end(reader: &OwnedFd) -> bool {
 /// Runs `program` in a child and relays its standard error, until the child has ended.
 ///
 /// `program` is called in the child and is expected to replace it; what it returns otherwise is the child's exit status.
-/// Lines of which `are_last_words` says so are not shown before the child has ended.
+/// What it says is held at first, and its last words until it has ended: `lines` tells which lines end the one and begin
+/// the other.
 /// The child stays in our process group, with our caller's signal mask and dispositions; signals that only we received
 /// are passed on to it, and it does not outlive us.
 ///
 /// # Errors
 ///
 /// No pipe, no signal descriptor or no process could be had; then nothing has been started and nothing has changed.
-pub fn attempt(
-    program: impl FnOnce() -> c_int,
-    are_last_words: fn(&[u8]) -> bool,
-) -> io::Result<Finished> {
+pub fn attempt(program: impl FnOnce() -> c_int, lines: Lines) -> io::Result<Finished> {
     let placeholders = occupy_closed_streams()?;
     if is_abandoned(poll_stderr(PollFlags::empty(), PollTimeout::ZERO)) {
         // Nobody reads it: git dies at its first word, and should.
@@ -161,8 +159,7 @@ pub fn attempt(
         child,
         watch,
         reader: Some(reader),
-        stderr: Relay::hold(),
-        are_last_words,
+        stderr: Relay::hold(lines),
         signalled: false,
     };
     let ending = supervision.run();
@@ -189,7 +186,6 @@ struct Supervision {
     /// `None` once the child has closed its end, or nobody reads ours.
     reader: Option<OwnedFd>,
     stderr: Relay,
-    are_last_words: fn(&[u8]) -> bool,
     signalled: bool,
 }
 
@@ -259,7 +255,7 @@ impl Supervision {
             Ok(0) | Err(_) => self.reader = None,
             Ok(count) => {
                 let bytes = chunk.get(..count).unwrap_or_default();
-                self.stderr.take(bytes, self.are_last_words);
+                self.stderr.take(bytes);
             }
         }
     }

@@ -9,9 +9,20 @@ const HOLD: Duration = Duration::from_secs(1);
 /// How many bytes are held, and how many of the last ones are kept once they stream. git cuts a message at 4096 bytes.
 const KEEP: usize = 64 * 1024;
 
+/// How lines of the child's are told apart. Each is asked with all that is known from the beginning of a line on.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines {
+    /// Whether the line tells that what the first words are held for cannot happen any more.
+    pub end_the_hold: fn(&[u8]) -> bool,
+    /// Whether the child's last words begin with the line. They are held until it has ended, even while the rest streams:
+    /// then it is for others to decide whether anybody should read them.
+    pub are_last_words: fn(&[u8]) -> bool,
+}
+
 /// The child's standard error on its way to ours.
 #[derive(Debug)]
 pub struct Relay {
+    lines: Lines,
     /// The last bytes that the child wrote; those before `shown` have been passed on.
     kept: Vec<u8>,
     shown: usize,
@@ -28,8 +39,9 @@ pub struct Relay {
 impl Relay {
     /// An empty relay, whose hold begins now.
     #[must_use]
-    pub fn hold() -> Self {
+    pub fn hold(lines: Lines) -> Self {
         Self {
+            lines,
             kept: Vec::new(),
             shown: 0,
             cut: false,
@@ -39,11 +51,8 @@ impl Relay {
         }
     }
 
-    /// Takes in what the child has written. The hold ends when more than 64 KiB are held.
-    ///
-    /// A line of which `are_last_words` says so is held longer, with all that follows: if the child ends now, it is for
-    /// others to decide whether anybody should read them.
-    pub fn take(&mut self, bytes: &[u8], are_last_words: impl Fn(&[u8]) -> bool) {
+    /// Takes in what the child has written. The hold ends when a line says so, or when more than 64 KiB are held.
+    pub fn take(&mut self, bytes: &[u8]) {
         let new = self.kept.len();
         // Told first, since it is quickly told: most chunks of a flood begin no line.
         let begins_a_line =
@@ -51,9 +60,16 @@ impl Relay {
         self.kept.extend_from_slice(bytes);
         self.taken += bytes.len();
         if begins_a_line && self.last_words.is_none() {
-            let mut starts = line_starts(&self.kept, new);
-            self.last_words =
-                starts.find(|&start| self.kept.get(start..).is_some_and(&are_last_words));
+            let starts = line_starts(&self.kept, new);
+            for (start, line) in starts.filter_map(|start| Some((start, self.kept.get(start..)?))) {
+                if self.held_until.is_some() && (self.lines.end_the_hold)(line) {
+                    self.held_until = None;
+                }
+                if (self.lines.are_last_words)(line) {
+                    self.last_words = Some(start);
+                    break;
+                }
+            }
         }
         let held = match (self.held_until, self.last_words) {
             (Some(_), _) => self.kept.len(),
@@ -133,18 +149,23 @@ fn line_starts(bytes: &[u8], new: usize) -> impl Iterator<Item = usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEEP, Relay};
+    use super::{KEEP, Lines, Relay};
+
+    const LINES: Lines = Lines {
+        end_the_hold: |line| line.starts_with(b"done.\n"),
+        are_last_words: |line| line.starts_with(b"fatal"),
+    };
 
     fn streaming() -> Relay {
-        let mut relay = Relay::hold();
+        let mut relay = Relay::hold(LINES);
         relay.held_until = None;
         relay
     }
 
     #[test]
     fn what_is_held_is_shown_only_at_the_end() {
-        let mut relay = Relay::hold();
-        relay.take(b"Cloning into 'x'...\n", |_| false);
+        let mut relay = Relay::hold(LINES);
+        relay.take(b"Cloning into 'x'...\n");
         assert!(relay.hold_left().is_some());
         assert_eq!(relay.pending(), b"");
         relay.release();
@@ -153,12 +174,22 @@ mod tests {
 
     #[test]
     fn more_than_the_limit_ends_the_hold() {
-        let mut relay = Relay::hold();
-        relay.take(&vec![b'x'; KEEP], |_| false);
+        let mut relay = Relay::hold(LINES);
+        relay.take(&vec![b'x'; KEEP]);
         assert_eq!(relay.pending(), b"");
-        relay.take(b"y", |_| false);
+        relay.take(b"y");
         assert_eq!(relay.pending().len(), KEEP + 1);
         assert!(relay.hold_left().is_none());
+    }
+
+    #[test]
+    fn a_line_can_end_the_hold() {
+        let mut relay = Relay::hold(LINES);
+        relay.take(b"Cloning into 'x'...\n not done.\n");
+        assert_eq!(relay.pending(), b"");
+        relay.take(b"done.\nfatal\n");
+        assert!(relay.hold_left().is_none());
+        assert_eq!(relay.pending(), b"Cloning into 'x'...\n not done.\ndone.\n");
     }
 
     #[test]
@@ -168,7 +199,7 @@ mod tests {
         let mut expected = Vec::new();
         for turn in 0..4096_u32 {
             let line = format!("{turn} {}\n", "x".repeat(1000));
-            relay.take(line.as_bytes(), |_| false);
+            relay.take(line.as_bytes());
             expected.extend_from_slice(line.as_bytes());
             let part = relay.pending().len().min(700);
             screen.extend_from_slice(&relay.pending()[..part]);
@@ -185,33 +216,29 @@ mod tests {
     #[test]
     fn the_judge_sees_whole_lines_only() {
         let mut relay = streaming();
-        relay.take(&vec![b'x'; 3 * KEEP], |_| false);
+        relay.take(&vec![b'x'; 3 * KEEP]);
         relay.wrote(relay.pending().len());
         assert_eq!(
             relay.said(),
             b"",
             "the middle of a line is not the beginning of one"
         );
-        relay.take(
-            b" fatal: not a line of its own\nfatal: a line of its own\n",
-            |_| false,
-        );
+        relay.take(b" fatal: not a line of its own\nfatal: a line of its own\n");
         assert_eq!(relay.said(), b"fatal: a line of its own\n");
     }
 
     #[test]
     fn last_words_are_held_while_the_rest_streams() {
-        let fatal = |line: &[u8]| line.starts_with(b"fatal");
         let mut relay = streaming();
-        relay.take(b"one\ntwo", fatal);
+        relay.take(b"one\ntwo");
         assert_eq!(relay.pending(), b"one\ntwo");
         relay.wrote(relay.pending().len());
         // Not at the beginning of a line.
-        relay.take(b"fatal\n", fatal);
+        relay.take(b"fatal\n");
         assert_eq!(relay.pending(), b"fatal\n");
         relay.wrote(relay.pending().len());
-        relay.take(b"three\nfatal: four\nfi", fatal);
-        relay.take(b"ve\n", fatal);
+        relay.take(b"three\nfatal: four\nfi");
+        relay.take(b"ve\n");
         assert_eq!(relay.pending(), b"three\n");
         relay.wrote(relay.pending().len());
         assert_eq!(relay.pending(), b"");
@@ -223,8 +250,8 @@ mod tests {
     #[test]
     fn last_words_outlast_the_hold() {
         // A git that has failed may need more than a second to remove what it made.
-        let mut relay = Relay::hold();
-        relay.take(b"one\nfatal\n", |line| line.starts_with(b"fatal"));
+        let mut relay = Relay::hold(LINES);
+        relay.take(b"one\nfatal\n");
         relay.held_until = None;
         assert_eq!(relay.pending(), b"one\n");
     }
@@ -232,8 +259,9 @@ mod tests {
     #[test]
     fn last_words_that_go_on_and_on_are_none() {
         let mut relay = streaming();
-        relay.take(b"fatal\n", |_| true);
-        relay.take(&vec![b'x'; KEEP], |_| true);
+        relay.take(b"fatal\n");
+        assert_eq!(relay.pending(), b"");
+        relay.take(&vec![b'x'; KEEP]);
         assert_eq!(relay.pending().len(), KEEP + 6);
     }
 }
