@@ -2,7 +2,6 @@
 //! where they ask for `--local` on a boundary that refuses links, to what they could not come to. (uv: `seed_case`.)
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use nix::libc;
@@ -148,7 +147,6 @@ fn pre_commit() {
     let hook = "- {id: names, name: names, entry: echo, language: system}\n";
     let source = repository(&arena, "hooks", &[(".pre-commit-hooks.yaml", hook)]);
     let script = Script {
-        // It clears most of what begins with GIT_ from the environment of its own gits, the shim's variables too.
         text: r#"
             export PRE_COMMIT_HOME="$PWD/home"
             git init -q work
@@ -164,6 +162,27 @@ fn pre_commit() {
     };
     let [real, _] = script.assert_twins(&arena, "hooked\n");
     assert!(real.outcome.says("....Passed\n"), "{:?}", real.outcome);
+}
+
+#[test]
+fn pre_commit_hands_none_of_the_variables_on() {
+    let Some(python) = PYTHON.program("python") else {
+        return;
+    };
+    let arena = Arena::new(&gits()[0]);
+    let mut handed_on = arena.command(python);
+    handed_on
+        .args([
+            "-c",
+            "import pre_commit.git; print(*pre_commit.git.no_git_env())",
+        ])
+        .env("GIT_CLONE_SHIM", "off");
+    let names = Call::new(handed_on).run().succeeded().stdout;
+    let names = String::from_utf8(names).unwrap();
+    assert!(
+        names.contains("TMPDIR") && !names.contains("GIT_CLONE_SHIM"),
+        "{names}"
+    );
 }
 
 #[test]
@@ -270,26 +289,16 @@ fn git_lfs() {
         let Some(arena) = Arena::across_devices(git) else {
             return;
         };
-        symlink(&git_lfs, arena.real_directory().join("git-lfs")).unwrap();
-        let source = source::small(&arena, "src");
-        let large = vec![b'x'; 100_000];
-        fs::write(source.join("large.bin"), &large).unwrap();
-        for line in [
-            "lfs install --skip-repo",
-            "lfs track *.bin",
-            "add .",
-            "commit -q -m large",
-        ] {
-            arena.real(words(line)).cwd(&source).run().succeeded();
-        }
-        let checked_out = || fs::read(arena.place().join("dst/large.bin")).unwrap();
+        let large = "x".repeat(100_000);
+        let source = source::with_large_file(&arena, "src", &git_lfs, &large);
+        let checked_out = || fs::read_to_string(arena.place().join("dst/large.bin")).unwrap();
         arena.assert_cured(&from(&source, words("clone -q -l SRC dst")));
         assert_eq!(checked_out(), large);
         // As rattler-build calls it; what is excluded stays a pointer.
         let excluded =
             "-c lfs.fetchinclude=*.txt -c lfs.fetchexclude=*.bin clone -q --local SRC dst";
         arena.assert_cured(&from(&source, words(excluded)));
-        assert!(checked_out().starts_with(b"version https://git-lfs"));
+        assert!(checked_out().starts_with("version https://git-lfs"));
         let url = format!("file://{}", source.display());
         let twin = arena.assert_twins(&from(url, words("clone SRC dst")));
         twin.outcome.succeeded();
@@ -304,12 +313,7 @@ fn git_submodule() {
         let Some(arena) = Arena::across_devices(git) else {
             return;
         };
-        let inner = source::small(&arena, "inner");
-        let outer = source::small(&arena, "outer");
-        let add = format!("{ALLOW} submodule add file://{} inner", inner.display());
-        for line in [&add, "commit -q -m inner"] {
-            arena.real(words(line)).cwd(&outer).run().succeeded();
-        }
+        let outer = source::with_submodule(&arena, "outer");
         let cloned = |_: &Path| {
             let clone = from(&outer, words("clone --no-hardlinks SRC dst"));
             arena.real(clone).run().succeeded();

@@ -26,7 +26,7 @@ use crate::support::process;
 use crate::support::refusing_fs::LinkRule;
 use crate::support::source;
 use crate::support::sshfs::Sshfs;
-use crate::support::terminal::Terminal;
+use crate::support::terminal::{self, Terminal};
 use crate::support::wait;
 use crate::support::words::{from, words};
 
@@ -524,17 +524,11 @@ fn what_is_printed() {
     };
     let arena = Arena::in_place(&gits()[0], filesystem.path());
     let on_a_terminal = |variables: &[(&str, &str)]| {
-        let terminal = Terminal::open();
         let mut call = doctor(&arena, "", &[arena.place()]);
-        for (name, value) in variables {
-            call = call.env(name, value);
-        }
-        terminal.connect(&mut call.command);
-        let mut child = call.command.spawn().unwrap();
-        drop(call);
-        let screen = String::from_utf8(terminal.watch().screen()).unwrap();
-        assert!(child.wait().unwrap().success());
-        screen
+        call.command.envs(variables.iter().copied());
+        let seen = terminal::run(call.command, 80, &[]);
+        assert!(seen.status.success(), "{seen:?}");
+        String::from_utf8(seen.bytes).unwrap()
     };
     let colourful = on_a_terminal(&[("TERM", "xterm")]);
     assert!(

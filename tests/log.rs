@@ -20,7 +20,7 @@ use crate::support::call::{Call, Outcome, only_stderr};
 use crate::support::executable;
 use crate::support::fault;
 use crate::support::gits::gits;
-use crate::support::held::Held;
+use crate::support::held::{Held, Start};
 use crate::support::process;
 use crate::support::records;
 use crate::support::refusing_fs::LinkRule;
@@ -347,8 +347,11 @@ fn nobody_notices_who_waits_for_the_end() {
         let logs = tempfile::tempdir().unwrap();
         let file = logs.path().join("log");
         // A descriptor that git knows nothing of, as make's job server and flock(1) hand one on.
-        let script = "exec 9<>/dev/null; exec git \"$@\"";
-        let held = Held::start_in(arena, true, &["bash"], script, |command| {
+        let start = Start {
+            script: "exec 9<>/dev/null; exec git \"$@\"",
+            ..Start::default()
+        };
+        let held = Held::start_in(arena, true, start, |command| {
             command.env("GIT_CLONE_SHIM_LOG_FILE", &file);
             only_stderr(command, Stdio::null());
         });

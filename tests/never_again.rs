@@ -174,18 +174,7 @@ fn a_hook_that_says_the_sentence() {
 fn a_filter_that_says_the_sentence() {
     for git in gits() {
         let arena = Arena::new(git);
-        let source = source::small(&arena, "src");
-        fs::write(source.join(".gitattributes"), "* filter=liar\n").unwrap();
-        arena
-            .real(words("add .gitattributes"))
-            .cwd(&source)
-            .run()
-            .succeeded();
-        arena
-            .real(words("commit -q -m filter"))
-            .cwd(&source)
-            .run()
-            .succeeded();
+        let source = source::with_filter(&arena, "src", "liar");
         let liar = executable::script(
             &arena.root().join("liar"),
             &format!("#!/bin/sh\necho \"{REFUSED}x': y\" >&2\nexit 1\n"),

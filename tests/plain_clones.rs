@@ -65,6 +65,37 @@ fn where_links_lie() {
 }
 
 #[test]
+fn what_no_shim_sees_is_not_cured() {
+    // A clone that git starts for a submodule, and one of a URL of which only git's configuration says that it is a path.
+    let Some((_directory, filesystem)) = super::refusing_filesystems::mount(LinkRule::InodePerPath)
+    else {
+        return;
+    };
+    let mut refused = 0;
+    for (number, git) in gits().iter().enumerate() {
+        let (arena, source) =
+            super::refusing_filesystems::on(&filesystem, git, &number.to_string());
+        let prepare = |_: &Path| drop(arena.real(words("init -q outer")).run().succeeded());
+        let path = source.display();
+        for line in [
+            format!("-C outer -c protocol.file.allow=always submodule add {path} inner"),
+            format!("-c url.{path}.insteadOf=far:src clone far:src dst"),
+        ] {
+            let twin = arena.assert_twins_in(&prepare, &words(&line));
+            // Gits before 2.45.1 and 2.39.4 do not look.
+            assert_ne!(
+                twin.outcome.died_of(DIFFERENT),
+                twin.outcome.status.success(),
+                "{:?}",
+                twin.outcome
+            );
+            refused += usize::from(twin.outcome.died_of(DIFFERENT));
+        }
+    }
+    assert!(refused > 0, "no git on this machine looks");
+}
+
+#[test]
 fn where_links_are_refused_git_copies_by_itself() {
     for git in gits() {
         let arena = Arena::with_links_failing(git, libc::EPERM);

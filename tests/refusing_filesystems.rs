@@ -219,8 +219,8 @@ fn a_bind_mount() {
                 |place: &Path| nix::unistd::mkdir(&place.join(far), Mode::S_IRWXU).unwrap();
             arena.run(&prepare, Call::new(command))
         };
-        let plain = Arena::path(&[arena.real_directory()]);
-        let shim = Arena::path(&[arena.shim_directory(), arena.real_directory()]);
+        let plain = arena.path_of(false);
+        let shim = arena.path_of(true);
         let real = run(plain.clone(), "").outcome;
         if real.says("unshare") || real.says("mount:") {
             return arrangement::missing("user namespace to mount in");

@@ -59,8 +59,8 @@ impl Case {
     /// Asserts that uv fails as in its issue 11420 without the shim, and with it installs what can be imported.
     #[track_caller]
     fn assert_cured(&self, uv: &Path, cache: impl Fn(&str) -> PathBuf, reason: &str) {
-        let plain = Arena::path(&[self.arena.real_directory()]);
-        let shim = Arena::path(&[self.arena.shim_directory(), self.arena.real_directory()]);
+        let plain = self.arena.path_of(false);
+        let shim = self.arena.path_of(true);
         let failed = self.uv_add(uv, &cache("without"), plain);
         assert!(!failed.status.success(), "{failed:?}");
         assert!(
@@ -145,8 +145,8 @@ fn the_newest_uv_needs_its_own_fallback_no_more() {
     let Some((_directory, filesystem)) = mount(rule) else {
         return;
     };
-    let plain = Arena::path(&[case.arena.real_directory()]);
-    let shim = Arena::path(&[case.arena.shim_directory(), case.arena.real_directory()]);
+    let plain = case.arena.path_of(false);
+    let shim = case.arena.path_of(true);
     for (name, path, fallback) in [("without", plain, true), ("with", shim, false)] {
         let outcome = case.uv_add(&uv, &filesystem.path().join(name), path);
         let file = case.arena.root().join(TRACE);

@@ -13,8 +13,8 @@ use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::records;
 use crate::support::source;
+use crate::support::terminal;
 use crate::support::words::{from, words};
-use crate::terminal::on_a_terminal;
 
 /// The tool, called for `stats` with these words.
 fn stats(arena: &Arena, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Call {
@@ -182,9 +182,9 @@ fn bars_on_a_terminal() {
     let file = log_of_four(&arena);
     let screen = |no_color: &str| {
         let call = stats(&arena, [&file]).env("NO_COLOR", no_color);
-        let (status, screen) = on_a_terminal(call.command);
-        assert!(status.success());
-        String::from_utf8(screen).unwrap()
+        let seen = terminal::run(call.command, 80, &[]);
+        assert!(seen.status.success(), "{seen:?}");
+        String::from_utf8(seen.bytes).unwrap()
     };
     let [full, third] = [30, 10].map(|columns| "█".repeat(columns));
     let plain = screen("1");

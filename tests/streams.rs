@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 
 use crate::support::arena::Arena;
 use crate::support::call::{Call, only_stderr};
+use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::held::Held;
 use crate::support::hook::{self, TEMPLATE};
@@ -87,6 +88,44 @@ fn standard_output_is_not_kept_open() {
 }
 
 #[test]
+fn first_words_are_seen_when_the_links_are_made() {
+    // Until then what others write to the same file comes before them: here git's upload-pack, to standard output.
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let log = arena.root().join("log");
+        let program = executable::script(
+            &arena.root().join("upload-pack"),
+            &format!(
+                "#!/bin/sh\necho early >>{}\nexec git upload-pack \"$@\"\n",
+                log.display()
+            ),
+        );
+        let mut line = words("clone -l -u");
+        line.extend([program.into(), source.into(), "dst".into()]);
+        let run = |call: Call| {
+            tree::clear(arena.place());
+            fs::write(&log, "").unwrap();
+            let file = || File::options().append(true).open(&log).unwrap();
+            let mut command = call.command;
+            let status = command
+                .stdin(Stdio::null())
+                .stdout(file())
+                .stderr(file())
+                .status();
+            assert!(status.unwrap().success());
+            fs::read_to_string(&log).unwrap()
+        };
+        let plain = run(arena.real(line.clone()));
+        assert_eq!(plain, "Cloning into 'dst'...\nearly\ndone.\n");
+        // On a machine so busy that git needs a second to come so far, they are seen as they come.
+        let held = "early\nCloning into 'dst'...\ndone.\n";
+        let mut runs = (0..5).map(|_| run(arena.shim(line.clone())));
+        assert!(runs.any(|said| said == held));
+    }
+}
+
+#[test]
 fn streams_that_are_closed() {
     for git in gits() {
         let Some(arena) = Arena::across_devices(git) else {
@@ -103,8 +142,8 @@ fn streams_that_are_closed() {
                 command.args(["-c", &shell]).env("PATH", path);
                 arena.run(&|_| (), Call::new(command))
             };
-            let plain = Arena::path(&[arena.real_directory()]);
-            let shim = Arena::path(&[arena.shim_directory(), arena.real_directory()]);
+            let plain = arena.path_of(false);
+            let shim = arena.path_of(true);
             assert_eq!(run(plain.clone(), "").outcome.status.code(), Some(128));
             let expected = run(plain, "--no-hardlinks");
             let cured = run(shim, "");
@@ -131,8 +170,8 @@ fn no_process_can_be_had() {
             .env("PATH", path);
         arena.run(&|_| (), Call::new(command)).outcome
     };
-    let plain = Arena::path(&[arena.real_directory()]);
-    let shim = Arena::path(&[arena.shim_directory(), arena.real_directory()]);
+    let plain = arena.path_of(false);
+    let shim = arena.path_of(true);
     for limit in [4, 5, 6, 8, 10, 20] {
         let expected = with_limit(limit, plain.clone());
         assert_eq!(

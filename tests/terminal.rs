@@ -1,97 +1,14 @@
-//! On a terminal a supervised clone looks and listens as git does.
+//! On a terminal a supervised clone listens as git does: to keys, to hanging up, to the shell whose job it is.
 
-use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED};
-use crate::support::call::Call;
 use crate::support::gits::gits;
 use crate::support::held::Held;
 use crate::support::process;
-use crate::support::source;
-use crate::support::terminal::Terminal;
-use crate::support::tree;
+use crate::support::terminal::{SESSION, Terminal};
 use crate::support::wait;
-use crate::support::words::{copying, from, words};
-
-/// Runs a command on a terminal of its own and returns how it ended and what the screen got.
-pub fn on_a_terminal(mut command: Command) -> (ExitStatus, Vec<u8>) {
-    let terminal = Terminal::open();
-    terminal.connect(&mut command);
-    let mut child = command.spawn().unwrap();
-    // Our copies of the far end must go, so that the screen ends with the child.
-    drop(command);
-    let screen = terminal.watch().screen();
-    (child.wait().unwrap(), screen)
-}
-
-#[test]
-fn progress_on_a_terminal() {
-    for git in gits() {
-        let arena = Arena::new(git);
-        let source = source::small(&arena, "src");
-        for (options, added) in [
-            ("-l", true),
-            ("-l -v", true),
-            ("-l -q", false),
-            ("-l --no-progress", false),
-        ] {
-            let line = from(&source, words(&format!("clone {options} SRC dst")));
-            let trace = arena.root().join("trace");
-            let _ = fs::remove_file(&trace);
-            let run = |call: Call| {
-                tree::clear(arena.place());
-                on_a_terminal(call.command)
-            };
-            let plain = run(arena.real(line.clone()));
-            let shim = run(arena.shim(line.clone()).env("GIT_TRACE", &trace));
-            assert_eq!(
-                shim.1.escape_ascii().to_string(),
-                plain.1.escape_ascii().to_string()
-            );
-            assert_eq!((shim.0.code(), plain.0.code()), (Some(0), Some(0)));
-            let trace = fs::read_to_string(&trace).unwrap();
-            assert_eq!(
-                trace.contains("git clone --progress -l"),
-                added,
-                "{options}: {trace}"
-            );
-        }
-    }
-}
-
-#[test]
-fn a_fallback_on_a_terminal() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
-            return;
-        };
-        let source = source::small(&arena, "src");
-        let line = from(&source, words("clone -l SRC dst"));
-        let run = |call: Call| {
-            tree::clear(arena.place());
-            on_a_terminal(call.command)
-        };
-        let failed = run(arena.real(line.clone()));
-        assert!(
-            failed.0.code() == Some(128)
-                && failed
-                    .1
-                    .windows(REFUSED.len())
-                    .any(|part| part == REFUSED.as_bytes())
-        );
-        let expected = run(arena.real(copying(&line)));
-        let cured = run(arena.shim(line));
-        assert_eq!((cured.0.code(), expected.0.code()), (Some(0), Some(0)));
-        assert_eq!(
-            cured.1.escape_ascii().to_string(),
-            expected.1.escape_ascii().to_string()
-        );
-    }
-}
 
 #[test]
 fn keys_that_send_signals() {
@@ -99,12 +16,10 @@ fn keys_that_send_signals() {
         for (key, signal) in [(b"\x03", libc::SIGINT), (b"\x1c", libc::SIGQUIT)] {
             let ends = [true, false].map(|through_shim| {
                 let terminal = Terminal::open();
-                // setsid makes it the controlling terminal of a session of its own.
-                let shell = ["setsid", "--ctty", "bash"];
                 let held = Held::start_as(
                     git,
                     through_shim,
-                    &shell,
+                    &SESSION,
                     "ulimit -c 0; exec git \"$@\"",
                     |command| {
                         terminal.connect(command);
@@ -125,8 +40,7 @@ fn hanging_up() {
     for git in gits() {
         let ends = [true, false].map(|through_shim| {
             let terminal = Terminal::open();
-            let shell = ["setsid", "--ctty", "bash"];
-            let held = Held::start_as(git, through_shim, &shell, "exec git \"$@\"", |command| {
+            let held = Held::start_as(git, through_shim, &SESSION, "exec git \"$@\"", |command| {
                 terminal.connect(command);
             });
             drop(terminal);
@@ -146,8 +60,7 @@ fn stopped_and_taken_up_again_from_a_shell() {
             // With job control the clone is a job of its own, as it is at a prompt.
             let script =
                 "set -m; git \"$@\"; echo \"stopped $?\"; read -r; fg; echo \"ended $?\"; exit 7";
-            let shell = ["setsid", "--ctty", "bash"];
-            let held = Held::start_as(git, through_shim, &shell, script, |command| {
+            let held = Held::start_as(git, through_shim, &SESSION, script, |command| {
                 terminal.connect(command);
             });
             let mut terminal = terminal.watch();
@@ -161,6 +74,34 @@ fn stopped_and_taken_up_again_from_a_shell() {
             assert_eq!(status.code(), Some(7), "{status:?}");
             assert!(terminal.shows(b"ended 0"));
             assert!(!tree.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_window_of_another_size() {
+    // The kernel tells the foreground group, and the shim is not in the way: a hook asks for the size when it is told.
+    for git in gits() {
+        for through_shim in [true, false] {
+            let terminal = Terminal::open();
+            let held = Held::start_as(git, through_shim, &SESSION, "exec git \"$@\"", |command| {
+                terminal.connect(command);
+            });
+            let terminal = terminal.watch();
+            let [ready, size] = ["ready", "size"].map(|name| held.arena.root().join(name));
+            // The trap is sprung when `read` has read.
+            held.release_to(&format!(
+                "trap 'stty size </dev/tty >{}' WINCH; echo >{}; read -r line <{}",
+                size.display(),
+                ready.display(),
+                held.arena.root().join("release").display(),
+            ));
+            wait::for_line(&ready);
+            terminal.resize(40);
+            held.release();
+            assert_eq!(wait::for_line(&size), "24 40");
+            let (status, _) = held.end();
+            assert_eq!(status.code(), Some(0), "{status:?}");
         }
     }
 }

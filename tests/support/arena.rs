@@ -113,13 +113,20 @@ impl Arena {
         std::env::join_paths(directories.iter().cloned().chain(system)).unwrap()
     }
 
+    /// A PATH with the real git on it, behind the shim if that is to be first.
+    pub fn path_of(&self, through_shim: bool) -> OsString {
+        let shim = through_shim.then(|| self.shim_directory());
+        let directories = shim.into_iter().chain([self.real_directory()]);
+        Self::path(&directories.collect::<Vec<_>>())
+    }
+
     /// Any program, in the sealed environment, with the real git first on PATH.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         let date = "2020-02-02T20:20:20Z";
         command
             .env_clear()
-            .env("PATH", Self::path(&[self.real_directory()]))
+            .env("PATH", self.path_of(false))
             .env("HOME", self.root().join("home"))
             .env("TMPDIR", self.root().join("tmp"))
             .env("LC_ALL", "C")
@@ -150,10 +157,7 @@ impl Arena {
 
     /// The same call, with the shim first on PATH.
     pub fn shim(&self, words: impl IntoIterator<Item = OsString>) -> Call {
-        self.real(words).env(
-            "PATH",
-            Self::path(&[self.shim_directory(), self.real_directory()]),
-        )
+        self.real(words).env("PATH", self.path_of(true))
     }
 
     /// Empties the place, prepares it with `prepare`, and runs `call` there under the arena's fault.

@@ -20,4 +20,5 @@ pub mod terminal;
 pub mod trace;
 pub mod tree;
 pub mod wait;
+pub mod witness;
 pub mod words;

@@ -17,6 +17,14 @@ pub fn is_stopped(process: Pid) -> bool {
     state(process) == Some('T')
 }
 
+/// Whether it has been sent this signal, and blocks it.
+pub fn has_pending(process: Pid, signal: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    let pending = pending.map(|mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+    pending.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+}
+
 /// The processes that run `program` and were started with this home directory.
 pub fn running(program: &Path, home: &Path) -> Vec<Pid> {
     let program = program.canonicalize().unwrap();

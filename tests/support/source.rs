@@ -41,6 +41,48 @@ pub fn with_loose_objects(arena: &Arena, name: &str, count: usize) -> PathBuf {
     source
 }
 
+/// A repository with another one as its submodule `inner`.
+pub fn with_submodule(arena: &Arena, name: &str) -> PathBuf {
+    let inner = small(arena, &format!("{name}-inner"));
+    let source = small(arena, name);
+    let url = format!("file://{}", inner.display());
+    let add = format!("-c protocol.file.allow=always submodule --quiet add {url} inner");
+    for line in [&add, "commit -q -m inner"] {
+        arena.real(words(line)).cwd(&source).run().succeeded();
+    }
+    source
+}
+
+/// A repository whose files all go through the filter of this name.
+pub fn with_filter(arena: &Arena, name: &str, filter: &str) -> PathBuf {
+    let source = small(arena, name);
+    fs::write(
+        source.join(".gitattributes"),
+        format!("* filter={filter}\n"),
+    )
+    .unwrap();
+    for line in ["add .gitattributes", "commit -q -m filter"] {
+        arena.real(words(line)).cwd(&source).run().succeeded();
+    }
+    source
+}
+
+/// A repository with a file `large.bin` that git-lfs keeps, which is on the arena's PATH from now on.
+pub fn with_large_file(arena: &Arena, name: &str, git_lfs: &Path, content: &str) -> PathBuf {
+    std::os::unix::fs::symlink(git_lfs, arena.real_directory().join("git-lfs")).unwrap();
+    let source = small(arena, name);
+    fs::write(source.join("large.bin"), content).unwrap();
+    for line in [
+        "lfs install --skip-repo",
+        "lfs track *.bin",
+        "add .",
+        "commit -q -m large",
+    ] {
+        arena.real(words(line)).cwd(&source).run().succeeded();
+    }
+    source
+}
+
 /// A repository whose objects are in one pack.
 pub fn packed(arena: &Arena, name: &str) -> PathBuf {
     let source = small(arena, name);

@@ -1,37 +1,51 @@
 //! A terminal, and what is seen and typed on it.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
-use std::process::Command;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 
-/// A terminal of 80 columns and 24 lines.
+use super::wait;
+
+/// A shell that leads a session of its own and controls its terminal.
+pub const SESSION: [&str; 3] = ["setsid", "--ctty", "bash"];
+
+/// A terminal of 24 lines.
 pub struct Terminal {
     near: File,
-    far: OwnedFd,
+    far: File,
     screen: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
+    /// One of 80 columns.
     pub fn open() -> Self {
-        let size = nix::pty::Winsize {
-            ws_row: 24,
-            ws_col: 80,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        let pty = nix::pty::openpty(&size, None).unwrap();
-        // The programs on it must not keep its near end, or it would never hang up.
-        for end in [&pty.master, &pty.slave] {
-            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
-        }
+        Self::of(80)
+    }
+
+    pub fn of(columns: u16) -> Self {
+        // Not by openpty(3): for a moment, programs that other tests start would inherit the near end, and it would not
+        // hang up.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY;
+        let near = posix_openpt(flags | OFlag::O_CLOEXEC).unwrap();
+        grantpt(&near).unwrap();
+        unlockpt(&near).unwrap();
+        let mut far = File::options();
+        far.read(true).write(true).custom_flags(flags.bits());
+        let far = far.open(ptsname_r(&near).unwrap()).unwrap();
+        let near = File::from(OwnedFd::from(near));
+        resize(&near, columns);
         Self {
-            near: pty.master.into(),
-            far: pty.slave,
+            near,
+            far,
             screen: Arc::default(),
         }
     }
@@ -73,13 +87,14 @@ impl Watched {
         self.near.write_all(keys).unwrap();
     }
 
+    /// Gives it this many columns, as one does who pulls at the corner of its window.
+    pub fn resize(&self, columns: u16) {
+        resize(&self.near, columns);
+    }
+
     /// Whether these bytes have been seen so far.
     pub fn shows(&self, bytes: &[u8]) -> bool {
-        self.screen
-            .lock()
-            .unwrap()
-            .windows(bytes.len())
-            .any(|part| part == bytes)
+        holds(&self.screen.lock().unwrap(), bytes)
     }
 
     /// All that was written on it, once every program has gone.
@@ -87,4 +102,64 @@ impl Watched {
         self.reading.join().unwrap();
         std::mem::take(&mut *self.screen.lock().unwrap())
     }
+}
+
+fn resize(near: &File, columns: u16) {
+    let mut stty = Command::new("stty");
+    stty.args(["rows", "24", "cols", &columns.to_string()]);
+    let done = stty.stdin(near.try_clone().unwrap()).status();
+    assert!(done.unwrap().success());
+}
+
+/// How a command on a terminal has ended, and all that was written on it.
+#[derive(PartialEq)]
+pub struct Seen {
+    pub status: ExitStatus,
+    pub bytes: Vec<u8>,
+    columns: u16,
+}
+
+impl Seen {
+    /// Whether these words have been written.
+    pub fn shows(&self, words: &str) -> bool {
+        holds(&self.bytes, words.as_bytes())
+    }
+
+    /// What is left to be seen of it, on a screen that has lines enough.
+    pub fn screen(&self) -> vt100::Screen {
+        let size = |count| NonZeroU16::new(count).unwrap();
+        let mut terminal = vt100::Parser::new(size(1000), size(self.columns), 0);
+        terminal.process(&self.bytes);
+        terminal.screen().clone()
+    }
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.status, self.bytes.escape_ascii())
+    }
+}
+
+/// Runs a command on a terminal of its own of so many columns, and gives each answer when its question is seen.
+pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> Seen {
+    let terminal = Terminal::of(columns);
+    terminal.connect(&mut command);
+    let mut child = command.spawn().unwrap();
+    // Our copies of the far end must go, so that the screen ends with the child.
+    drop(command);
+    let mut terminal = terminal.watch();
+    for (question, answer) in answers {
+        wait::until(question, || terminal.shows(question.as_bytes()));
+        terminal.type_in(answer.as_bytes());
+    }
+    let bytes = terminal.screen();
+    Seen {
+        status: child.wait().unwrap(),
+        bytes,
+        columns,
+    }
+}
+
+fn holds(bytes: &[u8], words: &[u8]) -> bool {
+    bytes.windows(words.len()).any(|part| part == words)
 }
