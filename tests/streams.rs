@@ -62,18 +62,23 @@ fn a_background_process_that_keeps_stderr_is_not_waited_for() {
 }
 
 #[test]
-fn standard_output_is_not_kept_open() {
-    // A caller that reads git's standard output to its end waits for git, and not for a background process's stderr.
+fn nothing_but_standard_error_is_kept_open() {
+    // Who reads git's standard output, or another descriptor that git has inherited, to its end waits for git, and not for
+    // what a background process of a hook has to say on standard error.
     for git in gits() {
         let arena = Arena::new(git);
         let source = source::small(&arena, "src");
         let pid = arena.root().join("pid");
-        hook::post_checkout(
-            arena.place(),
-            &format!("sleep 600 >/dev/null & echo $! >{}", pid.display()),
-        );
-        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
-        let mut command = arena.shim(line).command;
+        let sleep = format!("sleep 600 >/dev/null 7>&- & echo $! >{}", pid.display());
+        hook::post_checkout(arena.place(), &sleep);
+        let mut command = arena.command("bash");
+        command
+            .args(["-c", "exec git \"$@\" 7>&1", "bash"])
+            .args(from(
+                &source,
+                words(&format!("clone -l {TEMPLATE} SRC dst")),
+            ))
+            .env("PATH", arena.path_of(true));
         let said = File::create(arena.root().join("said")).unwrap();
         command
             .stdin(Stdio::null())

@@ -60,16 +60,25 @@ impl Finished {
         if let Some(reader) = self.reader.filter(|reader| !is_at_end(reader)) {
             // SAFETY: this program has one thread, so the child may do whatever the parent may.
             if let Ok(ForkResult::Child) = unsafe { nix::unistd::fork() } {
-                // Whoever reads our standard output to its end must not wait for this.
-                let _ = nix::unistd::close(libc::STDIN_FILENO);
-                let _ = nix::unistd::close(libc::STDOUT_FILENO);
-                let _ = io::copy(&mut File::from(reader), &mut io::stderr());
-                // SAFETY: _exit(2) takes a number.
-                unsafe { libc::_exit(0) }
+                forward(&reader);
             }
         }
         self.ending.end()
     }
+}
+
+/// Passes on to our standard error what others write to `reader`, until nobody can any more.
+fn forward(reader: &OwnedFd) -> ! {
+    if nix::unistd::dup2_stdin(reader).is_ok() {
+        // Whoever reads another descriptor of ours to its end, or waits for a lock on it, must not wait for this.
+        let _ = nix::unistd::close(libc::STDOUT_FILENO);
+        let first = libc::STDERR_FILENO + 1;
+        // SAFETY: close_range(2) takes three numbers, and none of these descriptors is used again.
+        unsafe { libc::syscall(libc::SYS_close_range, first, c_int::MAX, 0) };
+        let _ = io::copy(&mut io::stdin(), &mut io::stderr());
+    }
+    // SAFETY: _exit(2) takes a number.
+    unsafe { libc::_exit(0) }
 }
 
 /// What has happened to our standard error before `patience` ends: some of `events`, or an error, or nothing.
