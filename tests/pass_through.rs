@@ -212,6 +212,34 @@ fn its_path_is_the_shims() {
 }
 
 #[test]
+fn as_much_as_the_kernel_takes() {
+    // With a stack of half a megabyte execve(2) takes words and environment of 128 KiB. The marker has to fit in as well.
+    let arena = Arena::new(&gits()[0]);
+    let runs = |directory: &Path, size: usize| {
+        let mut shell = arena.command("bash");
+        let script = "ulimit -s 512 && exec \"$0\" rev-parse --sq-quote \"$1\" \"$2\"";
+        shell.args(["-c", script]).arg(directory.join("git"));
+        shell.args(["x".repeat(size / 2), "y".repeat(size - size / 2)]);
+        let outcome = arena.run(&|_| (), Call::new(shell)).outcome;
+        outcome.status.success() && outcome.stdout.len() > size
+    };
+    let (mut fits, mut too_much) = (0, 1 << 17);
+    while too_much - fits > 1 {
+        let middle = usize::midpoint(fits, too_much);
+        if runs(&arena.real_directory(), middle) {
+            fits = middle;
+        } else {
+            too_much = middle;
+        }
+    }
+    // The two directories have names of one length, so what fits for git fits for the shim.
+    for size in [fits, fits - 10, fits - 50, fits - 100, fits - 200] {
+        assert!(runs(&arena.shim_directory(), size), "{size} of {fits}");
+    }
+    assert!(!runs(&arena.shim_directory(), too_much));
+}
+
+#[test]
 fn the_tool_for_people_is_not_the_shim() {
     let arena = Arena::new(&gits()[0]);
     let run = |words: &[&str]| {

@@ -25,7 +25,7 @@ pub fn variable(name: &CStr) -> Option<&'static OsStr> {
 }
 
 /// Every entry in order, duplicates and those without a `=` included.
-fn entries() -> impl Iterator<Item = &'static CStr> {
+pub fn entries() -> impl Iterator<Item = &'static CStr> {
     // SAFETY: the C runtime has set it to an array of strings that ends with a null pointer.
     let mut next = unsafe { environ };
     iter::from_fn(move || {

@@ -22,13 +22,29 @@ pub fn replace<'a>(
 ) -> Errno {
     let mut environment = SmallVec::<[_; 256]>::new();
     environment.extend(pointers(environment::with(variable)));
-    let errno = execute(file, words.clone(), &environment);
+    let errno = execute_or_interpret(file, words.clone(), &environment);
+    if errno != Errno::E2BIG {
+        return errno;
+    }
+    // Some callers fill the space that execve(2) leaves for words and environment to the last byte, and ours is one more.
+    environment.clear();
+    environment.extend(pointers(environment::entries()));
+    execute_or_interpret(file, words, &environment)
+}
+
+/// As execvp(3), without a search.
+fn execute_or_interpret<'a>(
+    file: &'a CStr,
+    words: impl Iterator<Item = &'a CStr> + Clone,
+    environment: &[*const c_char],
+) -> Errno {
+    let errno = execute(file, words.clone(), environment);
     if errno != Errno::ENOEXEC {
         return errno;
     }
     // A script without `#!` runs under /bin/sh, as execvp(3) does it for every caller of git (but not musl's).
     let by_shell = [c"sh", file].into_iter().chain(words.skip(1));
-    execute(c"/bin/sh", by_shell, &environment)
+    execute(c"/bin/sh", by_shell, environment)
 }
 
 /// Pointers to strings, and a null pointer behind them.
