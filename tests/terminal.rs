@@ -4,11 +4,15 @@ use std::os::unix::process::ExitStatusExt;
 
 use nix::libc;
 
+use crate::support::arena::Arena;
 use crate::support::gits::gits;
 use crate::support::held::Held;
 use crate::support::process;
-use crate::support::terminal::{SESSION, Terminal};
+use crate::support::source;
+use crate::support::terminal::{self, SESSION, Terminal};
+use crate::support::tree;
 use crate::support::wait;
+use crate::support::words::{from, words};
 
 #[test]
 fn keys_that_send_signals() {
@@ -103,5 +107,31 @@ fn a_window_of_another_size() {
             let (status, _) = held.end();
             assert_eq!(status.code(), Some(0), "{status:?}");
         }
+    }
+}
+
+#[test]
+fn in_the_background_of_a_terminal_that_stops_writers() {
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("git clone -l SRC dst"));
+        let script =
+            "set -m; stty tostop; \"$@\" & wait $!; echo \"stopped $?\"; fg; echo \"ended $?\"";
+        let [shim, plain] = [true, false].map(|through_shim| {
+            let mut shell = arena.command("setsid");
+            shell
+                .args(["--ctty", "bash", "-c", script, "bash"])
+                .args(&line);
+            shell.env("PATH", arena.path_of(through_shim));
+            tree::clear(arena.place());
+            terminal::run(shell, 80, &[])
+        });
+        assert_eq!(shim, plain);
+        let stopped = format!("stopped {}\r\n", 128 + libc::SIGTTOU);
+        assert!(
+            plain.shows(&stopped) && plain.shows("ended 0\r\n"),
+            "{plain:?}"
+        );
     }
 }

@@ -61,6 +61,11 @@ impl Watch {
             if ignored && signal != libc::SIGCHLD {
                 remove(&mut watched, signal);
             }
+            // Who blocks it may write to his terminal from the background in spite of `stty tostop` (tcsetattr(3)): then
+            // what git says would not stop us, as it would stop git.
+            if signal == libc::SIGTTOU {
+                remove(&mut watched, signal);
+            }
         }
         let events =
             SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
