@@ -247,6 +247,18 @@ fn the_shims_settings_take_part() {
             (&counts.into(), &origin.into())
         );
     }
+    for (name, value, origin) in [
+        ("GIT_CLONE_SHIM_LOG_FILE", "/log/%h", "environment"),
+        ("GIT_CLONE_SHIM_LOG_FILE", "log", "not_understood"),
+        ("GIT_CLONE_SHIM_SYSLOG", "1", "environment"),
+        ("GIT_CLONE_SHIM_SYSLOG", "0", "environment"),
+        ("GIT_CLONE_SHIM_SYSLOG", "on", "not_understood"),
+    ] {
+        let report = report(doctor(&arena, "--json", &[arena.place()]).env(name, value));
+        let mut settings = report["settings"].as_array().unwrap().iter();
+        let setting = settings.find(|setting| setting["name"] == name).unwrap();
+        assert_eq!(setting["origin"], origin, "{name}={value}");
+    }
     let off = doctor(&arena, "", &[arena.place()])
         .env("GIT_CLONE_SHIM", "off")
         .run();

@@ -78,3 +78,50 @@ fn expand<'a>(pattern: &OsStr, meaning: impl Fn(u8) -> Option<Cow<'a, [u8]>>) ->
     }
     Some(OsString::from_vec(expanded))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::ffi::OsStr;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::Pattern;
+    use crate::git::link_failure;
+    use crate::record::Record;
+
+    #[test]
+    fn lines_are_not_mixed_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("log");
+        let pattern = Pattern::new(file.as_os_str()).unwrap();
+        let failure = link_failure::find(b"fatal: failed to create link 'x': y\n").unwrap();
+        let record = Record::new(&failure, None, Duration::ZERO);
+        thread::scope(|scope| {
+            for writer in 0..200 {
+                let (pattern, record) = (&pattern, record.clone());
+                scope.spawn(move || {
+                    // Of different lengths, so that one over another would show.
+                    let host = Cow::Owned("x".repeat(writer));
+                    let record = Record { host, ..record };
+                    for _ in 0..20 {
+                        pattern.append(&record).unwrap();
+                    }
+                });
+            }
+        });
+        let log = std::fs::read_to_string(&file).unwrap();
+        let read = |line| serde_json::from_str::<Record<'_>>(line).unwrap().host.len();
+        let mut writers: Vec<usize> = log.lines().map(read).collect();
+        writers.sort_unstable();
+        let expected: Vec<usize> = (0..200).flat_map(|writer| [writer; 20]).collect();
+        assert_eq!(writers, expected);
+    }
+
+    #[test]
+    fn names_that_are_not_accepted() {
+        for name in ["log", "", "~/log", "/%", "/%x", "/%%%"] {
+            assert!(Pattern::new(OsStr::new(name)).is_none(), "{name}");
+        }
+    }
+}
