@@ -3,9 +3,10 @@
 mod doctor;
 mod explain;
 mod stats;
+mod text;
 
 use std::ffi::{CStr, OsStr};
-use std::io::{self, Write, stdout};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use clap::error::ErrorKind;
@@ -84,6 +85,11 @@ fn one_line(error: &clap::Error) -> String {
     format!("{what}; see {NAME} --help")
 }
 
+/// Prints `text` on standard output, without its styles where they cannot be seen or are not wanted (`NO_COLOR`).
+///
+/// # Errors
+///
+/// It cannot be written.
 fn print(text: &str) -> io::Result<()> {
-    stdout().write_all(text.as_bytes())
+    anstream::stdout().write_all(text.as_bytes())
 }

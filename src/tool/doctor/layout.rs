@@ -1,11 +1,12 @@
 //! Blocks of aligned rows, with colours and symbols where they can be seen.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _, stdout};
+use std::io::{self, IsTerminal, stdout};
 
 use anstyle::{AnsiColor, Style};
 
 use super::text::printable;
+use crate::tool::print;
 
 const HEADING: Style = Style::new().bold();
 
@@ -100,13 +101,4 @@ fn marked(mood: Mood) -> String {
         true => format!("{style}{}{style:#}", mood.symbol()),
         false => String::new(),
     }
-}
-
-/// Prints `text` on standard output, without its styles where they cannot be seen or are not wanted (`NO_COLOR`).
-///
-/// # Errors
-///
-/// It cannot be written.
-pub(super) fn print(text: &str) -> io::Result<()> {
-    anstream::stdout().write_all(text.as_bytes())
 }

@@ -16,7 +16,6 @@ mod scratch;
 mod sealed;
 mod surroundings;
 mod table;
-mod text;
 mod trial;
 mod verdict;
 
@@ -26,6 +25,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::text;
 use crate::git::real_git::RealGit;
 use crate::process::interruption;
 use crate::settings::Settings;

@@ -2,10 +2,11 @@
 
 use std::io;
 
-use super::layout::{Mood, Row, print, print_block, print_sentence};
+use super::layout::{Mood, Row, print_block, print_sentence};
 use super::report::{Check, Directory, GitOnPath, Origin, RealGit, Setting, Surroundings, What};
 use super::text::printable;
 use super::verdict::Answer;
+use crate::tool::print;
 
 /// Prints what is the same for every directory.
 ///

@@ -6,7 +6,6 @@ mod report;
 mod table;
 mod tally;
 
-use std::env;
 use std::fs::File;
 use std::io::{self, IsTerminal, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -14,9 +13,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use self::report::Report;
-use self::table::Look;
 use self::tally::Tally;
 use crate::failure;
+use crate::tool::text;
 
 /// What to count.
 #[derive(Args)]
@@ -44,14 +43,14 @@ pub(super) fn run(options: &Options) -> io::Result<i32> {
     for file in &options.files {
         if let Err(error) = read(file, &mut tally) {
             let file = file.as_os_str().as_encoded_bytes().escape_ascii();
-            failure::say(&format!("cannot read {file}: {error}"));
+            failure::say(&format!("cannot read {file}: {}", text::why(&error)));
             status = 1;
         }
     }
     let report = Report::new(&tally);
     let text = match options.json {
         true => serde_json::to_string_pretty(&report)? + "\n",
-        false => table::render(&report, options.rows, look()),
+        false => table::render(&report, options.rows, stdout().is_terminal()),
     };
     super::print(&text).map(|()| status)
 }
@@ -62,15 +61,5 @@ fn read(file: &Path, tally: &mut Tally) -> io::Result<()> {
     match name == "-" {
         true => lines::each(stdin().lock(), &mut count),
         false => lines::each(File::open(file)?, &mut count),
-    }
-}
-
-/// Bars are for eyes, and so are colours, which some do not want (<https://no-color.org>).
-fn look() -> Look {
-    let colours = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    match stdout().is_terminal() {
-        true if colours => Look::GreenBars,
-        true => Look::Bars,
-        false => Look::Plain,
     }
 }

@@ -2,39 +2,30 @@
 
 use std::fmt::Write;
 
+use anstyle::{AnsiColor, Style};
+
 use super::report::{Report, Row};
 use super::tally::{Counts, Damaged};
+use crate::tool::text::printable;
 
 /// How many columns the longest bar takes.
 const LONGEST_BAR: u64 = 30;
 
-const GREEN: &str = "\x1b[32m";
-const PLAIN: &str = "\x1b[0m";
+const BAR: Style = AnsiColor::Green.on_default();
 
-/// What is to be seen besides words and numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    /// Nothing.
-    Plain,
-    /// A bar to every row.
-    Bars,
-    /// A green one.
-    GreenBars,
-}
-
-/// The report as text, with at most `most` rows of each kind, and one more for the rest of them.
-pub(super) fn render(report: &Report<'_>, most: usize, look: Look) -> String {
+/// The report as text, with at most `most` rows of each kind, one more for the rest of them, and a bar to each if `bars`.
+pub(super) fn render(report: &Report<'_>, most: usize, bars: bool) -> String {
     let earlier = report.days.len().saturating_sub(most);
     let (earlier, latest) = report.days.split_at_checked(earlier).unwrap_or_default();
     let mut text = totals(report);
-    text += &section("day", latest, earlier, look);
+    text += &section("day", latest, earlier, bars);
     for (title, rows) in [
         ("host", &report.hosts),
         ("filesystem", &report.filesystems),
         ("sentence", &report.sentences),
     ] {
         let (busiest, others) = rows.split_at_checked(most).unwrap_or((rows, &[]));
-        text += &section(title, busiest, others, look);
+        text += &section(title, busiest, others, bars);
     }
     text += &advice(report, most);
     text
@@ -76,7 +67,7 @@ fn totals(report: &Report<'_>) -> String {
 fn places(damaged: &Damaged) -> String {
     let first = damaged.first.iter();
     let mut places: Vec<String> = first
-        .map(|place| format!("{}:{}", shown(&place.file), place.line))
+        .map(|place| format!("{}:{}", printable(&place.file), place.line))
         .collect();
     if u64::try_from(places.len()).is_ok_and(|named| named < damaged.lines) {
         places.push("…".to_owned());
@@ -85,15 +76,15 @@ fn places(damaged: &Damaged) -> String {
 }
 
 /// A table of `rows`, and one line for all that is in `rest`; nothing if there are no rows.
-fn section(title: &str, rows: &[Row<'_>], rest: &[Row<'_>], look: Look) -> String {
+fn section(title: &str, rows: &[Row<'_>], rest: &[Row<'_>], bars: bool) -> String {
     let Some(longest) = rows.iter().map(|row| row.counts.runs).max() else {
         return String::new();
     };
     let mut lines: Vec<(String, Counts, String)> = rows
         .iter()
         .map(|row| {
-            let bar = bar(row.counts.runs, longest, look);
-            (name(row), row.counts.clone(), bar)
+            let bar = bars.then(|| bar(row.counts.runs, longest));
+            (name(row), row.counts.clone(), bar.unwrap_or_default())
         })
         .collect();
     if !rest.is_empty() {
@@ -113,14 +104,10 @@ fn section(title: &str, rows: &[Row<'_>], rest: &[Row<'_>], look: Look) -> Strin
 }
 
 /// A bar as long as `runs` is large, where `longest` is the largest of them.
-fn bar(runs: u64, longest: u64, look: Look) -> String {
+fn bar(runs: u64, longest: u64) -> String {
     let columns = runs.saturating_mul(LONGEST_BAR).div_ceil(longest.max(1));
     let bar = "█".repeat(usize::try_from(columns).unwrap_or(0));
-    match look {
-        Look::Plain => String::new(),
-        Look::Bars => bar,
-        Look::GreenBars => format!("{GREEN}{bar}{PLAIN}"),
-    }
+    format!("{BAR}{bar}{BAR:#}")
 }
 
 fn advice(report: &Report<'_>, most: usize) -> String {
@@ -130,7 +117,7 @@ fn advice(report: &Report<'_>, most: usize) -> String {
             text,
             "{} where clones go to {} would have saved {} s.",
             advice.setting,
-            shown(advice.filesystem),
+            printable(advice.filesystem),
             seconds(advice.saves_ms)
         );
     }
@@ -143,20 +130,8 @@ fn advice(report: &Report<'_>, most: usize) -> String {
 fn name(row: &Row<'_>) -> String {
     match row.name {
         "" => "(unknown)".to_owned(),
-        name => shown(name),
+        name => printable(name),
     }
-}
-
-/// A text from a file, which is not to move the cursor.
-fn shown(text: &str) -> String {
-    let mut shown = String::new();
-    for character in text.chars() {
-        match character.is_control() {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
-    }
-    shown
 }
 
 /// Seconds with one decimal.
