@@ -92,7 +92,7 @@ fn log(value: &OsStr) -> Option<Targets> {
     filter
 }
 
-fn log_file(value: &OsStr) -> Option<Pattern> {
+fn log_file(value: &'static OsStr) -> Option<Pattern> {
     let pattern = Pattern::new(value);
     if pattern.is_none() {
         complain("GIT_CLONE_SHIM_LOG_FILE", value, Pattern::ACCEPTED, "none");

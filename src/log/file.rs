@@ -1,6 +1,5 @@
 //! The file that `GIT_CLONE_SHIM_LOG_FILE` names: one JSON object a line.
 
-use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io;
@@ -18,20 +17,25 @@ use crate::record::Record;
 const ESCAPES: &[u8] = b"hud%";
 
 /// An absolute path in which each of `%h %u %d %%` stands for something of the record.
-#[derive(Clone, Debug)]
-pub struct Pattern(OsString);
+#[derive(Clone, Copy, Debug)]
+pub struct Pattern(&'static OsStr);
 
 impl Pattern {
     /// What is accepted, for people.
     pub const ACCEPTED: &str = "an absolute path with no other % than %h, %u, %d and %%";
 
     /// Reads the value of the variable; `None` if it is relative, which would be another file in every directory, or holds
-    /// an unknown escape.
+    /// an unknown escape. Allocates nothing: most calls of git write no record.
     #[must_use]
-    pub fn new(value: &OsStr) -> Option<Self> {
-        let known = |escape| ESCAPES.contains(&escape).then_some(Cow::Borrowed(&b""[..]));
-        let accepted = Path::new(value).is_absolute() && expand(value, known).is_some();
-        accepted.then(|| Self(value.to_owned()))
+    pub fn new(value: &'static OsStr) -> Option<Self> {
+        let mut bytes = value.as_bytes().iter();
+        let known = |escape| ESCAPES.contains(escape);
+        while let Some(byte) = bytes.next() {
+            if *byte == b'%' && !bytes.next().is_some_and(known) {
+                return None;
+            }
+        }
+        Path::new(value).is_absolute().then_some(Self(value))
     }
 
     /// Appends `record` as one line, by one write, so that what others append at the same time is neither lost nor mixed up.
@@ -42,7 +46,7 @@ impl Pattern {
     /// # Errors
     ///
     /// The file cannot be opened, or takes nothing.
-    pub fn append(&self, record: &Record<'_>) -> io::Result<()> {
+    pub fn append(self, record: &Record<'_>) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         let file = OpenOptions::new()
@@ -55,34 +59,28 @@ impl Pattern {
         Ok(())
     }
 
-    fn path(&self, record: &Record<'_>) -> PathBuf {
-        let meaning = |escape| match escape {
-            b'h' => Some(record.host.as_bytes().into()),
-            b'u' => Some(record.uid.to_string().into_bytes().into()),
-            b'd' => Some(record.day().as_bytes().into()),
-            _ => Some(Cow::Borrowed(&b"%"[..])),
-        };
-        expand(&self.0, meaning).unwrap_or_default().into()
-    }
-}
-
-/// `pattern` with every escape replaced by what it means; `None` if one means nothing.
-fn expand<'a>(pattern: &OsStr, meaning: impl Fn(u8) -> Option<Cow<'a, [u8]>>) -> Option<OsString> {
-    let mut expanded = Vec::new();
-    let mut bytes = pattern.as_bytes().iter();
-    while let Some(&byte) = bytes.next() {
-        match byte {
-            b'%' => expanded.extend_from_slice(&meaning(*bytes.next()?)?),
-            _ => expanded.push(byte),
+    fn path(self, record: &Record<'_>) -> PathBuf {
+        let mut path = Vec::new();
+        let mut bytes = self.0.as_bytes().iter();
+        while let Some(&byte) = bytes.next() {
+            match byte {
+                b'%' => match bytes.next() {
+                    Some(b'h') => path.extend(record.host.bytes()),
+                    Some(b'u') => path.extend(record.uid.to_string().bytes()),
+                    Some(b'd') => path.extend(record.day().bytes()),
+                    _ => path.push(b'%'),
+                },
+                _ => path.push(byte),
+            }
         }
+        OsString::from_vec(path).into()
     }
-    Some(OsString::from_vec(expanded))
 }
 
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
-    use std::ffi::OsStr;
+    use std::ffi::{OsStr, OsString};
     use std::thread;
     use std::time::Duration;
 
@@ -94,12 +92,12 @@ mod tests {
     fn lines_are_not_mixed_up() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("log");
-        let pattern = Pattern::new(file.as_os_str()).unwrap();
+        let pattern = Pattern::new(OsString::leak(file.clone().into_os_string())).unwrap();
         let failure = link_failure::find(b"fatal: failed to create link 'x': y\n").unwrap();
         let record = Record::new(&failure, None, Duration::ZERO);
         thread::scope(|scope| {
             for writer in 0..200 {
-                let (pattern, record) = (&pattern, record.clone());
+                let record = record.clone();
                 scope.spawn(move || {
                     // Of different lengths, so that one over another would show.
                     let host = Cow::Owned("x".repeat(writer));
