@@ -182,6 +182,7 @@ fn bars_on_a_terminal() {
     let file = log_of_four(&arena);
     let screen = |no_color: &str| {
         let call = stats(&arena, [&file]).env("NO_COLOR", no_color);
+        let call = call.env("TERM", "xterm");
         let seen = terminal::run(call.command, 80, &[]);
         assert!(seen.status.success(), "{seen:?}");
         String::from_utf8(seen.bytes).unwrap()
