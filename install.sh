@@ -1,72 +1,156 @@
 #!/bin/sh
-# Builds git-clone-shim, installs it in a directory of its version, makes that version current, and shows that it works.
+# Installs git-clone-shim beside its other versions, each in a directory of its own, and switches between them.
+#
+# Whatever is new is written beside its place first and then renamed into it, while signals wait: a run that fails or is
+# interrupted leaves everything as it was. What was written is listed in a manifest, and only what is listed is removed.
 set -eu
 
-help='Usage: ./install.sh [--prefix DIR]
+help='Usage: ./install.sh [OPTION]...
 
-Builds a static git-clone-shim with cargo, installs it as DIR/git-clone-shim/VERSION
-(DIR is ~/.local/opt unless given), points DIR/git-clone-shim/current at that version,
-prints the line that puts it on PATH, and clones a tiny repository to show that it works.
+Builds a static git-clone-shim with cargo, installs it as PREFIX/git-clone-shim/VERSION with module files for
+Lmod and Environment Modules, points PREFIX/git-clone-shim/current at it, prints the line that puts it on PATH,
+and shows that it works.
 
-It edits no dot file and never changes a version that is already installed.
-To uninstall, remove DIR/git-clone-shim.'
+  --prefix DIR           where it is to be used (default ~/.local/opt)
+  --modules DIR          where its module files go (default PREFIX/modulefiles)
+  --profile-d DIR        write snippets for login shells too, for instance to /etc/profile.d
+  --binary FILE          install this program instead of building one
+  --no-default           leave the current version and the default module as they are
+  --destdir DIR          put everything below DIR, as packagers do; DIR is written into no file, and nothing is shown
+  --dry-run              say what would be done, and do nothing
 
-# The temporary directories, all that is ever removed: files to install, and the two ends of the clone that is shown.
-stage='' near='' far=''
+  --list                 list the installed versions
+  --activate VERSION     make an installed version the current one and the default module
+  --uninstall [VERSION]  remove a version, or all of them
+
+  --help, --version      print this, or the version that would be built
+
+It edits no dot file and never changes a version that is installed: what runs goes on running.'
+
+newline='
+'
+# Lines: temporary files and directories, all that is ever removed without being listed; directories that this run made;
+# and by turns what was written and what it is to be renamed to.
+temporaries='' made='' pending=''
 
 main() {
     unset CDPATH          # with it, cd prints where it went
-    export LC_ALL=C       # what git says is searched below
+    export LC_ALL=C       # sort and sed take bytes as they are
     read_options "$@"
+    find_places
     trap clean_up EXIT
-    trap 'interrupted HUP' HUP
-    trap 'interrupted INT' INT
-    trap 'interrupted PIPE' PIPE
-    trap 'interrupted TERM' TERM
-    prepare
-    build
-    install_version
-    make_current
-    demonstrate
+    heed_signals
+    case $action in
+        install) install_version ;;
+        list) list_versions ;;
+        activate) activate_version ;;
+        uninstall) uninstall ;;
+    esac
 }
 
 read_options() {
+    source=$(cd -- "$(dirname -- "$0")" && pwd)
     prefix=${HOME:+$HOME/.local/opt}
+    action=install default=yes modules='' profile_d='' binary='' destdir='' packaged='' version='' dry_run=''
     while [ $# -gt 0 ]; do
         case $1 in
+            --?*=*)
+                word=$1
+                shift
+                set -- "${word%%=*}" "${word#*=}" "$@"
+                ;;
+        esac
+        case $1 in
+            --prefix | --modules | --profile-d | --binary | --destdir | --activate)
+                [ -n "${2-}" ] || fail "$1 needs a value; see ./install.sh --help" 2 ;;
+        esac
+        case $1 in
+            --prefix) prefix=$2; shift ;;
+            --modules) modules=$2; shift ;;
+            --profile-d) profile_d=$2; shift ;;
+            --binary) binary=$2; shift ;;
+            --destdir) destdir=$2 packaged=yes; shift ;;
+            --no-default) default='' ;;
+            --dry-run) dry_run=yes ;;
+            --list) act list ;;
+            --activate) act activate; version=$2; shift ;;
+            --uninstall)
+                act uninstall
+                case ${2-} in '' | -*) ;; *) version=$2; shift ;; esac
+                ;;
             --help) printf '%s\n' "$help"; exit ;;
-            --prefix) [ $# -gt 1 ] || fail '--prefix needs a directory' 2; shift; prefix=$1 ;;
-            --prefix=*) prefix=${1#*=} ;;
+            --version) printf 'git-clone-shim %s\n' "$(version_of_source)"; exit ;;
             *) fail "unknown option $1; see ./install.sh --help" 2 ;;
         esac
         shift
     done
-    case $prefix in
-        '') fail 'nowhere to install: HOME is not set, or --prefix is empty' 2 ;;
-        *:*) fail "a directory with a colon cannot be on PATH: $prefix" 2 ;;
+}
+
+act() {
+    [ "$action" = install ] || fail "--$action and --$1 exclude each other" 2
+    action=$1
+}
+
+version_of_source() {
+    sed -n '/^\[package\]/,/^\[/s/^version *= *"\([^"]*\)".*/\1/p' "$source/Cargo.toml"
+}
+
+# Paths are those of the final place; what is on disk now is below $destdir.
+find_places() {
+    [ -n "$prefix" ] || fail 'nowhere to install: HOME is not set; use --prefix' 2
+    prefix=$(absolute "$prefix")
+    modules=$(absolute "${modules:-$prefix/modulefiles}")/git-clone-shim
+    [ -z "$profile_d" ] || profile_d=$(absolute "$profile_d")
+    [ -z "$destdir" ] || destdir=$(absolute "$destdir")
+    [ -z "$binary" ] || binary=$(absolute "$binary")
+    root=$destdir$prefix/git-clone-shim
+    case $prefix in *:*) fail "a directory with a colon cannot be on PATH: $prefix" 2 ;; esac
+    case $prefix$modules$profile_d$destdir in
+        *"$newline"*) fail 'a path with a line break cannot be listed in a manifest' 2 ;;
     esac
 }
 
-# Comes before the build, so that a target which cannot be written to costs nobody a minute.
-prepare() {
-    for tool in cargo rustc diff git; do
+# --- Installing
+
+install_version() {
+    check_tools
+    # Before the build, so that a target which cannot be written to costs nobody a minute.
+    make_directory "$root"
+    make_directory "$destdir$modules"
+    [ -z "$profile_d" ] || make_directory "$destdir$profile_d"
+    make_temporary "$root" -d
+    stage=$temporary
+    new=$stage/version
+    program=$binary
+    [ -n "$program" ] || build
+    stage_version
+    stage_module_files
+    stage_manifest
+    stage_shared
+    [ -z "$default" ] || stage_activation "$destdir$modules"
+    rename_all
+    [ -n "$dry_run" ] || tell
+    [ -n "$packaged$dry_run" ] || verify
+}
+
+check_tools() {
+    tools=''
+    [ -n "$binary$dry_run" ] || tools='cargo rustc'
+    [ -n "$packaged$dry_run" ] || tools="$tools git"
+    for tool in $tools; do
         command -v "$tool" >/dev/null || fail "$tool is needed, and is not on PATH"
     done
-    source=$(cd -- "$(dirname -- "$0")" && pwd)
-    root=$(absolute "$prefix")/git-clone-shim
-    build_directory=$(absolute "${CARGO_TARGET_DIR:-$source/target}")
-    temporary=$(absolute "${TMPDIR:-/tmp}")
-    [ -d "$root" ] || (umask 022 && try mkdir -p "$root")   # a directory that exists keeps the mode it has
-    root=$(cd -- "$root" && pwd)
-    try mktemp -d "$root/.staging.XXXXXX"
-    stage=$said
-    cd -- "$source"       # cargo and rustup read the settings of the directory that they run in
-    try sed -n '/^\[package\]/,/^\[/s/^version *= *"\([^"]*\)".*/\1/p' Cargo.toml
-    version=$said
 }
 
 # A static binary runs on every node and starts several times faster than a dynamic one.
 build() {
+    version=$(version_of_source)
+    if [ -n "$dry_run" ]; then
+        printf 'Would build git-clone-shim %s with cargo\n' "$version"
+        return
+    fi
+    build_directory=$(absolute "${CARGO_TARGET_DIR:-$source/target}")
+    cd -- "$source"       # cargo and rustup read the settings of the directory that they run in
     try rustc -vV
     arch=${said##*host: }
     arch=${arch%%-*}
@@ -80,102 +164,342 @@ build() {
     RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
         cargo build --release --locked --target "$target" --target-dir "$build_directory" >&2 ||
         fail 'the build failed (see above)'
+    program=$build_directory/$target/release/git-clone-shim
 }
 
-# Staged beside its place and renamed into it: a version is there whole or not at all.
+# A version is there whole or not at all: its directory is renamed into its place.
 # Unlike cp and mkdir, install makes files and directories that everyone can read whatever the umask.
-install_version() {
-    new=$stage/$version
-    live=$root/$version
-    install -d -m 755 "$new/bin"
-    install -m 755 "$build_directory/$target/release/git-clone-shim" "$new/bin"
+stage_version() {
+    try install -d -m 755 "$new/bin"
     ln -s git-clone-shim "$new/bin/git"
-    for file in man/*.1 README.md LICENSE*; do
-        case $file in man/*) to=share/man/man1 ;; *) to=share/doc/git-clone-shim ;; esac
-        [ ! -f "$file" ] || install -D -m 644 "$file" "$new/$to/${file##*/}"
+    if [ -n "$program" ]; then
+        try install -m 755 "$program" "$new/bin/git-clone-shim"
+        # A file of any other kind, the shell would take for a script.
+        [ "$(head -c 4 "$program" 2>/dev/null)" = "$(printf '\177ELF')" ] || fail "$program is no program"
+        try "$new/bin/git-clone-shim" --version
+        version=${said#git-clone-shim }
+        case $version in "$said" | [!0-9]* | *[!0-9A-Za-z.+-]*) fail "$program is no git-clone-shim" ;; esac
+    fi
+    for file in "$source"/man/*.1 "$source"/README.md "$source"/LICENSE*; do
+        case $file in */man/*) to=share/man/man1 ;; *) to=share/doc/git-clone-shim ;; esac
+        [ ! -f "$file" ] || try install -D -m 644 "$file" "$new/$to/${file##*/}"
     done
+    live=$root/$version
     if [ ! -e "$live" ]; then
-        try mv -T "$new" "$live"
-        printf 'Installed %s\n' "$live"
-    elif diff -r "$new" "$live" >/dev/null 2>&1; then
+        rename_later "$new" "$live"
+    elif [ -z "$program" ]; then
+        printf 'Would compare the build with what is installed: %s\n' "$live"
+    elif is_installed; then
         printf 'Already installed, and identical: %s\n' "$live"
     else
-        fail "$live differs from this build and may be in use: remove it, or raise the version in Cargo.toml"
+        fail "$live differs from this one and may be in use: raise the version, or remove it with --uninstall $version"
     fi
 }
 
-# One rename, so that there is no moment without a current version.
-make_current() {
-    ln -s "$version" "$stage/current"
-    try mv -fT "$stage/current" "$root/current"
-    quoted=$(printf '%s\n' "$root/current/bin" | sed 's/[\\"$`]/\\&/g')
-    printf "Put it first on PATH:\n\nexport PATH=\"%s:\$PATH\"\n\n" "$quoted"
+# Whether every file of the new version is in the live one, with the same bytes.
+is_installed() {
+    (cd -- "$new" && find . ! -type d) | while IFS= read -r file; do
+        cmp -s "$new/$file" "$live/$file" || exit 1
+    done
 }
 
-# The main job: a clone to where hard links are refused, first by the real git, then through the shim.
-demonstrate() {
-    try mktemp -d "$temporary/git-clone-shim.XXXXXX"
-    near=$said
-    cd -- "$near"
-    printf 'hello\n' >greeting
-    find_boundary
-    make_repository
-    if [ -n "$far" ]; then
-        printf 'Hard links from %s to %s are refused. Without the shim:\n\n' "$near" "$far"
-        show env GIT_CLONE_SHIM=off git clone --local source "$far/clone" || :
-        case $status$said in 128*'failed to create link'*) ;; *) fail 'git was expected to fail to create a link' ;; esac
-        printf 'With the shim:\n\n'
+stage_module_files() {
+    module_files=''
+    stage_module_file "$version.lua" lua 'local root =' "[==[$prefix/git-clone-shim]==]"
+    stage_module_file "$version" tcl 'set root' "$(escaped '][{}"$;\ ' "$prefix/git-clone-shim")"
+}
+
+# Module files find their tree from their own place; at any other than the usual one they are told. One that is there may
+# have been changed by an admin.
+stage_module_file() {
+    if [ -e "$destdir$modules/$1" ]; then
+        printf 'Left as it is: %s\n' "$destdir$modules/$1"
+        return
+    fi
+    text=$(cat -- "$source/packaging/modulefiles/git-clone-shim.$2")
+    [ "$modules" = "$prefix/modulefiles/git-clone-shim" ] || text=$(filled "$text" "^$3 .*" "$3 $4")
+    stage_file "$destdir$modules/$1" "$text"
+    module_files=$module_files$(listed "$modules/$1")$newline
+}
+
+# What goes with this version: its module files, and what is in its directory.
+stage_manifest() {
+    tree=$(cd -- "$new" && find . ! -name . \( -type d -exec printf '%s/\n' {} \; -o -print \))
+    tree=$(printf '%s\n' "$tree" | sed "s|^\.|git-clone-shim/$version|")
+    { merged "$live/manifest" "$module_files$tree" >"$new/manifest"; } 2>/dev/null ||
+        fail "cannot write $new/manifest: is the disk full?"
+    try chmod 644 "$new/manifest"
+    [ ! -e "$live" ] || rename_later "$new/manifest" "$live/manifest"
+}
+
+# What goes with the last version: snippets for login shells, which name no version, and directories.
+stage_shared() {
+    shared=''
+    if [ -n "$profile_d" ]; then
+        bin=$(printf '%s\n' "$prefix/git-clone-shim/current/bin" | sed "s/'/'\\\\''/g")
+        for shell in sh csh; do
+            text=$(cat -- "$source/packaging/profile.d/git-clone-shim.$shell")
+            stage_file "$destdir$profile_d/git-clone-shim.$shell" \
+                "$(filled "$text" /usr/libexec/git-clone-shim/bin "$bin")"
+            shared=$shared$(listed "$profile_d/git-clone-shim.$shell")$newline
+        done
+    fi
+    while IFS= read -r directory; do
+        directory=$(listed "${directory#"$destdir"}")
+        # Above the prefix, a package is made without directories that its users have.
+        case $directory in /*) [ -z "$destdir" ] || continue ;; esac
+        shared=$shared$directory$newline
+    done <<END
+$made
+END
+    stage_file "$root/manifest" "$(merged "$root/manifest" "$shared")"
+}
+
+tell() {
+    [ -d "$new" ] || printf 'Installed %s\n' "$live"
+    printf 'For module use: %s\n' "${modules%/*}"
+    case $modules in *[!A-Za-z0-9/._+@%=~,-]*)
+        printf 'Lmod fails to read the default version below such a path; --modules can name another\n' ;;
+    esac
+    [ -z "$profile_d" ] || printf 'For login shells: %s\n' "$profile_d/git-clone-shim.sh and .csh"
+    if [ -n "$default" ]; then
+        bin=$prefix/git-clone-shim/current/bin
     else
-        printf 'No directory here refuses hard links, so this shows only that a clone works:\n\n'
+        bin=$prefix/git-clone-shim/$version/bin
+        printf 'Not made current; that is for --activate %s\n' "$version"
     fi
-    show git clone --local source "${far:-$near}/clone" || fail 'the clone through the shim failed'
-    show git --git-dir="${far:-$near}/clone/.git" fsck || fail 'the clone through the shim is damaged'
+    printf "Put it first on PATH:\n\nexport PATH=\"%s:\$PATH\"\n\n" "$(escaped '\"$`' "$bin")"
 }
 
-# Sets far to a fresh directory where a file from here can be copied but not hard-linked, if there is one.
-find_boundary() {
-    for there in /dev/shm "${XDG_RUNTIME_DIR:-/tmp}" "$temporary" "${HOME:-/tmp}" /var/tmp /tmp; do
-        far=$(mktemp -d "$there/git-clone-shim.XXXXXX" 2>/dev/null) || continue
-        if cp greeting "$far/copy" 2>/dev/null && ! ln greeting "$far/link" 2>/dev/null; then return; fi
-        rm -rf "$far"
+# --- Switching
+
+list_versions() {
+    for version in $(installed); do
+        case $version in "$(current)") printf '%s (current)\n' "$version" ;; *) printf '%s\n' "$version" ;; esac
     done
-    far=''
 }
 
-# Neither the caller's settings nor the machine's take part, but for GIT_EXEC_PATH: git may need it to find itself.
-make_repository() {
-    for name in $(env | sed -n '/^GIT_EXEC_PATH=/d; s/^\(GIT_[A-Za-z0-9_]*\)=.*/\1/p'); do
-        unset "$name"
+current() {
+    readlink "$root/current" || :
+}
+
+installed() {
+    for manifest in "$root"/[0-9]*/manifest; do
+        [ ! -f "$manifest" ] || { manifest=${manifest%/*}; printf '%s\n' "${manifest##*/}"; }
     done
-    unset XDG_CONFIG_HOME
-    export HOME="$near" GIT_CONFIG_NOSYSTEM=1 PATH="$root/current/bin:$PATH"
-    (
-        export GIT_CLONE_SHIM=off
-        git init -q --template= source
-        cp greeting source
-        cd source
-        git add greeting
-        git -c user.name=install.sh -c user.email=install.sh@localhost commit -q -m 'Say hello'
-    )
 }
 
-# Runs a command for all to see; leaves what it said in $said, and ends as it ended.
-show() {
-    printf '$ %s\n' "$*"
-    status=0
-    said=$("$@" 2>&1) || status=$?
-    printf '%s(exit status %s)\n\n' "${said:+$said
-}" $status
-    return $status
+activate_version() {
+    check_installed
+    make_temporary "$root" -d
+    stage=$temporary
+    stage_activation "$(module_directories)"
+    rename_all
+    [ -n "$dry_run" ] || printf 'Current: %s\n' "$root/$version"
 }
+
+# One rename, so that there is no moment without a current version. $1: directories of its module files, one a line.
+stage_activation() {
+    while IFS= read -r directory; do
+        stage_file "$directory/.version" "#%Module1.0${newline}set ModulesVersion \"$version\""
+    done <<END
+$1
+END
+    ln -s "$version" "$stage/current"
+    rename_later "$stage/current" "$root/current"
+}
+
+check_installed() {
+    case $version in */* | .* | current) ;; *) [ ! -f "$root/$version/manifest" ] || return 0 ;; esac
+    fail "$version is not installed in $root; see --list"
+}
+
+# --- Removing
+
+uninstall() {
+    hold_signals
+    [ -f "$root/manifest" ] || fail "nothing is installed in $root"
+    versions=$(installed)
+    if [ -n "$version" ] && [ "$version" != "$versions" ]; then
+        check_installed
+        [ "$version" != "$(current)" ] ||
+            fail "$version is the current version: --activate another one first, or --uninstall all of them"
+        uninstall_version
+    else
+        for version in $versions; do uninstall_version; done
+        uninstall_shared
+    fi
+}
+
+# Its manifest goes last, so that what was interrupted can be run again.
+uninstall_version() {
+    [ "$version" != "$(current)" ] || remove "$root/current"
+    while IFS= read -r directory; do
+        ! grep -qxF "set ModulesVersion \"$version\"" "$directory/.version" 2>/dev/null || remove "$directory/.version"
+    done <<END
+$(module_directories)
+END
+    lines=$(cat -- "$root/$version/manifest")
+    remove_files
+    remove_directories
+    [ -z "$left" ] || fail "$left is not empty, perhaps because a program there still runs: run this again later"
+    remove "$root/$version/manifest"
+    remove "$root/$version/"
+}
+
+uninstall_shared() {
+    lines=$(cat -- "$root/manifest")
+    remove_files
+    remove "$root/manifest"
+    remove_directories
+}
+
+# Removes the files among $lines of a manifest.
+remove_files() {
+    while IFS= read -r line; do
+        case $line in */) ;; *) remove "$(on_disk "$line")" ;; esac
+    done <<END
+$lines
+END
+}
+
+# Removes the directories among $lines of a manifest, the deepest first, but for those that are not empty. Leaves in $left
+# the last of these.
+remove_directories() {
+    left=''
+    while IFS= read -r line; do
+        case $line in */) remove "$(on_disk "$line")" ;; esac
+    done <<END
+$(printf '%s\n' "$lines" | sort -r)
+END
+}
+
+remove() {
+    if [ -n "$dry_run" ]; then
+        printf 'Would remove %s\n' "$1"
+    elif [ "$1" = "${1%/}" ]; then
+        try rm -f -- "$1"
+    elif [ -d "$1" ]; then
+        rmdir -- "$1" 2>/dev/null || left=$1
+    fi
+}
+
+# --- Showing that it works
+
+# Says what comes before it on the caller's own PATH, whether it works here, and what it is good for.
+verify() {
+    case :$PATH: in *":$prefix/git-clone-shim/"*)
+        case $(command -v git) in "$prefix/git-clone-shim/"*) ;; *)
+            printf 'install.sh: on your PATH, %s comes before it\n' "$(command -v git)" >&2 ;;
+        esac
+    esac
+    export PATH="$bin:$PATH"
+    git-clone-shim doctor || printf 'install.sh: it is installed, but does not work everywhere (see above)\n' >&2
+    printf '\n'
+    "$source/packaging/demonstrate"
+}
+
+# --- Writing
+
+# Makes a directory, and those above it that are missing, for everybody to read whatever the umask.
+make_directory() {
+    if [ -d "$1/" ]; then
+        [ -w "$1/" ] || fail "cannot write to $1/; use another --prefix, --modules or --profile-d"
+        return 0
+    fi
+    [ ! -e "$1" ] || fail "$1 is no directory"
+    make_directory "${1%/*}"
+    [ -z "$dry_run" ] || return 0
+    made=$1/$newline$made
+    try install -d -m 755 "$1"
+}
+
+# Makes a temporary file, or with -d a directory, in the directory $1: only from there it can be renamed into its place.
+make_temporary() {
+    [ -z "$dry_run" ] || set -- "${TMPDIR:-/tmp}" "${2-}"
+    hold_signals
+    try mktemp ${2:+"$2"} "$1/.git-clone-shim.XXXXXX"
+    temporary=$said
+    temporaries=$temporaries$temporary$newline
+    heed_signals
+}
+
+# Writes the text $2 to a temporary file, to be renamed to $1.
+stage_file() {
+    make_temporary "${1%/*}"
+    { printf '%s\n' "$2" >"$temporary"; } 2>/dev/null || fail "cannot write $temporary: is the disk full?"
+    try chmod 644 "$temporary"
+    rename_later "$temporary" "$1"
+}
+
+rename_later() {
+    pending=$pending$1$newline$2$newline
+}
+
+# Nothing is shown meanwhile: if nobody read it, that would end the run half-way.
+rename_all() {
+    hold_signals
+    while IFS= read -r from && IFS= read -r to; do
+        if [ -n "$dry_run" ]; then printf 'Would write %s\n' "$to"; else try mv -fT "$from" "$to"; fi
+    done <<END
+$pending
+END
+    made=''
+    heed_signals
+}
+
+# --- Manifests and texts
+
+# The directories of a version's module files, one a line.
+module_directories() {
+    sed -n "s|/$version\.lua\$||p" "$root/$version/manifest" | while IFS= read -r line; do on_disk "$line"; done
+}
+
+# How a manifest names a path: relative to the prefix if it is below it, so that the whole of it can be moved.
+listed() {
+    case $1 in "$prefix"/?*) printf '%s\n' "${1#"$prefix"/}" ;; *) printf '%s\n' "$1" ;; esac
+}
+
+# Where a path that a manifest names is.
+on_disk() {
+    case $1 in /*) printf '%s\n' "$destdir$1" ;; *) printf '%s\n' "$destdir$prefix/$1" ;; esac
+}
+
+# The lines of the manifest $1 and the lines $2.
+merged() {
+    {
+        [ ! -f "$1" ] || cat -- "$1"
+        printf '%s\n' "$2"
+    } | sed '/^$/d' | sort -u
+}
+
+# The text $1 with the text $3 for every match of the pattern $2.
+filled() {
+    printf '%s\n' "$1" | sed "s|$2|$(escaped '\&|' "$3")|g"
+}
+
+# The text $2 with a backslash before each of the characters $1.
+escaped() {
+    printf '%s\n' "$2" | sed "s/[$1]/\\\\&/g"
+}
+
+# --- Running and ending
 
 # Runs a command and leaves what it said in $said; if it fails, that is the error.
 try() {
     said=$("$@" 2>&1) || fail "$said"
 }
 
+# An absolute path, as short as what exists of it allows.
 absolute() {
-    case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$PWD/$1" ;; esac
+    case $1 in /*) path=$1 ;; *) path=$PWD/$1 ;; esac
+    path=${path%/} missing=''
+    until [ -d "$path/" ]; do
+        [ -z "${path##*/}" ] || missing=/${path##*/}$missing
+        path=${path%/*}
+    done
+    path=$(cd -- "$path/" && pwd)
+    printf '%s\n' "${path%/}$missing"
 }
 
 fail() {
@@ -183,10 +507,13 @@ fail() {
     exit "${2:-1}"
 }
 
-clean_up() {
-    for directory in "$stage" "$near" "$far"; do
-        [ -z "$directory" ] || rm -rf "$directory"
-    done
+hold_signals() { trap '' HUP INT PIPE TERM; }
+
+heed_signals() {
+    trap 'interrupted HUP' HUP
+    trap 'interrupted INT' INT
+    trap 'interrupted PIPE' PIPE
+    trap 'interrupted TERM' TERM
 }
 
 # Dies of the signal, as if it had not been caught; not every shell runs the EXIT trap after a signal.
@@ -194,6 +521,20 @@ interrupted() {
     clean_up
     trap - EXIT "$1"
     kill -s "$1" $$
+}
+
+clean_up() {
+    hold_signals
+    while IFS= read -r path; do
+        [ -z "$path" ] || rm -rf -- "$path"
+    done <<END
+$temporaries
+END
+    while IFS= read -r path; do
+        [ -z "$path" ] || rmdir -- "$path" 2>/dev/null || :
+    done <<END
+$made
+END
 }
 
 main "$@"
