@@ -25,18 +25,18 @@ pub fn copy(from: &Path, to: &Path) {
 
 /// Writes a script, with its `#!` line, to `to`.
 pub fn script(to: &Path, text: &str) -> PathBuf {
+    write(to, text.as_bytes());
+    to.to_owned()
+}
+
+/// Writes a program, a script or another, to `to`.
+pub fn write(to: &Path, bytes: &[u8]) {
     let mut install = Command::new("install")
         .args(["-m", "755", "/dev/stdin"])
         .arg(to)
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    install
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
+    install.stdin.take().unwrap().write_all(bytes).unwrap();
     assert!(install.wait().unwrap().success());
-    to.to_owned()
 }

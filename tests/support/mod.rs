@@ -9,6 +9,7 @@ pub mod fault;
 pub mod gits;
 pub mod held;
 pub mod hook;
+pub mod installer;
 pub mod mounted;
 pub mod process;
 pub mod python;
