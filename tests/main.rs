@@ -27,6 +27,7 @@ mod interrupted_installs;
 mod judge_properties;
 mod languages;
 mod log;
+mod modules;
 mod never_again;
 mod pass_through;
 mod plain_clones;

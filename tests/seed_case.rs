@@ -1,7 +1,7 @@
 //! The case that this project began with, uv issue 11420: uv adds a git dependency, its cache is on a filesystem that
 //! refuses hard links across directories, and the git that it runs dies.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::support::refusing_fs::LinkRule;
 use crate::support::trace;
 
 /// The last uv without a fallback of its own.
-static UV: Environment = Environment::new("uv-0.5.30", &["uv==0.5.30"]);
+pub static UV: Environment = Environment::new("uv-0.5.30", &["uv==0.5.30"]);
 
 /// The newest uv, or what was the newest when the environment was made.
 static NEWEST_UV: Environment = Environment::new("uv-newest", &["uv"]);
@@ -29,13 +29,13 @@ const TRACE: &str = "trace";
 const PROJECT: &str = "[project]\nname = 'project'\nversion = '0.1.0'\nrequires-python = '>=3.8'\n";
 
 /// A git repository with a Python package, and a project that is to depend on it.
-struct Case {
-    arena: Arena,
+pub struct Case {
+    pub arena: Arena,
     repository: PathBuf,
 }
 
 impl Case {
-    fn new(git: &Git) -> Self {
+    pub fn new(git: &Git) -> Self {
         let arena = Arena::new(git);
         let repository = python::package(&arena);
         Self { arena, repository }
@@ -56,11 +56,16 @@ impl Case {
         self.arena.run(&prepare, call).outcome
     }
 
-    /// Asserts that uv fails as in its issue 11420 without the shim, and with it installs what can be imported.
+    /// Asserts that uv fails as in its issue 11420 without the shim, and with the PATH `shim` installs what can be imported.
     #[track_caller]
-    fn assert_cured(&self, uv: &Path, cache: impl Fn(&str) -> PathBuf, reason: &str) {
+    pub fn assert_cured(
+        &self,
+        uv: &Path,
+        shim: &OsStr,
+        cache: impl Fn(&str) -> PathBuf,
+        reason: &str,
+    ) {
         let plain = self.arena.path_of(false);
-        let shim = self.arena.path_of(true);
         let failed = self.uv_add(uv, &cache("without"), plain);
         assert!(!failed.status.success(), "{failed:?}");
         assert!(
@@ -70,7 +75,7 @@ impl Case {
         assert!(failed.says(reason), "{failed:?}");
         // Once with a cache of its own, and once with the one in which it has just failed.
         for name in ["with", "without"] {
-            let cured = self.uv_add(uv, &cache(name), shim.clone());
+            let cured = self.uv_add(uv, &cache(name), shim.to_owned());
             self.assert_installed(cured);
         }
     }
@@ -103,6 +108,7 @@ fn on_a_filesystem_with_beegfss_rule() {
         };
         case.assert_cured(
             &uv,
+            &case.arena.path_of(true),
             |name| filesystem.path().join(name),
             "Operation not permitted",
         );
@@ -130,7 +136,12 @@ fn with_the_checkouts_on_another_device() {
             }
             cache
         };
-        case.assert_cured(&uv, cache, "Invalid cross-device link");
+        case.assert_cured(
+            &uv,
+            &case.arena.path_of(true),
+            cache,
+            "Invalid cross-device link",
+        );
     }
 }
 

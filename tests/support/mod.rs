@@ -10,6 +10,7 @@ pub mod gits;
 pub mod held;
 pub mod hook;
 pub mod installer;
+pub mod module_tool;
 pub mod mounted;
 pub mod process;
 pub mod python;
