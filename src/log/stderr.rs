@@ -4,21 +4,12 @@ use std::ffi::CStr;
 use std::fmt;
 
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+
+use super::lines::Lines;
 
 /// Starts logging what `filter` lets through. Not called unless asked for: without it a log line costs one comparison.
 pub fn start(filter: Targets) {
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        // It would report a failed write with eprintln!, which panics when standard error is closed.
-        .log_internal_errors(false)
-        .without_time();
-    let _ = tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
-        .try_init();
+    let _ = tracing::subscriber::set_global_default(Lines { filter });
 }
 
 /// Words of a command line, readable and on one line whatever bytes they hold, and without the password in a URL: what
