@@ -1,0 +1,27 @@
+//! The core on which everything runs.
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+const SELF: Pid = Pid::from_raw(0);
+
+/// Keeps this process and all that it starts on the last core that it may use: moving costs more than what is measured.
+pub fn keep() {
+    let allowed = sched_getaffinity(SELF).unwrap();
+    let last = (0..CpuSet::count())
+        .rev()
+        .find(|&core| allowed.is_set(core).unwrap());
+    let mut one = CpuSet::new();
+    one.set(last.unwrap()).unwrap();
+    sched_setaffinity(SELF, &one).unwrap();
+}
+
+/// Allows all cores again.
+pub fn release() {
+    let mut all = CpuSet::new();
+    for core in 0..CpuSet::count() {
+        all.set(core).unwrap();
+    }
+    // The kernel leaves out what there is not.
+    sched_setaffinity(SELF, &all).unwrap();
+}

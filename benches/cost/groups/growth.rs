@@ -1,0 +1,135 @@
+//! What makes the shim's share grow, before a git that does nothing by itself.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::core;
+use crate::options::Options;
+use crate::pairs::{Contender, Difference, compare};
+use crate::report::Report;
+use crate::stage::Stage;
+use crate::table::Table;
+
+pub(super) fn run(stage: &Stage, options: &Options, report: &mut Report) {
+    let Some(nothing) = stage.compiled("nothing", "nothing", Path::new("")) else {
+        return;
+    };
+    let Some(clone) = stage.compiled("clone", "clone", Path::new("")) else {
+        return;
+    };
+    report.further(Table::of_differences(
+        "With entries of PATH before the real git:",
+        &path_entries(stage, options, &nothing),
+    ));
+    report.further(Table::of_differences(
+        "With the length of the command line:",
+        &words(stage, options, &nothing),
+    ));
+    report.further(Table::of_differences(
+        "With what a supervised git says, to nobody: directly it need not pass through a pipe.",
+        &noise(stage, options, &clone),
+    ));
+    report.further(Table::of_differences(
+        "With calls at once, on all cores, for all of them together:",
+        &at_once(stage, options, &nothing),
+    ));
+}
+
+/// The first way against the second, for the same call.
+fn against(name: String, pairs: usize, direct: Command, shim: Command) -> Difference {
+    let mut contenders = [Contender::new(name, shim)];
+    compare(
+        &mut Contender::new("directly", direct),
+        &mut contenders,
+        pairs,
+        || (),
+    )
+    .remove(0)
+}
+
+fn path_entries(stage: &Stage, options: &Options, nothing: &Path) -> Vec<Difference> {
+    let row = |count: usize| {
+        let before: Vec<PathBuf> = (0..count)
+            .map(|number| stage.directory(&format!("entries/{number}")))
+            .collect();
+        let call = |first: &Path| {
+            let path: Vec<&Path> = [first]
+                .into_iter()
+                .chain(before.iter().map(PathBuf::as_path))
+                .chain([nothing])
+                .collect();
+            stage.git(&path, &["--version".as_ref()])
+        };
+        against(
+            format!("{count}"),
+            options.pairs(500),
+            call(nothing),
+            call(stage.shim()),
+        )
+    };
+    [1, 30, 200].map(row).into()
+}
+
+fn words(stage: &Stage, options: &Options, nothing: &Path) -> Vec<Difference> {
+    let row = |(words, length): (usize, usize)| {
+        let word = "x".repeat(length);
+        let line = vec![OsStr::new(&word); words];
+        let call = |first: &Path| stage.git(&[first, nothing], &line);
+        let name = format!("{words} words of {length} bytes");
+        against(name, options.pairs(200), call(nothing), call(stage.shim()))
+    };
+    [
+        (1, 10),
+        (100, 10),
+        (1_000, 100),
+        (10_000, 100),
+        (10, 100_000),
+    ]
+    .map(row)
+    .into()
+}
+
+fn noise(stage: &Stage, options: &Options, clone: &Path) -> Vec<Difference> {
+    let sizes: &[(u64, &str, usize)] = match options.quick {
+        true => &[(1 << 10, "1 KiB", 3)],
+        false => &[
+            (1 << 10, "1 KiB", 300),
+            (1 << 20, "1 MiB", 50),
+            (1 << 26, "64 MiB", 5),
+            (1 << 30, "1 GiB", 3),
+        ],
+    };
+    let row = |&(bytes, name, pairs): &(u64, &str, usize)| {
+        let call = |first: &Path| {
+            let words = ["clone", "--local", "a", "b"].map(OsStr::new);
+            let mut command = stage.git(&[first, clone], &words);
+            command.env("NOISE", bytes.to_string());
+            command
+        };
+        against(name.to_owned(), pairs, call(clone), call(stage.shim()))
+    };
+    sizes.iter().map(row).collect()
+}
+
+fn at_once(stage: &Stage, options: &Options, nothing: &Path) -> Vec<Difference> {
+    core::release();
+    let row = |count: usize| {
+        let calls = |first: &Path| {
+            let commands =
+                (0..count).map(|_| stage.git(&[first, nothing], &["--version".as_ref()]));
+            Contender::at_once(count.to_string(), commands.collect())
+        };
+        let mut contenders = [calls(stage.shim())];
+        compare(
+            &mut calls(nothing),
+            &mut contenders,
+            options.pairs(100),
+            || (),
+        )
+        .remove(0)
+    };
+    let rows = [1, 4, 16, 64].map(row).into();
+    core::keep();
+    rows
+}
