@@ -149,24 +149,7 @@ build() {
         printf 'Would build git-clone-shim %s with cargo\n' "$version"
         return
     fi
-    build_directory=$(absolute "${CARGO_TARGET_DIR:-$source/target}")
-    cd -- "$source"       # cargo and rustup read the settings of the directory that they run in
-    try rustc -vV
-    arch=${said##*host: }
-    arch=${arch%%-*}
-    target=$arch-unknown-linux-musl
-    if ! ls "$(rustc --print target-libdir --target "$target")"/libstd-* >/dev/null 2>&1; then
-        printf 'install.sh: %s is not installed (rustup target add %s); building for glibc\n' "$target" "$target" >&2
-        target=$arch-unknown-linux-gnu
-    fi
-    unset CARGO_ENCODED_RUSTFLAGS   # it would win over RUSTFLAGS
-    # One segment for all that is read, none made read-only later: the fewer the kernel maps, the faster it starts.
-    flags='-C target-feature=+crt-static -C relocation-model=static -C relro-level=off -C link-arg=-Wl,-z,noseparate-code'
-    # Naming the target keeps these flags away from proc macros, which cannot be static.
-    RUSTFLAGS=$flags \
-        cargo build --release --locked --target "$target" --target-dir "$build_directory" >&2 ||
-        fail 'the build failed (see above)'
-    program=$build_directory/$target/release/git-clone-shim
+    program=$("$source/packaging/build") || fail 'the build failed (see above)'
 }
 
 # A version is there whole or not at all: its directory is renamed into its place.

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Builds the .deb and the .rpm, and installs, uses, upgrades and removes each of them in a copy of this machine, which ends
+# with this script. What it said is kept in try.log. It needs root, what the build needs, and rpm, man-db and tcsh.
+set -euo pipefail
+unset CDPATH
+
+main() {
+    cd -- "$(dirname -- "$0")/../.."
+    packages=$(packaging/deb-and-rpm/build)
+    copy=$(mktemp -d)
+    trap 'umount -R "$copy" 2>/dev/null || :; rmdir "$copy"' EXIT
+    for package in $packages; do
+        case $package in
+            *.deb) in_a_copy "$package" 'dpkg --install' 'dpkg --purge' ;;
+            # On Debian no package of rpm's satisfies /bin/sh.
+            *.rpm) in_a_copy "$package" 'rpm --upgrade --nodeps --replacepkgs' 'rpm --erase' ;;
+        esac
+    done
+}
+
+# Has try_package run where all that it changes is kept apart, and is there to look at.
+in_a_copy() {
+    printf '\n=== %s\n' "${1##*/}"
+    mount -t tmpfs none "$copy"
+    mkdir "$copy"/{changes,work,root}
+    mount -t overlay -o "lowerdir=/,upperdir=$copy/changes,workdir=$copy/work" none "$copy/root"
+    mount --rbind --make-rslave /dev "$copy/root/dev"
+    mount -t proc none "$copy/root/proc"
+    chroot "$copy/root" "$PWD/packaging/deb-and-rpm/try.sh" "$@" 2>&1 | sed "s|$PWD/||g"
+    left=$(find "$copy/changes" -name '*git-clone-shim*')
+    umount -R "$copy"
+    [[ -z $left ]] || { printf 'left behind: %s\n' "$left"; exit 1; }
+    echo 'Nothing is left of it.'
+}
+
+# Installs the package $1 with the command $2, twice, and removes it with the command $3.
+try_package() {
+    local package=$1 install=$2 remove=$3 git=/usr/libexec/git-clone-shim/bin/git
+    local sh='. /etc/profile.d/git-clone-shim.sh' csh='source /etc/profile.d/git-clone-shim.csh'
+    set -x
+    $install "$package"
+    [ "$(env - sh -c "$sh; command -v git")" = "$git" ]
+    [ "$(env - PATH=/usr/bin:/bin tcsh -fc "$csh; which git")" = "$git" ]
+    [ "$(env - GIT_CLONE_SHIM=off sh -c "$sh; command -v git")" != "$git" ]
+    [ "$(env - GIT_CLONE_SHIM=off PATH=/usr/bin:/bin tcsh -fc "$csh; which git")" != "$git" ]
+    env - sh -c "$sh; git clone-shim --version; git --version; man -w git-clone-shim"
+    $install "$package"
+    [ -x "$git" ]
+    $remove git-clone-shim
+}
+
+if (($#)); then
+    try_package "$@"
+elif [[ -z ${IN_A_NAMESPACE-} ]]; then
+    # What is mounted ends with the namespace.
+    IN_A_NAMESPACE=yes exec unshare --mount "$0"
+else
+    main
+fi

@@ -1,0 +1,143 @@
+//! A static release build runs on every machine with its kind of processor, whatever else that machine has or lacks.
+//!
+//! `GIT_CLONE_SHIM_TEST_STATIC` names such builds, parted by colons: the files that `packaging/build` prints.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use regex::bytes::Regex;
+
+use crate::support::arena::Arena;
+use crate::support::arrangement;
+use crate::support::call::{Call, Outcome};
+use crate::support::executable;
+use crate::support::gits::gits;
+use crate::support::source;
+use crate::support::words::{from, words};
+
+/// The processors that are built for, with their `e_machine` of elf(5).
+const PROCESSORS: [(&str, u16); 2] = [("x86_64", 62), ("aarch64", 183)];
+
+/// What `--version` says.
+const VERSION: &str = concat!("git-clone-shim ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// The static build for a processor; says so if none is named.
+#[track_caller]
+fn static_build(processor: &str) -> Option<PathBuf> {
+    let known = PROCESSORS.iter().find(|(name, _)| *name == processor);
+    let machine = known.map(|(_, machine)| machine.to_le_bytes());
+    let named = env::var_os("GIT_CLONE_SHIM_TEST_STATIC").unwrap_or_default();
+    let build = env::split_paths(&named)
+        .find(|file| fs::read(file).unwrap().get(18..20) == machine.as_ref().map(|m| &m[..]));
+    if build.is_none() {
+        arrangement::missing(&format!("static build for {processor}"));
+    }
+    build
+}
+
+/// Every static build; says which is not named.
+#[track_caller]
+fn static_builds() -> Vec<PathBuf> {
+    let builds = PROCESSORS.map(|(processor, _)| static_build(processor));
+    builds.into_iter().flatten().collect()
+}
+
+/// What readelf tells of a program.
+fn readelf(program: &Path) -> String {
+    let mut readelf = Command::new("readelf");
+    let output = readelf.args(["--all", "--wide"]).arg(program).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn it_asks_for_no_interpreter_library_or_symbol() {
+    if arrangement::program("readelf").is_none() {
+        return;
+    }
+    let needs = ["INTERP", "(NEEDED)", "GLIBC_"];
+    if cfg!(target_env = "gnu") {
+        let dynamic = readelf(executable::shim());
+        assert!(needs.iter().all(|need| dynamic.contains(need)), "{dynamic}");
+    }
+    for build in static_builds() {
+        let told = readelf(&build);
+        assert!(!needs.iter().any(|need| told.contains(need)), "{told}");
+    }
+}
+
+#[test]
+fn it_names_no_path_of_the_machine_that_built_it() {
+    let source = regex::escape(env!("CARGO_MANIFEST_DIR"));
+    // Where cargo keeps the source of crates, and rustup the standard library's.
+    let path = Regex::new(&format!("{source}|/registry/src/|/rustlib/src/")).unwrap();
+    assert!(path.is_match(&fs::read(executable::shim()).unwrap()));
+    for build in static_builds() {
+        let found = path
+            .find(&fs::read(&build).unwrap())
+            .map(|found| found.as_bytes().to_owned());
+        assert_eq!(found, None, "{}", build.display());
+    }
+}
+
+#[test]
+fn it_runs_where_there_is_nothing_else() {
+    let Some(build) = static_build(env::consts::ARCH) else {
+        return;
+    };
+    let arena = Arena::new(&gits()[0]);
+    let bare = arena.root().join("bare");
+    fs::create_dir(&bare).unwrap();
+    let run = |program: &Path, name: &str| -> Outcome {
+        executable::copy(program, &bare.join(name));
+        let mut unshare = arena.command("unshare");
+        unshare.args(["--map-root-user", "--root"]).arg(&bare);
+        unshare.args([&format!("/{name}"), "--version"]);
+        Call::new(unshare).run()
+    };
+    // The same program, but dynamic, has no interpreter there.
+    if !run(executable::shim(), "dynamic").says("failed to execute /dynamic: No such file") {
+        return arrangement::missing("user namespaces, or no glibc");
+    }
+    let version = run(&build, "git-clone-shim").succeeded();
+    assert_eq!(version.stdout, VERSION.as_bytes());
+    let no_git = run(&build, "git");
+    assert!(no_git.is_our_failure(127), "{no_git:?}");
+}
+
+#[test]
+fn it_runs_on_another_processor() {
+    let Some(build) = static_build("aarch64") else {
+        return;
+    };
+    let Some(emulator) = arrangement::program("qemu-aarch64") else {
+        return;
+    };
+    for git in gits() {
+        let arena = Arena::with_links_failing(git, nix::libc::EPERM);
+        let emulated = format!("exec {} -0 \"$0\" {}", emulator.display(), build.display());
+        let tool = executable::script(
+            &arena.root().join("git-clone-shim"),
+            &format!("#!/bin/sh\n{emulated} \"$@\"\n"),
+        );
+        let mut version = arena.command(tool);
+        version.arg("--version");
+        let version = Call::new(version).run().succeeded();
+        assert_eq!(version.stdout, VERSION.as_bytes());
+
+        let shim = arena.shim_directory().join("git");
+        fs::remove_file(&shim).unwrap();
+        // It takes the emulator for itself, so the search would find the script.
+        let real = git.file.display();
+        executable::script(
+            &shim,
+            &format!("#!/bin/sh\nexport GIT_CLONE_SHIM_GIT={real}\n{emulated} \"$@\"\n"),
+        );
+        arena.assert_twins(&words("--version"));
+        let source = source::small(&arena, "src");
+        arena.assert_cured(&from(&source, words("clone --local SRC dst")));
+    }
+}
