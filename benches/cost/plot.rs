@@ -32,7 +32,7 @@ impl Bar {
 pub fn svg(title: &str, bars: &[Bar]) -> String {
     let longest = bars.iter().map(|bar| bar.length.high).fold(1.0, f64::max);
     let scale = |length: f64| length.max(0.0) / longest * (WIDTH - NAMES - VALUES);
-    let height = TOP + ROW * bars.iter().map(|_| 1.0).sum::<f64>() + 10.0;
+    let height = bars.iter().fold(TOP, |height, _| height + ROW) + 10.0;
     let mut picture = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"14\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\

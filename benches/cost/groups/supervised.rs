@@ -13,7 +13,7 @@ use crate::table::Table;
 pub(super) fn run(stage: &Stage, options: &Options, report: &mut Report) {
     let sizes: &[(usize, usize)] = match options.quick {
         true => &[(1, 0)],
-        false => &[(1, 200), (1_000, 80), (20_000, 12)],
+        false => &[(1, 200), (1_000, 80), (20_000, 24)],
     };
     let real = stage.real();
     // In memory, if there is such a filesystem: a disk is slower than all that is measured, and at times.
