@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::support::arena::{Arena, REFUSED};
+use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
 use crate::support::executable;
 use crate::support::gits::gits;
@@ -129,6 +130,53 @@ fn links_of_any_kind_to_the_shim_are_the_shim() {
             }
         }
     }
+}
+
+#[test]
+fn a_git_between_two_spellings_of_the_shim() {
+    // It would come first without the shim, too. Only the same entry once more hides it, as of a module loaded twice.
+    for git in gits() {
+        let arena = Arena::new(git);
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let between = wrapper(
+            &arena,
+            "between",
+            &format!("exec {}/git \"$@\"", real.display()),
+        );
+        let other = directory(&arena, "other");
+        symlink(shim.join("git"), other.join("git")).unwrap();
+        let found = |third| {
+            let entries = path([&shim, &between, third, &real]);
+            chosen(&arena, &shim.join("git"), &entries)
+        };
+        assert_eq!(found(&other), [between.join("git")]);
+        assert_eq!(found(&shim), [real.join("git")]);
+    }
+}
+
+#[test]
+fn what_comes_after_the_git_is_not_looked_at() {
+    let Some(strace) = arrangement::program("strace") else {
+        return;
+    };
+    let arena = Arena::new(&gits()[0]);
+    let (shim, real) = (arena.shim_directory(), arena.real_directory());
+    let after = wrapper(&arena, "after", "exit 1");
+    let trace = arena.root().join("trace");
+    let looks_at = |file: &Path, entries: &[&PathBuf]| {
+        let mut call = Call::new(arena.command(&strace)).env("PATH", path(entries));
+        call.command
+            .arg("-o")
+            .arg(&trace)
+            .arg(shim.join("git"))
+            .arg("--version");
+        run(&arena, call).succeeded();
+        let traced = fs::read_to_string(&trace).unwrap();
+        traced.contains(&format!("\"{}\"", file.display()))
+    };
+    assert!(!looks_at(&after.join("git"), &[&shim, &real, &after]));
+    // Where the shim has not been met, it may still come.
+    assert!(looks_at(&after.join("git"), &[&real, &after]));
 }
 
 #[test]

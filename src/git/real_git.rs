@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::libc::{S_IFDIR, S_IFMT, S_IFREG, dev_t, ino_t};
 use nix::sys::stat::{FileStat, stat};
 use nix::unistd::{AccessFlags, access};
+use smallvec::SmallVec;
 
 use super::marker::Marker;
 use crate::failure::{self, Failure};
@@ -139,7 +140,13 @@ impl Search {
     fn next(&self) -> Result<ShortString, Failure> {
         let mut anywhere = None;
         let mut behind_us = None;
+        let mut ours = SmallVec::<[&OsStr; 4]>::new();
         for entry in self.entries().filter(is_absolute) {
+            // With one behind us found, no more file systems are asked, some of which may be slow: what follows is only
+            // known to be us if it is spelt like one of our entries before.
+            if behind_us.is_some() && !ours.is_empty() && !ours.contains(&entry) {
+                continue;
+            }
             let candidate = ShortString::of(&[entry.as_bytes(), b"/git"]);
             let Ok(status) = stat(candidate.as_c_str()) else {
                 continue;
@@ -149,6 +156,7 @@ impl Search {
             // (2) This very program is told by device and inode, so that links of any kind to us are us.
             if self.own == Some(identity(&status)) {
                 behind_us = None;
+                ours.push(entry);
             // (3) What has led back here within this process is passed over, so that the next one gets its turn.
             } else if is_executable(&candidate, &status)
                 && !self.marker.has_tried(candidate.as_path())
