@@ -130,7 +130,7 @@ fn it_runs_on_another_processor() {
 
         let shim = arena.shim_directory().join("git");
         fs::remove_file(&shim).unwrap();
-        // It takes the emulator for itself, so the search would find the script.
+        // The script is another file than the program that it runs, which would take it for a git.
         let real = git.file.display();
         executable::script(
             &shim,
