@@ -1,4 +1,4 @@
-//! The variables of the environment, read once. An unknown value is reported once and counts as the default.
+//! The variables of the environment, each read once at most. An unknown value is reported once and counts as the default.
 
 use std::ffi::{CStr, OsStr};
 use std::fmt;
@@ -43,25 +43,32 @@ pub struct Settings {
     pub git: Option<&'static OsStr>,
     /// `GIT_CLONE_SHIM_LOG`: what to log on standard error.
     pub log: Option<Targets>,
-    /// `GIT_CLONE_SHIM_LOG_FILE` and `GIT_CLONE_SHIM_SYSLOG`: where second runs are accounted for.
-    pub second_runs: SecondRuns,
 }
 
 impl Settings {
     /// Reads the environment. An empty variable counts as unset, as in most programs that a module file configures.
     #[must_use]
     pub fn from_environment() -> Self {
-        let set = |name: &CStr| environment::variable(name).filter(|value| !value.is_empty());
         Self {
             mode: set(c"GIT_CLONE_SHIM").map_or(Mode::Auto, mode),
             git: set(c"GIT_CLONE_SHIM_GIT"),
             log: set(c"GIT_CLONE_SHIM_LOG").and_then(log),
-            second_runs: SecondRuns {
-                file: set(c"GIT_CLONE_SHIM_LOG_FILE").and_then(log_file),
-                syslog: set(c"GIT_CLONE_SHIM_SYSLOG").is_some_and(syslog),
-            },
         }
     }
+}
+
+/// Where second runs are accounted for: `GIT_CLONE_SHIM_LOG_FILE` and `GIT_CLONE_SHIM_SYSLOG`. Not among the settings, since
+/// no call but one that runs git again need know.
+#[must_use]
+pub fn second_runs() -> SecondRuns {
+    SecondRuns {
+        file: set(c"GIT_CLONE_SHIM_LOG_FILE").and_then(log_file),
+        syslog: set(c"GIT_CLONE_SHIM_SYSLOG").is_some_and(syslog),
+    }
+}
+
+fn set(name: &CStr) -> Option<&'static OsStr> {
+    environment::variable(name).filter(|value| !value.is_empty())
 }
 
 fn mode(value: &OsStr) -> Mode {

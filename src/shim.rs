@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::process::attempt::{Finished, attempt};
 use crate::process::ending::Ending;
 use crate::process::relay::Lines;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// The status of a git that has died (`die` in usage.c).
 const DIED: Ending = Ending::Exited(128);
@@ -74,9 +74,7 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
         let copying = clone.without_hard_links(words);
         info!(ending = %finished.ending, sentence = failure.sentence.name, said = %failure.line.escape_ascii(), "the attempt");
         info!(words = %Words(&copying), "becoming git");
-        settings
-            .second_runs
-            .begin(destination::directory(&clone), &failure, begun.elapsed());
+        settings::second_runs().begin(destination::directory(&clone), &failure, begun.elapsed());
         return Err(git.become_with(&copying).into());
     }
     info!(ending = %finished.ending, "the attempt");

@@ -8,9 +8,9 @@ help='Usage: tests/git-suite.sh [--all] [--jobs N] [TEST...]
 Runs the tests of the source package of the installed git (Debian and its kin) with the real git
 and with the shim first on PATH, prints every test case whose result differs, and ends with 1 if
 there is one. Without --all or the names of tests (t5601, t56, t5601-clone.sh) it runs a subset
-that takes about four minutes on two cores, the build of the test helpers included.
+that takes about three minutes on two cores, the build of the test helpers included.
 
-  --all       every test: about twenty minutes on two idle cores
+  --all       every test: 40 minutes on two busy cores
   --jobs N    how many tests run at a time (default: 2)
 
 What a test said is kept in target/git-suite/results. Root is needed only to install what the

@@ -5,7 +5,7 @@ use std::env;
 use super::modules::Modules;
 use super::report::{Origin, Setting};
 use super::text;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// Every variable that is for people, in the order of the manual, and what it amounts to by default.
 const VARIABLES: [(&str, &str); 5] = [
@@ -18,7 +18,7 @@ const VARIABLES: [(&str, &str); 5] = [
 
 /// What the shim makes of the environment: `settings`, read from it.
 pub(super) fn in_force(settings: &Settings, modules: &Modules) -> Vec<Setting> {
-    let second_runs = &settings.second_runs;
+    let second_runs = settings::second_runs();
     let setting = |(name, default): (&str, &str)| {
         let value = env::var_os(name).filter(|value| !value.is_empty());
         let origin = match &value {
