@@ -13,10 +13,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::arena::Arena;
+use crate::support::arrangement;
 use crate::support::call::{Call, only_stderr};
 use crate::support::executable;
 use crate::support::gits::gits;
-use crate::support::held::Held;
+use crate::support::held::{Held, Stage, Start};
 use crate::support::hook::{self, TEMPLATE};
 use crate::support::process;
 use crate::support::source;
@@ -229,6 +230,53 @@ fn the_reader_of_standard_error_goes_away() {
             held.end().0
         });
         assert_eq!(ends[0], ends[1]);
+    }
+}
+
+#[test]
+fn the_reader_goes_away_while_the_shim_writes() {
+    // What git wrote in time must not kill it because we pass it on too late. strace keeps the shim between poll(2) and
+    // write(2) meanwhile; without it, thousands of clones may be needed to see it happen.
+    let Some(strace) = arrangement::program("strace") else {
+        return;
+    };
+    let late = format!(
+        "exec {} -qo /dev/null -e trace=write -e inject=write:delay_enter=1000000:when=1 git \"$@\"",
+        strace.display()
+    );
+    // git's first words are passed on while its hook runs, and those of a git that fails at once when it has ended.
+    let stages = [
+        (Stage::Checkout, "while echo gone >&2; do :; done", 141),
+        (Stage::Transport, "exit 1", 128),
+    ];
+    for git in gits() {
+        for (stage, then, status) in stages {
+            let ends = [(true, late.as_str()), (false, "exec git \"$@\"")].map(|(shim, script)| {
+                let (reader, writer) = pipe();
+                let start = Start {
+                    stage,
+                    script,
+                    ..Start::default()
+                };
+                let held = Held::start_in(Arena::new(git), shim, start, |command| {
+                    only_stderr(command, writer);
+                });
+                match stage {
+                    Stage::Checkout => {
+                        drop(reader);
+                        held.release_to(then);
+                    }
+                    Stage::Transport => {
+                        held.release_to(then);
+                        wait::until("git to end", || !process::is_running(held.git));
+                        drop(reader);
+                    }
+                }
+                held.end().0
+            });
+            assert_eq!(ends[1].code(), Some(status), "{}", ends[1]);
+            assert_eq!(ends[0], ends[1]);
+        }
     }
 }
 

@@ -46,6 +46,7 @@ impl Finished {
     /// What others may yet write to the child's standard error, such as a background process of a hook, reaches ours by
     /// a process of its own, so that we need not wait for them.
     pub fn end(mut self) -> ! {
+        signals::outlive_readers();
         self.stderr.release();
         // What git said is due, however slow its reader is; but nobody waits for a reader to die of a signal.
         let patience = match self.ending {

@@ -89,6 +89,10 @@ impl Watch {
     pub fn next(&self) -> Option<Arrival> {
         let info = self.events.read_signal().ok().flatten()?;
         let signal = c_int::try_from(info.ssi_signo).ok()?;
+        // That our own write met nobody is between us and the reader: git wrote the same in time, and lives on.
+        if signal == libc::SIGPIPE && info.ssi_pid == std::process::id() {
+            return self.next();
+        }
         // SI_KERNEL alone would not do: an alarm(2) set before git was started comes from the kernel too, and a hang-up to
         // the leader of the session only.
         let from_terminal = info.ssi_code == libc::SI_KERNEL
@@ -131,6 +135,11 @@ impl Drop for Watch {
 pub fn pass_on(signal: c_int, to: Pid) {
     // SAFETY: kill(2) takes two numbers; the raw call is used because real-time signals have no name in nix.
     unsafe { libc::kill(to.as_raw(), signal) };
+}
+
+/// Has a write that nobody can read fail, and not kill this process, which ends as git has ended.
+pub fn outlive_readers() {
+    let _ = set(libc::SIGPIPE, libc::SIG_IGN);
 }
 
 /// Dies by `signal`. Returns only where the kernel does not let it kill us.
@@ -185,9 +194,15 @@ pub(super) fn disposition(signal: c_int) -> nix::Result<libc::sigaction> {
 
 /// Gives `signal` back to the kernel's default action.
 fn set_default(signal: c_int) -> nix::Result<()> {
+    set(signal, libc::SIG_DFL)
+}
+
+/// Has the kernel do this on `signal`: `SIG_DFL` or `SIG_IGN`.
+fn set(signal: c_int, action: libc::sighandler_t) -> nix::Result<()> {
     // SAFETY: all zero is a valid sigaction: SIG_DFL, no flags, an empty mask.
-    let default: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    // SAFETY: SIG_DFL runs no code of ours.
-    Errno::result(unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) })?;
+    let mut new: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    new.sa_sigaction = action;
+    // SAFETY: neither action runs code of ours.
+    Errno::result(unsafe { libc::sigaction(signal, &raw const new, ptr::null_mut()) })?;
     Ok(())
 }
