@@ -602,6 +602,20 @@ fn snippets_for_login_shells() {
 }
 
 #[test]
+fn without_a_temporary_directory_the_current_one_is_left_alone() {
+    let site = Site::new();
+    let file = site.arena.place().join("file");
+    fs::write(&file, "").unwrap();
+    let mut command = site.command(SH, site.binary(VERSION));
+    command.env("TMPDIR", site.arena.root().join("absent"));
+    let outcome = Call::new(command).run();
+    assert!(file.exists(), "{outcome:?}");
+    // What it would show cannot be shown; what it has installed works.
+    assert!(outcome.status.code() == Some(1) && outcome.says("TMPDIR"));
+    site.assert_works(&site.bin(), VERSION);
+}
+
+#[test]
 fn it_warns_of_what_comes_before_it_on_path() {
     let site = Site::new();
     let real = site.arena.real_directory();
