@@ -20,25 +20,25 @@ impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, word) in self.0.iter().enumerate() {
             let space = if at == 0 { "" } else { " " };
-            let (before, after) = around_password(word.to_bytes());
-            let hidden = if after.is_empty() { "" } else { "***" };
-            write!(
-                f,
-                "{space}{}{hidden}{}",
-                before.escape_ascii(),
-                after.escape_ascii()
-            )?;
+            f.write_str(space)?;
+            let mut rest = word.to_bytes();
+            // One word can hold several URLs: url.<base>.insteadOf=<url>.
+            while let Some((before, after)) = around_password(rest) {
+                write!(f, "{}***", before.escape_ascii())?;
+                rest = after;
+            }
+            write!(f, "{}", rest.escape_ascii())?;
         }
         Ok(())
     }
 }
 
-/// What is before and after the user and password of a URL; all of `word` and nothing if it has none.
-fn around_password(word: &[u8]) -> (&[u8], &[u8]) {
-    let parted = word
-        .windows(3)
-        .position(|three| three == b"://")
-        .and_then(|scheme| {
+/// What is before and after the first user and password of a URL in `word`; `None` if there is none.
+fn around_password(word: &[u8]) -> Option<(&[u8], &[u8])> {
+    let schemes = word.windows(3).enumerate();
+    schemes
+        .filter(|(_, three)| **three == *b"://")
+        .find_map(|(scheme, _)| {
             let (scheme, rest) = word.split_at_checked(scheme + 3)?;
             let host_end = rest
                 .iter()
@@ -49,8 +49,7 @@ fn around_password(word: &[u8]) -> (&[u8], &[u8]) {
                 .iter()
                 .rposition(|&byte| byte == b'@')?;
             Some((scheme, rest.get(at..)?))
-        });
-    parted.unwrap_or((word, b""))
+        })
 }
 
 #[cfg(test)]
@@ -66,8 +65,11 @@ mod tests {
             c"a@b:c",
             c"caf\xe9\n",
             c"u://h/a@b",
+            c"url.u://h/.insteadOf=u://me:secret@h/",
+            c"url.u://me:secret@h/.insteadOf=u://you:hidden@h/",
         ];
-        let shown = r"git clone https://***@host/a@b a@b:c caf\xe9\n u://h/a@b";
+        let shown = r"git clone https://***@host/a@b a@b:c caf\xe9\n u://h/a@b".to_owned()
+            + " url.u://h/.insteadOf=u://***@h/ url.u://***@h/.insteadOf=u://***@h/";
         assert_eq!(Words(&words).to_string(), shown);
     }
 }
