@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -280,6 +280,30 @@ fn a_file_that_is_there_keeps_its_mode_and_its_lines() {
     assert_eq!(text(&records[1], "outcome"), "cloned");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o622);
+}
+
+#[test]
+fn a_file_that_all_share_in_a_directory_that_all_share() {
+    if !arrangement::is_root() {
+        return;
+    }
+    let Some(arena) = Arena::across_devices(&gits()[0]) else {
+        return;
+    };
+    let source = source::small(&arena, "src");
+    let directory = arena.root().join("scratch");
+    let file = directory.join("log");
+    fs::create_dir(&directory).unwrap();
+    fs::write(&file, "").unwrap();
+    // The owner of the directory is trusted by the kernel; and everybody, where fs.protected_regular is 0.
+    for (path, owner, mode) in [(&directory, 1, 0o1777), (&file, 2, 0o666)] {
+        chown(path, Some(owner), None).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let line = from(&source, words("clone -q -l SRC dst"));
+    let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG_FILE", &file);
+    arena.run(&|_| (), call).outcome.succeeded();
+    records::wait_for(&file, 1);
 }
 
 #[test]

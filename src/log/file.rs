@@ -49,12 +49,20 @@ impl Pattern {
     pub fn append(self, record: &Record<'_>) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        let file = OpenOptions::new()
+        let path = self.path(record);
+        let mut options = OpenOptions::new();
+        options
             .append(true)
-            .create(true)
             .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(self.path(record))?;
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+        // Not with O_CREAT if it is there: in a directory such as /tmp the kernel refuses that for the file of somebody else
+        // (protected_regular in proc(5)), however its mode invites all.
+        let file = match options.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                options.create(true).open(&path)?
+            }
+            opened => opened?,
+        };
         nix::unistd::write(&file, &line)?;
         Ok(())
     }
