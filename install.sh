@@ -79,7 +79,7 @@ read_options() {
                 case ${2-} in '' | -*) ;; *) version=$2; shift ;; esac
                 ;;
             --help) printf '%s\n' "$help"; exit ;;
-            --version) printf 'git-clone-shim %s\n' "$(version_of_source)"; exit ;;
+            --version) check_source; printf 'git-clone-shim %s\n' "$(version_of_source)"; exit ;;
             *) fail "unknown option $1; see ./install.sh --help" 2 ;;
         esac
         shift
@@ -89,6 +89,11 @@ read_options() {
 act() {
     [ "$action" = install ] || fail "--$action and --$1 exclude each other" 2
     action=$1
+}
+
+# A link to this script, or a shell that reads it from a pipe, does not lead to what is to be installed.
+check_source() {
+    [ -f "$source/Cargo.toml" ] || fail "$source is not the source tree; run install.sh by its path in there"
 }
 
 version_of_source() {
@@ -113,6 +118,7 @@ find_places() {
 # --- Installing
 
 install_version() {
+    check_source
     check_tools
     # Before the build, so that a target which cannot be written to costs nobody a minute.
     make_directory "$root"
@@ -483,6 +489,7 @@ absolute() {
         [ -z "${path##*/}" ] || missing=/${path##*/}$missing
         path=${path%/*}
     done
+    [ -x "$path/" ] || fail "cannot enter $path/"
     path=$(cd -- "$path/" && pwd)
     printf '%s\n' "${path%/}$missing"
 }

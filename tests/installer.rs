@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::posix_fallocate;
@@ -109,6 +109,28 @@ fn help_and_version() {
             told.stdout,
             format!("git-clone-shim {VERSION}\n").as_bytes()
         );
+    }
+}
+
+#[test]
+fn away_from_its_source_it_installs_nothing() {
+    let site = Site::new();
+    let link = site.arena.root().join("install.sh");
+    symlink(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"),
+        &link,
+    )
+    .unwrap();
+    for shell in shells() {
+        for words in [site.binary(VERSION), vec!["--version".into()]] {
+            let mut linked = site.arena.command(shell[0]);
+            linked.args(&shell[1..]).arg(&link).args(&words);
+            assert_refused(&Call::new(linked).run(), 1);
+            let mut piped = site.arena.command(shell[0]);
+            piped.args(&shell[1..]).arg("-s").arg("--").args(&words);
+            let script = fs::read(&link).unwrap();
+            assert_refused(&Call::new(piped).stdin(script).run(), 1);
+        }
     }
 }
 
