@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::finding_git::wrapper;
 use crate::refusing_filesystems::{self, mount};
 use crate::site_filesystems::sandboxed;
-use crate::support::arena::Arena;
+use crate::support::arena::{Arena, REFUSED};
 use crate::support::arrangement;
 use crate::support::call::Call;
 use crate::support::doctor::{directories, doctor, examine, links, report, traces};
@@ -125,6 +125,26 @@ fn where_it_is_not_needed() {
         let said = assert_true(&arena, &source);
         assert_eq!(links(&said), [Some(true); 3]);
         assert_eq!(said["answer"], "not_needed");
+    }
+}
+
+#[test]
+fn what_comes_from_another_device_needs_it_all_the_same() {
+    for git in gits() {
+        let Some(arena) = Arena::across_devices(git) else {
+            return;
+        };
+        let source = source::small(&arena, "src");
+        let line = from(&source, words("clone -q --local SRC dst"));
+        assert!(arena.real(line).run().died_of(REFUSED));
+        let said = doctor(&arena, "", &[arena.place()]).run().succeeded();
+        let said = String::from_utf8(said.stdout).unwrap();
+        for part in [
+            "Not needed within this directory:",
+            "From one filesystem to another, git clone --local works nowhere without the shim.",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
     }
 }
 

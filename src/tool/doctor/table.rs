@@ -100,7 +100,10 @@ pub(super) fn print_directory(directory: &Directory) -> io::Result<()> {
 ///
 /// Standard output cannot be written.
 pub(super) fn print_note() -> io::Result<()> {
-    print("The trial clones were made without anybody's git configuration, hooks and templates.\n")
+    print(
+        "The trial clones were made within one directory each, without anybody's git configuration, hooks and templates.\n\
+         From one filesystem to another, git clone --local works nowhere without the shim.\n",
+    )
 }
 
 fn git_on_path((place, git): (usize, &GitOnPath)) -> Row {

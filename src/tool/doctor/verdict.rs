@@ -27,7 +27,7 @@ pub(super) struct Verdict {
 pub(super) enum Answer {
     /// `works`: git alone fails, and the shim cures it.
     Works,
-    /// `not_needed`: git alone does it, and so does the shim.
+    /// `not_needed`: git alone does it, and so does the shim; what comes from another filesystem is not tried.
     NotNeeded,
     /// `does_not_work`: a clone through the shim fails, is not reached, or could not be tried.
     DoesNotWork,
@@ -66,7 +66,7 @@ pub(super) fn judge(
     match (git.ok, shim.ok) {
         (true, true) => Verdict {
             answer: Answer::NotNeeded,
-            sentence: "Not needed here: git clones by itself.".to_owned(),
+            sentence: "Not needed within this directory: git clones by itself.".to_owned(),
             advice: None,
         },
         (_, false) if examination.died_of_link && mode == Mode::Off => {
