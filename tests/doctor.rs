@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -217,24 +218,35 @@ fn directories_that_are_none() {
 fn said_of_nobodys(arena: &Arena) -> Option<String> {
     let directory = arena.root().join("closed");
     fs::create_dir(&directory).unwrap();
-    fs::set_permissions(
-        &directory,
-        std::os::unix::fs::PermissionsExt::from_mode(0o555),
-    )
-    .unwrap();
-    let mut call = doctor(arena, "--json", &[&directory]);
-    if nix::unistd::geteuid().is_root() {
-        let copy = arena.root().join("git-clone-shim");
-        executable::copy(executable::shim(), &copy);
-        let mut command = arena.command(copy);
-        command.args(call.command.get_args());
-        command.uid(65534).gid(65534);
-        call = Call::new(command);
-    }
-    let report = report(call);
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o555)).unwrap();
+    let report = report(nobodys_doctor(arena, "022", &directory));
     directories(&report)[0]["problem"]
         .as_str()
         .map(str::to_owned)
+}
+
+/// doctor in the hands of somebody who is not root, with this umask.
+fn nobodys_doctor(arena: &Arena, umask: &str, directory: &Path) -> Call {
+    let copy = arena.root().join("git-clone-shim");
+    executable::copy(executable::shim(), &copy);
+    let script = format!("umask {umask}; exec \"$0\" doctor --json \"$1\"");
+    let mut command = arena.command("sh");
+    command.args(["-c", &script]).args([&copy, directory]);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    Call::new(command)
+}
+
+#[test]
+fn under_an_odd_umask() {
+    let arena = Arena::new(&gits()[0]);
+    let directory = arena.root().join("open");
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+    let report = report(nobodys_doctor(&arena, "777", &directory));
+    assert_eq!(directories(&report)[0]["answer"], "not_needed");
+    assert_eq!(traces(&directory), [""; 0]);
 }
 
 #[test]

@@ -4,16 +4,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::{Mode, umask};
+
 /// A fresh directory that only we can enter.
 pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes one in `directory`.
+    /// Makes one in `directory`, and sees to it that only we can enter what this process makes from now on.
     ///
     /// # Errors
     ///
     /// Nothing can be made there.
     pub(super) fn within(directory: &Path) -> io::Result<Self> {
+        // Under an odd umask of the caller's, what is made here could not be removed again.
+        umask(Mode::S_IRWXG | Mode::S_IRWXO);
         let template = directory.join(".git-clone-shim-doctor-XXXXXX");
         Ok(Self(nix::unistd::mkdtemp(&template)?))
     }
