@@ -74,7 +74,7 @@ pub(super) fn judge(
         }
         (false, false) if !examination.died_of_link => not_about_links(git),
         (_, false) => no(
-            &format!("the clone through the shim fails: {}", last_line(shim)),
+            &format!("the clone through the shim fails: {}", first_line(shim)),
             "Please report it, with what --json prints.",
         ),
         (false, true) if !surroundings.reached => {
@@ -104,7 +104,7 @@ fn no(why: &str, advice: &str) -> Verdict {
 
 fn not_about_links(failed: &Check) -> Verdict {
     no(
-        &format!("git itself fails: {}", last_line(failed)),
+        &format!("git itself fails: {}", first_line(failed)),
         "That is not about hard links, and copying does not cure it.",
     )
 }
@@ -126,6 +126,29 @@ fn hanging(unfinished: &Unfinished, examination: &Examination) -> Verdict {
     no(&why, &advice)
 }
 
-fn last_line(failed: &Check) -> &str {
-    failed.said.lines().last().unwrap_or_default()
+/// What it failed of: advice and further failures come after that.
+fn first_line(failed: &Check) -> &str {
+    failed.said.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Check, Examination, Mode, Surroundings, judge};
+
+    #[test]
+    fn the_reason_is_not_the_advice() {
+        // On a filesystem that tells of another owner, as sshfs -o uid=… does; from git 2.47.3.
+        let said = "fatal: detected dubious ownership in repository at '/m/source'\n\
+                    To add an exception for this directory, call:\n\n\
+                    \tgit config --global --add safe.directory /m/source";
+        let examination = Examination {
+            repository: Some(Check::failed(said.to_owned())),
+            ..Examination::default()
+        };
+        let verdict = judge(&examination, None, &Surroundings::default(), Mode::Auto);
+        assert_eq!(
+            verdict.sentence,
+            "Does not work, because git itself fails: fatal: detected dubious ownership in repository at '/m/source'."
+        );
+    }
 }
