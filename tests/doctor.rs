@@ -103,6 +103,8 @@ fn sshfs() {
     for (options, expected) in [
         ("", [Some(true), Some(true), Some(false)]),
         ("-o disable_hardlink", [Some(false), Some(false), None]),
+        // As if all files were somebody else's.
+        ("-o uid=1234", [Some(true), Some(true), Some(false)]),
     ] {
         let Some(sshfs) = Sshfs::mount(options) else {
             return;
