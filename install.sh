@@ -343,6 +343,7 @@ uninstall_shared() {
     remove_files
     remove "$root/manifest"
     remove_directories
+    [ -z "$left" ] || printf 'Left, since not all in it is listed: %s\n' "$left"
 }
 
 # Removes the files among $lines of a manifest.
@@ -355,7 +356,7 @@ END
 }
 
 # Removes the directories among $lines of a manifest, the deepest first, but for those that are not empty. Leaves in $left
-# the last of these.
+# the deepest of these.
 remove_directories() {
     left=''
     while IFS= read -r line; do
@@ -371,7 +372,7 @@ remove() {
     elif [ "$1" = "${1%/}" ]; then
         try rm -f -- "$1"
     elif [ -d "$1" ]; then
-        rmdir -- "$1" 2>/dev/null || left=$1
+        rmdir -- "$1" 2>/dev/null || left=${left:-$1}
     fi
 }
 

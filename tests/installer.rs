@@ -367,6 +367,19 @@ fn what_is_not_listed_is_not_removed() {
 }
 
 #[test]
+fn what_is_left_is_named() {
+    for shell in shells() {
+        let site = Site::new();
+        site.run(shell, site.words(VERSION, &[])).succeeded();
+        // As a run leaves it that was killed outright.
+        fs::write(site.root().join(".git-clone-shim.killed"), "").unwrap();
+        let said = site.run(shell, ["--uninstall"]).succeeded();
+        let left = lines_after("Left, since not all in it is listed: ", &said);
+        assert_eq!(left, [format!("{}/", site.root().display())]);
+    }
+}
+
+#[test]
 fn a_dry_run_only_tells() {
     let site = Site::new();
     let before = tree::read(site.arena.root());
