@@ -227,6 +227,23 @@ fn said_of_nobodys(arena: &Arena) -> Option<String> {
         .map(str::to_owned)
 }
 
+#[test]
+fn a_disk_that_is_nearly_full() {
+    if !arrangement::is_root() {
+        return;
+    }
+    // At some of these numbers of files there is space for one clone and not for two.
+    for files in (44..80).step_by(3) {
+        let script = format!("mount -t tmpfs -o size=1m,nr_inodes={files} tmpfs mount");
+        let Some(mounted) = Mounted::by(&script, tempfile::tempdir().unwrap(), "tmpfs") else {
+            return;
+        };
+        let said = examine(&Arena::new(&gits()[0]), &mounted.path());
+        let [git, shim] = ["clone_with_git", "clone_through_shim"].map(|clone| &said[clone]["ok"]);
+        assert!(*git == false || *shim == true, "{said:#}");
+    }
+}
+
 /// doctor in the hands of somebody who is not root, with this umask.
 fn nobodys_doctor(arena: &Arena, umask: &str, directory: &Path) -> Call {
     let copy = arena.root().join("git-clone-shim");

@@ -30,6 +30,10 @@ impl<'a> Trial<'a> {
         self.scratch.join("source")
     }
 
+    fn checkouts(&self) -> PathBuf {
+        self.scratch.join("checkouts")
+    }
+
     /// Makes the repository, with the real git.
     pub(super) fn make_repository(&self) -> Check {
         // Whose the files seem to be, as on sshfs -o uid=…, is not on trial: whoever uses git there has told it so.
@@ -55,7 +59,9 @@ impl<'a> Trial<'a> {
 
     /// Clones it with the real git; and whether git died of a link failure.
     pub(super) fn clone_with_git(&self) -> (Check, bool) {
-        let output = self.local_clone(self.real(), "git").output();
+        let output = self.local_clone(self.real()).output();
+        // The shim's has to find as much space.
+        let _ = fs::remove_dir_all(self.checkouts());
         let died_of_link = output.as_ref().is_ok_and(|output| {
             output.status.code() == Some(128) && link_failure::find(&output.stderr).is_some()
         });
@@ -66,13 +72,13 @@ impl<'a> Trial<'a> {
     pub(super) fn clone_through_shim(&self) -> Check {
         let mut shim = self.sealed(Path::new("/proc/self/exe"));
         shim.arg0("git").env("GIT_CLONE_SHIM_GIT", self.git);
-        check(self.local_clone(shim, "shim").output())
+        check(self.local_clone(shim).output())
     }
 
-    fn local_clone(&self, mut command: Command, destination: &str) -> Command {
+    fn local_clone(&self, mut command: Command) -> Command {
         command.args(["clone", "--quiet", "--local"]);
         command.arg(self.source());
-        command.arg(self.scratch.join("checkouts").join(destination));
+        command.arg(self.checkouts().join("clone"));
         command
     }
 
