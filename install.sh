@@ -201,15 +201,16 @@ stage_module_files() {
 }
 
 # Module files find their tree from their own place; at any other than the usual one they are told. One that is there may
-# have been changed by an admin.
+# have been changed by an admin: then it is not ours to remove.
 stage_module_file() {
-    if [ -e "$destdir$modules/$1" ]; then
-        printf 'Left as it is: %s\n' "$destdir$modules/$1"
-        return
-    fi
     text=$(cat -- "$source/packaging/modulefiles/git-clone-shim.$2")
     [ "$modules" = "$prefix/modulefiles/git-clone-shim" ] || text=$(filled "$text" "^$3 .*" "$3 $4")
-    stage_file "$destdir$modules/$1" "$text"
+    if [ -e "$destdir$modules/$1" ]; then
+        printf 'Left as it is: %s\n' "$destdir$modules/$1"
+        [ "$(cat -- "$destdir$modules/$1")" = "$text" ] || return 0
+    else
+        stage_file "$destdir$modules/$1" "$text"
+    fi
     module_files=$module_files$(listed "$modules/$1")$newline
 }
 
@@ -284,14 +285,17 @@ activate_version() {
     check_installed
     make_temporary "$root" -d
     stage=$temporary
-    stage_activation "$(module_directories)"
+    directories=$(module_directories)
+    # Where its module files are an admin's own, none is listed.
+    [ -n "$directories" ] || [ ! -d "$destdir$modules" ] || directories=$destdir$modules
+    stage_activation "$directories"
     rename_all
     [ -n "$dry_run" ] || printf 'Current: %s\n' "$root/$version"
 }
 
 # One rename, so that there is no moment without a current version. $1: directories of its module files, one a line.
 stage_activation() {
-    while IFS= read -r directory; do
+    while IFS= read -r directory && [ -n "$directory" ]; do
         stage_file "$directory/.version" "#%Module1.0${newline}set ModulesVersion \"$version\""
     done <<END
 $1
@@ -325,7 +329,7 @@ uninstall() {
 # Its manifest goes last, so that what was interrupted can be run again.
 uninstall_version() {
     [ "$version" != "$(current)" ] || remove "$root/current"
-    while IFS= read -r directory; do
+    while IFS= read -r directory && [ -n "$directory" ]; do
         ! grep -qxF "set ModulesVersion \"$version\"" "$directory/.version" 2>/dev/null || remove "$directory/.version"
     done <<END
 $(module_directories)

@@ -300,6 +300,35 @@ fn what_is_installed_is_never_changed() {
 }
 
 #[test]
+fn module_files_that_are_there_before() {
+    let [old, new] = [1, 2].map(version);
+    for ours in [true, false] {
+        for shell in shells() {
+            let site = Site::new();
+            site.run(shell, site.words(&new, &[])).succeeded();
+            site.run(shell, site.words(&old, &[])).succeeded();
+            // As by somebody who does not know of --uninstall.
+            fs::remove_dir_all(site.live(&new)).unwrap();
+            let modules = site.prefix.join("modulefiles/git-clone-shim");
+            let files = [modules.join(format!("{new}.lua")), modules.join(&new)];
+            if !ours {
+                for file in &files {
+                    fs::write(file, "ours\n").unwrap();
+                }
+            }
+            site.run(shell, site.words(&new, &["--no-default"]))
+                .succeeded();
+            site.run(shell, ["--activate", &new]).succeeded();
+            assert_eq!(default_module(&site), new);
+            site.run(shell, ["--activate", &old]).succeeded();
+            site.run(shell, ["--uninstall", &new]).succeeded();
+            assert_eq!(default_module(&site), old);
+            assert_eq!(files.map(|file| file.exists()), [!ours; 2]);
+        }
+    }
+}
+
+#[test]
 fn what_is_no_shim_is_not_installed() {
     let site = Site::new();
     for program in [
