@@ -58,7 +58,7 @@ impl<'a> Marker<'a> {
             }
         } else if liveness::is_alive(pid) {
             Self {
-                depth: depth + 1,
+                depth: depth.saturating_add(1),
                 tried: SmallVec::new(),
                 above: split(files).next_back(),
             }
@@ -71,7 +71,18 @@ impl<'a> Marker<'a> {
     /// Whether this process has been `file` before.
     #[must_use]
     pub fn has_tried(&self, file: &Path) -> bool {
-        split(&self.tried).any(|tried| tried == file)
+        let file = file.as_os_str().as_bytes();
+        let ends = |rest: &[u8]| rest.is_empty() || rest.starts_with(b":");
+        // Not split at colons: the name of a git that was named, not found on PATH, may hold some.
+        (0..self.tried.len()).any(|at| {
+            let listed = self
+                .tried
+                .get(at..)
+                .and_then(|rest| rest.strip_prefix(b":"));
+            listed
+                .and_then(|rest| rest.strip_prefix(file))
+                .is_some_and(ends)
+        })
     }
 
     /// Notes that this process becomes `file`.
@@ -144,6 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn names_with_colons() {
+        let mut marker = marker(std::process::id(), ":/a/git");
+        marker.add(Path::new("/b:c/git"));
+        for tried in ["/a/git", "/b:c/git"] {
+            assert!(marker.has_tried(Path::new(tried)), "{tried}");
+        }
+        for untried in ["/a", "/a/gi", "/b:c", "/a/git:", "/x", "git"] {
+            assert!(!marker.has_tried(Path::new(untried)), "{untried}");
+        }
+    }
+
+    #[test]
     fn another_living_pid_is_nesting() {
         let parent = std::os::unix::process::parent_id();
         let mut nested = marker(parent, "+3:/a/git");
@@ -155,6 +178,8 @@ mod tests {
             marker(parent, "+60:/x/git:/a/git").endless(),
             Some(Path::new("/a/git"))
         );
+        let deepest = marker(parent, &format!("+{}:/a/git", u32::MAX));
+        assert_eq!(deepest.endless(), Some(Path::new("/a/git")));
     }
 
     #[test]
