@@ -16,6 +16,7 @@ use crate::support::arena::Arena;
 use crate::support::arrangement;
 use crate::support::call::{Call, only_stderr};
 use crate::support::executable;
+use crate::support::fault;
 use crate::support::gits::gits;
 use crate::support::held::{Held, Stage, Start};
 use crate::support::hook::{self, TEMPLATE};
@@ -65,31 +66,43 @@ fn a_background_process_that_keeps_stderr_is_not_waited_for() {
 #[test]
 fn nothing_but_standard_error_is_kept_open() {
     // Who reads git's standard output, or another descriptor that git has inherited, to its end waits for git, and not for
-    // what a background process of a hook has to say on standard error.
+    // what a background process of a hook has to say on standard error. Linux has close_range(2) since 5.9.
     for git in gits() {
-        let arena = Arena::new(git);
-        let source = source::small(&arena, "src");
-        let pid = arena.root().join("pid");
-        let sleep = format!("sleep 600 >/dev/null 7>&- & echo $! >{}", pid.display());
-        hook::post_checkout(arena.place(), &sleep);
-        let mut command = arena.command("bash");
-        command
-            .args(["-c", "exec git \"$@\" 7>&1", "bash"])
-            .args(from(
-                &source,
-                words(&format!("clone -l {TEMPLATE} SRC dst")),
-            ))
-            .env("PATH", arena.path_of(true));
-        let said = File::create(arena.root().join("said")).unwrap();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(said);
-        let output = command.spawn().unwrap().wait_with_output().unwrap();
-        let sleeper = Pid::from_raw(wait::for_line(&pid).parse().unwrap());
-        let still_there = process::is_running(sleeper);
-        kill(sleeper, Signal::SIGKILL).unwrap();
-        assert!(output.status.success() && still_there, "{output:?}");
+        for missing in [&[][..], &[libc::SYS_close_range]] {
+            let arena = Arena::new(git);
+            let source = source::small(&arena, "src");
+            let pid = arena.root().join("pid");
+            let sleep = format!("sleep 600 >/dev/null 7>&- & echo $! >{}", pid.display());
+            hook::post_checkout(arena.place(), &sleep);
+            let mut command = arena.command("bash");
+            command
+                .args(["-c", "exec git \"$@\" 7>&1", "bash"])
+                .args(from(
+                    &source,
+                    words(&format!("clone -l {TEMPLATE} SRC dst")),
+                ))
+                .env("PATH", arena.path_of(true));
+            let said = File::create(arena.root().join("said")).unwrap();
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(said);
+            let mut child =
+                fault::with_calls_failing(missing, libc::ENOSYS, || command.spawn().unwrap());
+            // Ours are the other ends.
+            drop(command);
+            let status = child.wait().unwrap();
+            let sleeper = Pid::from_raw(wait::for_line(&pid).parse().unwrap());
+            let mut stdout = child.stdout.take().unwrap();
+            wait::until("the end of its standard output", || {
+                let mut polled = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
+                poll(&mut polled, PollTimeout::ZERO).unwrap() > 0
+            });
+            let still_there = process::is_running(sleeper);
+            kill(sleeper, Signal::SIGKILL).unwrap();
+            assert!(status.success() && still_there, "{status:?}");
+            assert_eq!(stdout.read(&mut [0]).unwrap(), 0);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 
+use super::descriptors::close_all_but;
 use super::ending::Ending;
 use super::relay::{Lines, Relay};
 use super::signals::{self, Watch};
@@ -72,10 +73,7 @@ impl Finished {
 fn forward(reader: &OwnedFd) -> ! {
     if nix::unistd::dup2_stdin(reader).is_ok() {
         // Whoever reads another descriptor of ours to its end, or waits for a lock on it, must not wait for this.
-        let _ = nix::unistd::close(libc::STDOUT_FILENO);
-        let first = libc::STDERR_FILENO + 1;
-        // SAFETY: close_range(2) takes three numbers, and none of these descriptors is used again.
-        unsafe { libc::syscall(libc::SYS_close_range, first, c_int::MAX, 0) };
+        let _ = close_all_but(&[libc::STDIN_FILENO, libc::STDERR_FILENO]);
         let _ = io::copy(&mut io::stdin(), &mut io::stderr());
     }
     // SAFETY: _exit(2) takes a number.

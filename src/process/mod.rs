@@ -5,6 +5,7 @@
 )]
 
 pub mod attempt;
+mod descriptors;
 pub mod ending;
 pub mod environment;
 pub mod executable;

@@ -1,7 +1,6 @@
 //! An observer: a process that sees this one end, whatever that becomes until then, and of which nobody notices anything.
 
 use std::ffi::c_int;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -12,6 +11,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, getpid};
+
+use super::descriptors::close_all_but;
 
 /// Leaves an observer behind, which waits until this process has ended and calls `tell` with the time that this took. If it
 /// cannot see the end, before Linux 5.3 and of process 1 of a container, it calls `tell` with `None` before this returns.
@@ -65,7 +66,8 @@ fn detach(kept: Option<&OwnedFd>) -> io::Result<()> {
     SigSet::all().thread_block()?;
     nix::unistd::setsid()?;
     nix::unistd::chdir("/")?;
-    close_all_but(kept)
+    let kept = kept.map(AsRawFd::as_raw_fd);
+    close_all_but(kept.as_slice())
 }
 
 /// Leaves `work` to a child, which becomes init's when this process ends.
@@ -73,17 +75,6 @@ fn in_a_child(work: impl FnOnce()) -> io::Result<()> {
     // SAFETY: this program has one thread, so the child may do whatever the parent may.
     if let ForkResult::Child = unsafe { nix::unistd::fork() }? {
         work();
-    }
-    Ok(())
-}
-
-fn close_all_but(kept: Option<&OwnedFd>) -> io::Result<()> {
-    let open: Vec<RawFd> = fs::read_dir("/proc/self/fd")?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    let kept = kept.map(AsRawFd::as_raw_fd);
-    for fd in open.into_iter().filter(|&fd| Some(fd) != kept) {
-        let _ = nix::unistd::close(fd);
     }
     Ok(())
 }
