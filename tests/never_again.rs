@@ -12,7 +12,7 @@ use crate::support::arena::{Arena, REFUSED};
 use crate::support::arrangement;
 use crate::support::executable;
 use crate::support::gits::gits;
-use crate::support::hook;
+use crate::support::hook::{self, TEMPLATE};
 use crate::support::source;
 use crate::support::words::{copying, from, words};
 
@@ -168,6 +168,29 @@ fn a_hook_that_says_the_sentence() {
             }
         }
     }
+}
+
+#[test]
+fn a_hook_that_says_the_sentence_and_has_git_abort() {
+    // git removes what it has cloned then, so that the destination is free as after a refused link.
+    let mut aborted = 0;
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let prepare = |place: &Path| {
+            let says = format!("echo \"{REFUSED}x': Operation not permitted\" >&2; exit 1");
+            hook::put(place, "reference-transaction", &says);
+        };
+        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
+        // Since git 2.28.
+        let real = arena.run(&prepare, arena.real(line.clone()));
+        if real.outcome.died_of(REFUSED) {
+            assert!(!arena.place().join("dst").exists());
+            assert_once(&arena, &prepare, &line);
+            aborted += 1;
+        }
+    }
+    assert!(aborted > 0, "no git on this machine runs it");
 }
 
 #[test]

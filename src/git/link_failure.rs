@@ -28,6 +28,7 @@ pub struct LinkFailure<'a> {
 /// The sentence need not stand in the last line: up to git 2.20 an upload-pack that has lost its reader speaks after it.
 #[must_use]
 pub fn find(stderr: &[u8]) -> Option<LinkFailure<'_>> {
+    let stderr = before_done(stderr);
     messages(stderr).into_iter().find_map(|message| {
         let wording = WORDINGS.iter().find(|wording| wording.fits(message))?;
         Some(LinkFailure {
@@ -52,6 +53,17 @@ pub fn is_ruled_out_by(line: &[u8]) -> bool {
     DONE_IN_CHARSETS.iter().any(|done| line.starts_with(done))
 }
 
+/// What git wrote until it told that it had made every link: a hook that speaks of links after that is not git.
+fn before_done(stderr: &[u8]) -> &[u8] {
+    let mut starts = (0..stderr.len()).filter(|&at| is_line_start(stderr, at));
+    let done = starts.find(|&at| stderr.get(at..).is_some_and(is_ruled_out_by));
+    done.and_then(|at| stderr.get(..at)).unwrap_or(stderr)
+}
+
+fn is_line_start(bytes: &[u8], at: usize) -> bool {
+    at == 0 || bytes.get(at - 1) == Some(&b'\n')
+}
+
 /// What follows each of git's prefixes at the beginning of a line. A path may hold line breaks, so a message lasts until the
 /// next prefix.
 fn messages(stderr: &[u8]) -> Vec<&[u8]> {
@@ -63,8 +75,8 @@ fn messages(stderr: &[u8]) -> Vec<&[u8]> {
         .collect();
     let mut messages = Vec::new();
     let mut rest = stderr;
-    let is_line_start = |&at: &usize| at == 0 || stderr.get(at - 1) == Some(&b'\n');
-    for start in (0..stderr.len()).rev().filter(is_line_start) {
+    let starts = (0..stderr.len()).filter(|&at| is_line_start(stderr, at));
+    for start in starts.rev() {
         let Some((before, line)) = rest.split_at_checked(start) else {
             continue;
         };
@@ -355,6 +367,8 @@ mod tests {
             "fatal: 'x' is not it\nremote: ' 링크를 만드는데 실패했습니다\n",
             "fatal: ?? ??????? ??????? ?????? <<x>>: y\n",
             "fatal: '' ??? ????? ??????: ????\n",
+            "Cloning into 'b'...\ndone.\nfatal: failed to create link 'x': y\nfatal: z\n",
+            "Klone nach 'b' ...\nFertig.\nfatal: failed to create link 'x': y\n",
         ] {
             assert_eq!(find(stderr.as_bytes()), None, "{stderr}");
         }
