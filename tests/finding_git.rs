@@ -418,6 +418,35 @@ fn a_loop_that_is_long_over_does_not_count() {
 }
 
 #[test]
+fn somebody_else_had_our_pid() {
+    // A terminal multiplexer that a git alias has started hands its environment on, until a pid comes round again; and in a
+    // container, pids begin anew. A wrapper that leads back does no more harm for that.
+    for git in gits() {
+        let arena = Arena::new(git);
+        let (shim, real) = (arena.shim_directory(), arena.real_directory());
+        let wrapper = wrapper(&arena, "wrapper", "exec git \"$@\"");
+        let expected = run(&arena, arena.real(words("--version")));
+        let after_another = |entries: &[&PathBuf]| {
+            let tried: Vec<_> = entries[1..]
+                .iter()
+                .map(|entry| format!(":{}/git", entry.display()))
+                .collect();
+            let script = format!(
+                "_GIT_CLONE_SHIM_SEEN=$$'{}' exec git --version",
+                tried.concat()
+            );
+            let mut call = Call::new(arena.command("/bin/sh")).env("PATH", path(entries));
+            call.command.arg("-c").arg(script);
+            run(&arena, call)
+        };
+        assert_eq!(after_another(&[&shim, &real]), expected);
+        assert_eq!(after_another(&[&shim, &wrapper, &real]), expected);
+        let refused = after_another(&[&shim, &wrapper]);
+        assert_eq!(refused.status.code(), Some(127), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_git_that_is_named() {
     for git in gits() {
         let arena = Arena::new(git);

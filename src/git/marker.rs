@@ -68,21 +68,18 @@ impl<'a> Marker<'a> {
         })
     }
 
-    /// Whether this process has been `file` before.
+    /// How often this process has been `file` before.
     #[must_use]
-    pub fn has_tried(&self, file: &Path) -> bool {
+    pub fn times_tried(&self, file: &Path) -> usize {
         let file = file.as_os_str().as_bytes();
         let ends = |rest: &[u8]| rest.is_empty() || rest.starts_with(b":");
         // Not split at colons: the name of a git that was named, not found on PATH, may hold some.
-        (0..self.tried.len()).any(|at| {
-            let listed = self
-                .tried
-                .get(at..)
-                .and_then(|rest| rest.strip_prefix(b":"));
-            listed
-                .and_then(|rest| rest.strip_prefix(file))
+        let listed = (0..self.tried.len()).filter(|&at| {
+            let rest = self.tried.get(at..);
+            rest.and_then(|rest| rest.strip_prefix(b":")?.strip_prefix(file))
                 .is_some_and(ends)
-        })
+        });
+        listed.count()
     }
 
     /// Notes that this process becomes `file`.
@@ -148,10 +145,11 @@ mod tests {
 
     #[test]
     fn our_own_pid_is_a_loop() {
-        let marker = marker(std::process::id(), ":/a/git:/b/git");
-        assert!(marker.has_tried(Path::new("/a/git")) && marker.has_tried(Path::new("/b/git")));
-        assert!(!marker.has_tried(Path::new("/c/git")));
-        assert_entry(&marker, ":/a/git:/b/git");
+        let marker = marker(std::process::id(), ":/a/git:/b/git:/a/git");
+        for (file, times) in [("/a/git", 2), ("/b/git", 1), ("/c/git", 0)] {
+            assert_eq!(marker.times_tried(Path::new(file)), times, "{file}");
+        }
+        assert_entry(&marker, ":/a/git:/b/git:/a/git");
     }
 
     #[test]
@@ -159,10 +157,10 @@ mod tests {
         let mut marker = marker(std::process::id(), ":/a/git");
         marker.add(Path::new("/b:c/git"));
         for tried in ["/a/git", "/b:c/git"] {
-            assert!(marker.has_tried(Path::new(tried)), "{tried}");
+            assert_eq!(marker.times_tried(Path::new(tried)), 1, "{tried}");
         }
         for untried in ["/a", "/a/gi", "/b:c", "/a/git:", "/x", "git"] {
-            assert!(!marker.has_tried(Path::new(untried)), "{untried}");
+            assert_eq!(marker.times_tried(Path::new(untried)), 0, "{untried}");
         }
     }
 
@@ -170,7 +168,7 @@ mod tests {
     fn another_living_pid_is_nesting() {
         let parent = std::os::unix::process::parent_id();
         let mut nested = marker(parent, "+3:/a/git");
-        assert!(!nested.has_tried(Path::new("/a/git")));
+        assert_eq!(nested.times_tried(Path::new("/a/git")), 0);
         nested.add(Path::new("/b/git"));
         assert_entry(&nested, "+4:/b/git");
         assert_eq!(marker(parent, "+20:/a/git").endless(), None);

@@ -77,7 +77,7 @@ impl RealGit {
         // A named wrapper that has led back here by exec has had its turn.
         let named = named
             .map(Path::new)
-            .filter(|file| !search.marker.has_tried(file));
+            .filter(|file| search.marker.times_tried(file) == 0);
         let file = match named {
             Some(file) => search.check_named(file)?,
             None => search.next()?,
@@ -140,6 +140,7 @@ impl Search {
     fn next(&self) -> Result<ShortString, Failure> {
         let mut anywhere = None;
         let mut behind_us = None;
+        let mut again = None;
         let mut ours = SmallVec::<[&OsStr; 4]>::new();
         for entry in self.entries().filter(is_absolute) {
             // With one behind us found, no more file systems are asked, some of which may be slow: what follows is only
@@ -158,15 +159,23 @@ impl Search {
                 behind_us = None;
                 ours.push(entry);
             // (3) What has led back here within this process is passed over, so that the next one gets its turn.
-            } else if is_executable(&candidate, &status)
-                && !self.marker.has_tried(candidate.as_path())
-            {
-                anywhere.get_or_insert_with(|| candidate.clone());
-                behind_us.get_or_insert(candidate);
+            } else if is_executable(&candidate, &status) {
+                match self.marker.times_tried(candidate.as_path()) {
+                    0 => {
+                        anywhere.get_or_insert_with(|| candidate.clone());
+                        behind_us.get_or_insert(candidate);
+                    }
+                    1 => {
+                        again.get_or_insert(candidate);
+                    }
+                    _ => {}
+                }
             }
         }
-        // A PATH that ends with the shim's own directory still has a git in it.
-        behind_us.or(anywhere).ok_or_else(|| self.none_found())
+        // A PATH that ends with the shim's own directory still has a git in it. And where all have been tried, it may have
+        // been by another process, which had our pid before us or has it in another container: so each gets two turns.
+        let git = behind_us.or(anywhere).or(again);
+        git.ok_or_else(|| self.none_found())
     }
 
     /// The entries of PATH, in order.
@@ -227,7 +236,7 @@ impl Search {
             Some("not executable")
         } else if self.own == Some(identity(&status)) {
             Some("this shim itself")
-        } else if self.marker.has_tried(file) {
+        } else if self.marker.times_tried(file) > 0 {
             Some("a wrapper that leads back to this shim")
         } else {
             None
