@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::finding_git::{copy, directory, path, wrapper};
 use crate::refusing_filesystems::mount;
 use crate::support::arena::{Arena, REFUSED};
+use crate::support::call::Call;
 use crate::support::doctor::{directories, doctor, links, report};
 use crate::support::executable;
 use crate::support::gits::gits;
@@ -90,6 +91,29 @@ fn something_else_first() {
         let gits = [(relative, "relative"), (&shim, "this_shim"), (&real, "git")];
         assert_order(&arena, &gits, false);
         assert!(!arena.place().join("trapped").exists());
+    }
+}
+
+#[test]
+fn not_on_path() {
+    // It names itself as it was called: what is put in a dot file must outlive this version.
+    let arena = Arena::new(&gits()[0]);
+    let version = copy(&arena, "version");
+    fs::rename(version.join("git"), version.join("git-clone-shim")).unwrap();
+    symlink("git-clone-shim", version.join("git")).unwrap();
+    let current = arena.root().join("current");
+    symlink(&version, &current).unwrap();
+    let bare = directory(&arena, "bare");
+    symlink(version.join("git-clone-shim"), bare.join("git-clone-shim")).unwrap();
+    for (called, named) in [
+        (&version, &version),
+        (&current, &current),
+        (&bare, &version),
+    ] {
+        let mut call = Call::new(arena.command(called.join("git-clone-shim")));
+        call.command.args(["doctor", "--json"]).arg(arena.place());
+        let advice = format!("Put {} first on PATH.", named.display());
+        assert_eq!(report(call)["path_advice"], advice);
     }
 }
 

@@ -22,7 +22,9 @@ pub fn own_file() -> nix::Result<FileStat> {
         .or_else(|_| stat(c"/proc/self/exe"))
 }
 
-fn path_as_called() -> Option<&'static CStr> {
+/// The path by which our caller had the kernel start us: not resolved, and perhaps relative.
+#[must_use]
+pub fn path_as_called() -> Option<&'static CStr> {
     // SAFETY: getauxval(3) takes a number.
     let address = unsafe { libc::getauxval(libc::AT_EXECFN) };
     let path = ptr::with_exposed_provenance::<c_char>(usize::try_from(address).ok()?);

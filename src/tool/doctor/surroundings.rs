@@ -1,6 +1,8 @@
 //! What is the same for every directory: PATH, the real git, the settings.
 
+use std::ffi::{CStr, OsStr};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::modules::Modules;
@@ -10,6 +12,7 @@ use super::patience::{Notes, Stopped};
 use super::report::{GitOnPath, Surroundings, What};
 use super::text;
 use crate::git::real_git::RealGit;
+use crate::process::executable;
 use crate::settings::Settings;
 
 /// Looks at the surroundings, in which `settings` are in force.
@@ -65,13 +68,21 @@ fn advice(gits: &[GitOnPath], program: &Path) -> String {
                 None => format!("Put {directory} first on PATH."),
             }
         }
-        _ => match program.parent() {
-            Some(directory) if directory.join("git").exists() => {
-                format!("Put {} first on PATH.", text::of_path(directory))
-            }
-            _ => {
+        _ => match own_directory(program) {
+            Some(directory) => format!("Put {} first on PATH.", text::of_path(directory)),
+            None => {
                 "Install it with install.sh, which tells the line that puts it on PATH.".to_owned()
             }
         },
     }
+}
+
+/// The directory in which `program`, our file, stands in for git. If possible as we were called, since `current` outlives the
+/// version that it leads to.
+fn own_directory(program: &Path) -> Option<&Path> {
+    let called = executable::path_as_called().map(CStr::to_bytes);
+    let called = called.map(|path| Path::new(OsStr::from_bytes(path)));
+    let places = called.filter(|path| path.is_absolute()).into_iter();
+    let mut directories = places.chain([program]).filter_map(Path::parent);
+    directories.find(|directory| directory.join("git").exists())
 }
