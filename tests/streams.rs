@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
@@ -22,6 +23,7 @@ use crate::support::held::{Held, Stage, Start};
 use crate::support::hook::{self, TEMPLATE};
 use crate::support::process;
 use crate::support::source;
+use crate::support::terminal::{SESSION, Terminal};
 use crate::support::tree;
 use crate::support::wait;
 use crate::support::words::{from, words};
@@ -289,6 +291,31 @@ fn the_reader_goes_away_while_the_shim_writes() {
             });
             assert_eq!(ends[1].code(), Some(status), "{}", ends[1]);
             assert_eq!(ends[0], ends[1]);
+        }
+    }
+}
+
+#[test]
+fn what_has_hung_up_is_not_listened_to() {
+    // A terminal, by one who ignores that it hangs up, and a socket, as some callers have it for a pipe: poll(2) does not
+    // wait for them any more, and who goes on to ask does nothing else until git ends.
+    for git in gits() {
+        let script = "trap '' HUP; exec git \"$@\"";
+        let terminal = Terminal::open();
+        let on_terminal = Held::start_as(git, true, &SESSION, script, |command| {
+            terminal.connect(command);
+        });
+        drop(terminal);
+        let (near, far) = UnixStream::pair().unwrap();
+        let on_socket = Held::start_as(git, true, &["bash"], script, |command| {
+            only_stderr(command, OwnedFd::from(far));
+        });
+        drop(near);
+        for held in [on_terminal, on_socket] {
+            wait::until("the shim to wait", || process::is_asleep(held.pid()));
+            held.release();
+            let (status, _) = held.end();
+            assert_eq!(status.code(), Some(0), "{status:?}");
         }
     }
 }

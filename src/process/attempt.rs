@@ -168,6 +168,7 @@ pub fn attempt(program: impl FnOnce() -> c_int, lines: Lines) -> io::Result<Fini
         watch,
         reader: Some(reader),
         stderr: Relay::hold(lines),
+        hung_up: false,
         signalled: false,
     };
     let ending = supervision.run();
@@ -194,6 +195,8 @@ struct Supervision {
     /// `None` once the child has closed its end, or nobody reads ours.
     reader: Option<OwnedFd>,
     stderr: Relay,
+    /// Our stderr is a terminal or a socket that has hung up: poll(2) would tell so for ever, and never wait.
+    hung_up: bool,
     signalled: bool,
 }
 
@@ -228,30 +231,30 @@ impl Supervision {
             None => PollTimeout::NONE,
         };
         let writing = !self.stderr.pending().is_empty();
+        let listening = self.reader.is_some() && !self.hung_up;
         let stderr = io::stderr();
         let none = PollFlags::empty();
-        let signals = PollFd::new(self.watch.as_fd(), PollFlags::POLLIN);
-        // Without events, poll(2) still tells that a pipe has lost its reader.
-        let ours = PollFd::new(
-            stderr.as_fd(),
-            if writing { PollFlags::POLLOUT } else { none },
-        );
-        let mut polled = vec![signals];
-        if writing || self.reader.is_some() {
-            polled.push(ours);
-        }
-        if let Some(reader) = self.reader.as_ref().filter(|_| !writing) {
-            polled.push(PollFd::new(reader.as_fd(), PollFlags::POLLIN));
-        }
-        let looked = poll(&mut polled, timeout).is_ok();
-        let events = |at: usize| {
-            let events = polled.get(at).filter(|_| looked).and_then(PollFd::revents);
-            events.unwrap_or(none)
+        let signals = |events| PollFd::new(self.watch.as_fd(), events);
+        let ours = match (writing, listening) {
+            (true, _) => PollFd::new(stderr.as_fd(), PollFlags::POLLOUT),
+            // Without events, poll(2) still tells that a pipe has lost its reader.
+            (false, true) => PollFd::new(stderr.as_fd(), none),
+            // And of a signalfd it tells nothing.
+            (false, false) => signals(none),
         };
+        let reader = match &self.reader {
+            Some(reader) if !writing => PollFd::new(reader.as_fd(), PollFlags::POLLIN),
+            _ => signals(none),
+        };
+        let mut polled = [signals(PollFlags::POLLIN), ours, reader];
+        let looked = poll(&mut polled, timeout).is_ok();
+        let happened = |polled: PollFd<'_>| polled.revents().filter(|_| looked).unwrap_or(none);
+        let [_, ours, reader] = polled.map(happened);
+        self.hung_up |= ours.contains(PollFlags::POLLHUP);
         Ready {
-            readable: !events(2).is_empty(),
-            writable: writing && !events(1).is_empty(),
-            abandoned: is_abandoned(events(1)),
+            readable: !reader.is_empty(),
+            writable: writing && !ours.is_empty(),
+            abandoned: is_abandoned(ours),
         }
     }
 

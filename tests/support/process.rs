@@ -17,6 +17,11 @@ pub fn is_stopped(process: Pid) -> bool {
     state(process) == Some('T')
 }
 
+/// Whether it waits for something.
+pub fn is_asleep(process: Pid) -> bool {
+    state(process) == Some('S')
+}
+
 /// Whether it has been sent this signal, and blocks it.
 pub fn has_pending(process: Pid, signal: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
