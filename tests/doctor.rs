@@ -8,6 +8,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -650,7 +651,8 @@ fn nobody_reads_it() {
     // It has nothing to remove when it dies of that, and no child of its keeps the pipe open.
     let arena = Arena::new(&gits()[0]);
     let mut call = doctor(&arena, "", &[arena.place()]);
-    let (reader, writer) = nix::unistd::pipe().unwrap();
+    // Not inherited by what other tests start: one that kept the reader would keep doctor alive.
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
     drop(reader);
     let status = call.command.stdout(writer).status().unwrap();
     assert_eq!(status.signal(), Some(libc::SIGPIPE), "{status:?}");

@@ -76,7 +76,8 @@ fn stopped_and_taken_up_again_from_a_shell() {
             held.release();
             let (status, tree) = held.end();
             assert_eq!(status.code(), Some(7), "{status:?}");
-            assert!(terminal.shows(b"ended 0"));
+            // What has been written on a terminal is seen a moment later.
+            wait::until("its last words", || terminal.shows(b"ended 0"));
             assert!(!tree.is_empty());
         }
     }
