@@ -5,6 +5,8 @@ use std::os::unix::process::ExitStatusExt;
 use nix::libc;
 
 use crate::support::arena::Arena;
+use crate::support::arrangement;
+use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::held::Held;
 use crate::support::process;
@@ -36,6 +38,40 @@ fn keys_that_send_signals() {
             assert_eq!(ends[0].0.signal(), Some(signal), "{:?}", ends[0].0);
             assert!(ends[0].1.keys().eq(ends[1].1.keys()));
         }
+    }
+}
+
+#[test]
+fn a_key_before_there_is_a_git() {
+    // The shim reads its signals already, and is about to start git: strace keeps it there.
+    let Some(strace) = arrangement::program("strace") else {
+        return;
+    };
+    let calls = "clone,?fork,?clone3";
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let terminal = Terminal::open();
+        let mut command = arena.command("setsid");
+        command
+            .arg("--ctty")
+            .arg(&strace)
+            .args(["-qo", "/dev/null", "-e", &format!("trace={calls}")])
+            .args(["-e", &format!("inject={calls}:delay_enter=1000000:when=1")])
+            .args(from(&source, words("git clone -l SRC dst")))
+            .env("PATH", arena.path_of(true));
+        terminal.connect(&mut command);
+        let mut child = command.spawn().unwrap();
+        let home = arena.root().join("home");
+        wait::until("the shim to block signals", || {
+            let shims = process::running(executable::shim(), &home);
+            shims
+                .iter()
+                .any(|&shim| process::blocks(shim, libc::SIGINT))
+        });
+        terminal.watch().type_in(b"\x03");
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGINT), "{status:?}");
     }
 }
 

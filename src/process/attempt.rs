@@ -203,7 +203,14 @@ struct Supervision {
 impl Supervision {
     /// Cannot fail: the child runs, and what it does must not be done again.
     fn run(&mut self) -> Ending {
+        // What the terminal sent before there was a child has reached us only; what it sends from now on reaches both.
+        let mut came_before = true;
         loop {
+            if let Some(ending) = self.take_signals(came_before) {
+                self.drain();
+                return ending;
+            }
+            came_before = false;
             let ready = self.wait();
             let abandoned = ready.abandoned || (ready.writable && !write_some(&mut self.stderr));
             if abandoned {
@@ -213,10 +220,6 @@ impl Supervision {
                 self.stderr.wrote(self.stderr.pending().len());
             } else if ready.readable {
                 self.read_some();
-            }
-            if let Some(ending) = self.take_signals() {
-                self.drain();
-                return ending;
             }
         }
     }
@@ -284,14 +287,14 @@ impl Supervision {
         }
     }
 
-    /// Passes on, notes and obeys every signal that has arrived; the ending, if the child has ended.
-    fn take_signals(&mut self) -> Option<Ending> {
+    /// Passes on, notes and obeys every signal that has arrived, perhaps before the child; the ending, if it has ended.
+    fn take_signals(&mut self, came_before: bool) -> Option<Ending> {
         let mut child_changed = false;
         while let Some(arrival) = self.watch.next() {
             self.signalled |= arrival.asks_to_end();
             if arrival.signal == libc::SIGCHLD {
                 child_changed = true;
-            } else if !arrival.from_terminal {
+            } else if came_before || !arrival.from_terminal {
                 signals::pass_on(arrival.signal, self.child);
             }
         }

@@ -24,10 +24,19 @@ pub fn is_asleep(process: Pid) -> bool {
 
 /// Whether it has been sent this signal, and blocks it.
 pub fn has_pending(process: Pid, signal: i32) -> bool {
+    has_in(process, "ShdPnd:", signal)
+}
+
+/// Whether it blocks this signal.
+pub fn blocks(process: Pid, signal: i32) -> bool {
+    has_in(process, "SigBlk:", signal)
+}
+
+fn has_in(process: Pid, set: &str, signal: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
-    let pending = pending.map(|mask| u64::from_str_radix(mask.trim(), 16).unwrap());
-    pending.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+    let mask = status.lines().find_map(|line| line.strip_prefix(set));
+    let mask = mask.map(|mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
 /// The processes that run `program` and were started with this home directory.
