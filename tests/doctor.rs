@@ -32,6 +32,9 @@ use crate::support::terminal::{self, Terminal};
 use crate::support::wait;
 use crate::support::words::{from, words};
 
+/// The options of a doctor that waits for what does not answer. It must get as far as that on a busy machine, too.
+const PATIENT: &str = "--json --timeout 5";
+
 /// Asserts that doctor says of the arena's place what the real git and the shim find there when they clone `source`, and
 /// returns it.
 #[track_caller]
@@ -392,7 +395,7 @@ fn a_filesystem_that_does_not_answer() {
     sshfs.hang();
     let report = report(doctor(
         &arena,
-        "--json --timeout 1",
+        PATIENT,
         &[&sshfs.mounted.path(), arena.place()],
     ));
     let [hangs, answers] = [0, 1].map(|number| &directories(&report)[number]);
@@ -410,7 +413,7 @@ fn a_directory_of_path_that_does_not_answer() {
     let arena = Arena::new(&gits()[0]);
     sshfs.hang();
     let entries = [sshfs.mounted.path(), arena.shim_directory()];
-    let call = doctor(&arena, "--json --timeout 1", &[arena.place()]);
+    let call = doctor(&arena, PATIENT, &[arena.place()]);
     let report = report(call.env("PATH", Arena::path(&entries)));
     assert_eq!(report["unfinished"]["step"], "looking for the real git");
     assert_eq!(report["unfinished"]["timed_out"], true);
@@ -434,8 +437,8 @@ fn a_filesystem_that_answers_late() {
             git.file.display()
         );
         let hanging = wrapper(&arena, "hanging", &script);
-        let call = doctor(&arena, "--json --timeout 1", &[&place])
-            .env("GIT_CLONE_SHIM_GIT", hanging.join("git"));
+        let call =
+            doctor(&arena, PATIENT, &[&place]).env("GIT_CLONE_SHIM_GIT", hanging.join("git"));
         let report = report(call);
         let said = &directories(&report)[0];
         assert_eq!(said["unfinished"]["step"], "git clone --local", "{said:#}");
@@ -561,7 +564,7 @@ fn killed_outright() {
 
 #[test]
 fn a_git_that_does_not_end() {
-    let mut waiting = Waiting::start("--timeout 1", |_| ());
+    let mut waiting = Waiting::start(PATIENT, |_| ());
     let git = waiting.git();
     assert_eq!(waiting.child.wait().unwrap().code(), Some(1));
     assert_eq!(traces(waiting.arena.place()), [""; 0]);
