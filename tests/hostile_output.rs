@@ -146,7 +146,7 @@ fn a_failure_after_the_hold() {
             let mut chunk = [0; 4096];
             let count = stderr.read(&mut chunk).unwrap();
             drop(first);
-            scope.spawn(|| {
+            let writer = scope.spawn(|| {
                 while !ended.load(Ordering::SeqCst) {
                     drop(OpenOptions::new().write(true).open(&pipe).unwrap());
                 }
@@ -154,14 +154,10 @@ fn a_failure_after_the_hold() {
             let mut said = Vec::new();
             stderr.read_to_end(&mut said).unwrap();
             ended.store(true, Ordering::SeqCst);
-            // Lets the last opening return.
-            drop(
-                OpenOptions::new()
-                    .read(true)
-                    .write(true)
-                    .open(&pipe)
-                    .unwrap(),
-            );
+            // Lets the last opening return, be it yet to come.
+            let both_ends = OpenOptions::new().read(true).write(true).open(&pipe);
+            writer.join().unwrap();
+            drop(both_ends.unwrap());
             (chunk[..count].to_vec(), String::from_utf8(said).unwrap())
         });
         assert!(
