@@ -2,7 +2,7 @@
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED};
+use crate::support::arena::{Arena, REFUSED, Result, in_time};
 use crate::support::gits::gits;
 use crate::support::source;
 use crate::support::words::{copying, from, words};
@@ -80,6 +80,10 @@ fn an_unknown_value_is_said_once_and_is_the_default() {
     let source = source::small(&arena, "src");
     let line = from(&source, words("clone --local SRC dst"));
     let expected = arena.run(&|_| (), arena.real(copying(&line))).outcome;
+    let is_late = |cured: &Result| {
+        let said = String::from_utf8_lossy(&cured.outcome.stderr);
+        said.matches("Cloning into").count() > 1
+    };
     for (name, value, accepted) in [
         ("GIT_CLONE_SHIM", "ON", "auto, always or off"),
         ("GIT_CLONE_SHIM", "caf\u{e9}\n", "auto, always or off"),
@@ -91,10 +95,8 @@ fn an_unknown_value_is_said_once_and_is_the_default() {
         ("GIT_CLONE_SHIM_LOG_FILE", "/100%", "%%"),
         ("GIT_CLONE_SHIM_SYSLOG", "yes", "0 or 1"),
     ] {
-        let outcome = arena
-            .run(&|_| (), arena.shim(line.clone()).env(name, value))
-            .outcome
-            .succeeded();
+        let run = || arena.run(&|_| (), arena.shim(line.clone()).env(name, value));
+        let outcome = in_time(run, is_late).outcome.succeeded();
         let (ours, gits) = outcome.stderr.split_at(
             outcome
                 .stderr
@@ -117,10 +119,12 @@ fn an_unknown_value_is_said_once_and_is_the_default() {
         "GIT_CLONE_SHIM_LOG_FILE",
         "GIT_CLONE_SHIM_SYSLOG",
     ] {
-        let outcome = arena
-            .run(&|_| (), arena.shim(line.clone()).env(name, ""))
-            .outcome;
-        assert_eq!(outcome, expected, "an empty {name} is unset");
+        let run = || arena.run(&|_| (), arena.shim(line.clone()).env(name, ""));
+        assert_eq!(
+            in_time(run, is_late).outcome,
+            expected,
+            "an empty {name} is unset"
+        );
     }
 }
 

@@ -224,21 +224,25 @@ impl Arena {
     }
 }
 
+/// What `run`, a clone that the shim runs twice, comes to. On a machine so busy that git needs a second to fail, its first
+/// words are seen as well: that proves nothing where `is_late` tells so, and is tried again.
+pub fn in_time<T>(run: impl Fn() -> T, is_late: impl Fn(&T) -> bool) -> T {
+    let mut cured = run();
+    for _ in 0..5 {
+        if is_late(&cured) {
+            cured = run();
+        }
+    }
+    cured
+}
+
 impl Result {
-    /// What `run` comes to, which is to come to this. On a machine so busy that git needs a second to fail, its first words
-    /// are seen as well: that proves nothing, and is tried again.
+    /// What `run` comes to, which is to come to this (see [`in_time`]).
     pub fn cured_in_time(&self, run: impl Fn() -> Self) -> Self {
-        let is_late = |cured: &Self| {
+        in_time(run, |cured| {
             let (seen, due) = (&cured.outcome.stderr, &self.outcome.stderr);
             seen.len() > due.len() && seen.ends_with(due)
-        };
-        let mut cured = run();
-        for _ in 0..5 {
-            if is_late(&cured) {
-                cured = run();
-            }
-        }
-        cured
+        })
     }
 
     #[track_caller]
