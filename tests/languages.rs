@@ -341,7 +341,7 @@ fn links_that_lie() {
         };
         let catalogues = directory.path().join("catalogues");
         let (arena, source) = on(&filesystem, git, "here");
-        let line = from(&source, words("clone SRC dst"));
+        let line = from(&source, words("clone -q SRC dst"));
         for (language, prefix, different) in NEWER {
             write_catalogue(
                 &catalogues,

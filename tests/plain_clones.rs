@@ -42,15 +42,14 @@ fn where_links_lie() {
         let (arena, source) =
             super::refusing_filesystems::on(&filesystem, git, &number.to_string());
         for line in [
-            "clone SRC dst",
             "clone -q SRC dst",
-            "clone --bare SRC",
-            "clone --mirror SRC dst",
-            "clone ../src",
-            "-C .. clone src place/dst",
-            "-C .. -C place clone ../src/.git/ dst",
-            "clone --no-checkout -- SRC dst",
-            "clone --depth 1 SRC dst",
+            "clone -q --bare SRC",
+            "clone -q --mirror SRC dst",
+            "clone -q ../src",
+            "-C .. clone -q src place/dst",
+            "-C .. -C place clone -q ../src/.git/ dst",
+            "clone -q --no-checkout -- SRC dst",
+            "clone -q --depth 1 SRC dst",
         ] {
             let line = from(&source, words(line));
             let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
