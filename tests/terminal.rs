@@ -9,6 +9,7 @@ use crate::support::arrangement;
 use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::held::Held;
+use crate::support::hook::{self, TEMPLATE};
 use crate::support::process;
 use crate::support::source;
 use crate::support::terminal::{self, SESSION, Terminal};
@@ -52,13 +53,18 @@ fn a_key_before_there_is_a_git() {
         let arena = Arena::new(git);
         let source = source::small(&arena, "src");
         let terminal = Terminal::open();
+        // One that comes late finds a git to reach.
+        hook::post_checkout(arena.place(), "sleep 60");
         let mut command = arena.command("setsid");
         command
             .arg("--ctty")
             .arg(&strace)
             .args(["-qo", "/dev/null", "-e", &format!("trace={calls}")])
             .args(["-e", &format!("inject={calls}:delay_enter=1000000:when=1")])
-            .args(from(&source, words("git clone -l SRC dst")))
+            .args(from(
+                &source,
+                words(&format!("git clone -l {TEMPLATE} SRC dst")),
+            ))
             .env("PATH", arena.path_of(true));
         terminal.connect(&mut command);
         let mut child = command.spawn().unwrap();
