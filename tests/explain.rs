@@ -145,13 +145,25 @@ fn what_is_pasted_into_a_ticket_holds_no_password() {
 }
 
 #[test]
-fn words_that_are_no_text() {
+fn a_shell_reads_the_same_words() {
     use std::os::unix::ffi::OsStringExt;
     let arena = Arena::new(&gits()[0]);
-    let line = vec!["clone".into(), OsString::from_vec(b"-l\xe9\n".to_vec())];
+    let odd = ["", "a b", "it's", "\\", "$HOME", "~", "*", "café\n"].map(OsString::from);
+    let no_text = OsString::from_vec(b"-l\xe9\n".to_vec());
+    let line: Words = [vec!["clone".into(), no_text], odd.to_vec()].concat();
     let said = explain(&arena, &line, "auto");
-    assert!(
-        said.stdout.starts_with(b"git clone -l\\xe9\\n\n"),
-        "{said:?}"
-    );
+    let end = said.stdout.iter().position(|&byte| byte == b'\n').unwrap();
+    let shown = str::from_utf8(&said.stdout[..end]).unwrap();
+    let mut shell = arena.command("bash");
+    shell.args([
+        "-c",
+        &format!("git() {{ printf '%s\\0' \"$@\"; }}; {shown}"),
+    ]);
+    let read = arena.run(&|_| (), Call::new(shell)).outcome.succeeded();
+    let mut expected = Vec::new();
+    for word in line {
+        expected.extend(word.into_vec());
+        expected.push(0);
+    }
+    assert_eq!(read.stdout, expected, "{shown}");
 }

@@ -12,25 +12,36 @@ pub fn start(filter: Targets) {
     let _ = tracing::subscriber::set_global_default(Lines { filter });
 }
 
-/// Words of a command line, readable and on one line whatever bytes they hold, and without the password in a URL: what
-/// is shown here ends up in tickets.
+/// Words of a command line, on one line and quoted for a shell (bash, ksh or zsh) whatever bytes they hold, and without the
+/// password in a URL: what is shown here ends up in tickets.
 pub struct Words<'a>(pub &'a [&'a CStr]);
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, word) in self.0.iter().enumerate() {
             let space = if at == 0 { "" } else { " " };
-            f.write_str(space)?;
             let mut rest = word.to_bytes();
+            let (begin, end) = if is_plain(rest) {
+                ("", "")
+            } else {
+                ("$'", "'")
+            };
+            write!(f, "{space}{begin}")?;
             // One word can hold several URLs: url.<base>.insteadOf=<url>.
             while let Some((before, after)) = around_password(rest) {
                 write!(f, "{}***", before.escape_ascii())?;
                 rest = after;
             }
-            write!(f, "{}", rest.escape_ascii())?;
+            write!(f, "{}{end}", rest.escape_ascii())?;
         }
         Ok(())
     }
+}
+
+/// Whether a shell takes `word` as it is.
+fn is_plain(word: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@^_".contains(byte);
+    !word.is_empty() && word.iter().all(is_plain)
 }
 
 /// What is before and after the first user and password of a URL in `word`; `None` if there is none.
@@ -63,13 +74,28 @@ mod tests {
             c"clone",
             c"https://me:secret@host/a@b",
             c"a@b:c",
-            c"caf\xe9\n",
             c"u://h/a@b",
             c"url.u://h/.insteadOf=u://me:secret@h/",
             c"url.u://me:secret@h/.insteadOf=u://you:hidden@h/",
         ];
-        let shown = r"git clone https://***@host/a@b a@b:c caf\xe9\n u://h/a@b".to_owned()
+        let shown = r"git clone https://***@host/a@b a@b:c u://h/a@b".to_owned()
             + " url.u://h/.insteadOf=u://***@h/ url.u://***@h/.insteadOf=u://***@h/";
+        assert_eq!(Words(&words).to_string(), shown);
+    }
+
+    #[test]
+    fn a_shell_reads_the_same_words() {
+        let words = [
+            c"git",
+            c"",
+            c"a b",
+            c"it's\\",
+            c"$HOME",
+            c"caf\xe9\n",
+            c"-c",
+            c"a.b=c",
+        ];
+        let shown = r"git $'' $'a b' $'it\'s\\' $'$HOME' $'caf\xe9\n' -c a.b=c";
         assert_eq!(Words(&words).to_string(), shown);
     }
 }
