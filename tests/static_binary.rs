@@ -30,6 +30,7 @@ fn static_build(processor: &str) -> Option<PathBuf> {
     let machine = known.map(|(_, machine)| machine.to_le_bytes());
     let named = env::var_os("GIT_CLONE_SHIM_TEST_STATIC").unwrap_or_default();
     let build = env::split_paths(&named)
+        .filter(|file| !file.as_os_str().is_empty())
         .find(|file| fs::read(file).unwrap().get(18..20) == machine.as_ref().map(|m| &m[..]));
     if build.is_none() {
         arrangement::missing(&format!("static build for {processor}"));

@@ -47,7 +47,9 @@ pub fn directory(root: &Path) -> PathBuf {
 /// The words by which a witness reports on `process`, a pid or `self`, to the directory `report`.
 pub fn words(process: &str, report: &Path) -> Words {
     let files = FILES.map(|file| format!("/proc/{process}/{file}").into());
-    let copy = ["-r".into(), "-P".into()].into_iter().chain(files);
+    // Nobody may write to the directories of /proc, and not everybody can remove a copy of such a one.
+    let options = ["-r", "-P", "--no-preserve=mode"].map(Into::into);
+    let copy = options.into_iter().chain(files);
     copy.chain([report.into()]).collect()
 }
 
