@@ -10,7 +10,7 @@ and with the shim first on PATH, prints every test case whose result differs, an
 there is one. Without --all or the names of tests (t5601, t56, t5601-clone.sh) it runs a subset
 that takes about three minutes on two cores, the build of the test helpers included.
 
-  --all       every test: 40 minutes on two busy cores
+  --all       every test: 25 to 40 minutes on two cores
   --jobs N    how many tests run at a time (default: 2)
 
 What a test said is kept in target/git-suite/results. Root is needed only to install what the
