@@ -295,10 +295,15 @@ fn a_file_that_all_share_in_a_directory_that_all_share() {
     let file = directory.join("log");
     fs::create_dir(&directory).unwrap();
     fs::write(&file, "").unwrap();
-    // The owner of the directory is trusted by the kernel; and everybody, where fs.protected_regular is 0.
+    // The owner of the directory is trusted by the kernel.
     for (path, owner, mode) in [(&directory, 1, 0o1777), (&file, 2, 0o666)] {
         chown(path, Some(owner), None).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let _protected = fault::protected_regular_files();
+    let created = File::options().append(true).create(true).open(&file);
+    if created.is_ok() {
+        return arrangement::missing("way to set fs.protected_regular");
     }
     let line = from(&source, words("clone -q -l SRC dst"));
     let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG_FILE", &file);

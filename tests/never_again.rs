@@ -199,6 +199,35 @@ fn a_hook_that_says_the_sentence_and_has_git_abort() {
 }
 
 #[test]
+fn a_quiet_clone_whose_hook_says_the_sentence_and_has_git_abort() {
+    // Without git's own word that the links are made, nothing tells the hook from git: it runs twice, and all else is alike.
+    let mut aborted = 0;
+    for git in gits() {
+        let arena = Arena::new(git);
+        let source = source::small(&arena, "src");
+        let count = arena.root().join("count");
+        let prepare = |place: &Path| {
+            let says = format!(
+                "echo >>{}; echo \"{REFUSED}x': Operation not permitted\" >&2; exit 1",
+                count.display()
+            );
+            hook::put(place, "reference-transaction", &says);
+        };
+        let line = from(&source, words(&format!("clone -q -l {TEMPLATE} SRC dst")));
+        let real = arena.run(&prepare, arena.real(line.clone()));
+        if real.outcome.died_of(REFUSED) {
+            let once = fs::read(&count).unwrap().len();
+            let shim = arena.run(&prepare, arena.shim(line));
+            assert_eq!(shim.outcome, real.outcome);
+            assert!(shim.tree == real.tree);
+            assert_eq!(fs::read(&count).unwrap().len(), 3 * once);
+            aborted += 1;
+        }
+    }
+    assert!(aborted > 0, "no git on this machine runs it");
+}
+
+#[test]
 fn a_filter_that_says_the_sentence() {
     for git in gits() {
         let arena = Arena::new(git);

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use super::charset::{Charset, has_words};
 pub use super::sentences::Sentence;
 use super::sentences::{DONE, PREFIXES, SENTENCES};
+use crate::process::relay::line_starts;
 
 /// At how many bytes git cuts a message, with its line break and, since 2.25, with its prefix.
 const CUT: usize = 4096;
@@ -55,13 +56,8 @@ pub fn is_ruled_out_by(line: &[u8]) -> bool {
 
 /// What git wrote until it told that it had made every link: a hook that speaks of links after that is not git.
 fn before_done(stderr: &[u8]) -> &[u8] {
-    let mut starts = (0..stderr.len()).filter(|&at| is_line_start(stderr, at));
-    let done = starts.find(|&at| stderr.get(at..).is_some_and(is_ruled_out_by));
+    let done = line_starts(stderr, 0).find(|&at| stderr.get(at..).is_some_and(is_ruled_out_by));
     done.and_then(|at| stderr.get(..at)).unwrap_or(stderr)
-}
-
-fn is_line_start(bytes: &[u8], at: usize) -> bool {
-    at == 0 || bytes.get(at - 1) == Some(&b'\n')
 }
 
 /// What follows each of git's prefixes at the beginning of a line. A path may hold line breaks, so a message lasts until the
@@ -75,8 +71,7 @@ fn messages(stderr: &[u8]) -> Vec<&[u8]> {
         .collect();
     let mut messages = Vec::new();
     let mut rest = stderr;
-    let starts = (0..stderr.len()).filter(|&at| is_line_start(stderr, at));
-    for start in starts.rev() {
+    for start in line_starts(stderr, 0).rev() {
         let Some((before, line)) = rest.split_at_checked(start) else {
             continue;
         };

@@ -142,7 +142,7 @@ impl Relay {
 }
 
 /// Where lines begin in `bytes`, from `new` on.
-fn line_starts(bytes: &[u8], new: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn line_starts(bytes: &[u8], new: usize) -> impl DoubleEndedIterator<Item = usize> {
     let is_start = |&at: &usize| at == 0 || bytes.get(at - 1) == Some(&b'\n');
     (new..bytes.len()).filter(is_start)
 }

@@ -41,6 +41,27 @@ pub fn with_calls_failing<T: Send>(
     })
 }
 
+/// Whether the kernel refuses `O_CREAT` for the existing files of others in sticky directories (proc(5)).
+const PROTECTED_REGULAR: &str = "/proc/sys/fs/protected_regular";
+
+/// What `fs.protected_regular` was, and is again when this is dropped.
+pub struct Setting(Option<Vec<u8>>);
+
+/// Has the kernel refuse `O_CREAT` as most distributions have it, for the whole machine, if we may set that.
+pub fn protected_regular_files() -> Setting {
+    let before = fs::read(PROTECTED_REGULAR).ok();
+    let _ = fs::write(PROTECTED_REGULAR, "1");
+    Setting(before)
+}
+
+impl Drop for Setting {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = fs::write(PROTECTED_REGULAR, before);
+        }
+    }
+}
+
 /// A fresh directory to which nothing in `from` can be hard-linked, since it is on another device.
 #[track_caller]
 pub fn another_device(from: &Path) -> Option<TempDir> {
