@@ -33,9 +33,9 @@
 use std::ffi::{CStr, c_int};
 
 pub mod failure;
-pub mod filesystem;
 pub mod git;
 pub mod log;
+pub mod mountinfo;
 pub mod plan;
 pub mod process;
 pub mod record;

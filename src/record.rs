@@ -33,7 +33,7 @@ pub struct Record<'a> {
     /// The shim's version.
     #[serde(borrow)]
     pub version: Cow<'a, str>,
-    /// Which of git's sentences it was: [`crate::git::link_failure::Sentence::name`].
+    /// Which of git's sentences it was: [`crate::git::link_failure::Message::name`].
     #[serde(borrow)]
     pub sentence: Cow<'a, str>,
     /// The system's words for the error, in the user's language; empty where git gave none.
@@ -79,7 +79,7 @@ impl Record<'_> {
             uid: nix::unistd::getuid().as_raw(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
-            sentence: failure.sentence.name.into(),
+            sentence: failure.message.name.into(),
             error: String::from_utf8_lossy(reason).into_owned().into(),
             filesystem: filesystem.unwrap_or_default().into(),
             first_ms: milliseconds(first),

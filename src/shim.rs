@@ -14,13 +14,13 @@ use crate::git::link_failure::{self, LinkFailure};
 use crate::git::real_git::RealGit;
 use crate::log::{self, Words};
 use crate::plan::Plan;
-use crate::process::attempt::{Finished, attempt};
-use crate::process::ending::Ending;
+use crate::process::exit_reason::ExitReason;
 use crate::process::relay::Lines;
+use crate::process::supervise::{Finished, attempt};
 use crate::settings::{self, Settings};
 
 /// The status of a git that has died (`die` in usage.c).
-const DIED: Ending = Ending::Exited(128);
+const DIED: ExitReason = ExitReason::Exited(128);
 
 /// What git says of its links.
 const LINES: Lines = Lines {
@@ -44,12 +44,12 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
     let clone = match Plan::new(settings.mode, words) {
         Plan::PassThrough(why) => {
             info!(%why, "this call cannot hard-link: becoming git");
-            return Err(git.become_with(words).into());
+            return Err(git.exec(words).into());
         }
         Plan::Copy(clone) => {
             let copying = clone.without_hard_links(words);
             info!(words = %Words(&copying), "GIT_CLONE_SHIM=always: becoming git");
-            return Err(git.become_with(&copying).into());
+            return Err(git.exec(&copying).into());
         }
         Plan::Attempt(clone) => clone,
     };
@@ -61,21 +61,21 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
     } else {
         words.to_vec()
     };
-    let becoming = || crate::failure::report(&git.become_with(&first).into());
+    let becoming = || crate::failure::report(&git.exec(&first).into());
     let begun = Instant::now();
     let finished = match attempt(becoming, LINES) {
         Ok(finished) => finished,
         Err(error) => {
             info!(%error, "git cannot be supervised: becoming git");
-            return Err(git.become_with(words).into());
+            return Err(git.exec(words).into());
         }
     };
     if let Some(failure) = judge(&finished, &clone) {
         let copying = clone.without_hard_links(words);
-        info!(ending = %finished.ending, sentence = failure.sentence.name, said = %failure.line.escape_ascii(), "the attempt");
+        info!(ending = %finished.ending, sentence = failure.message.name, said = %failure.line.escape_ascii(), "the attempt");
         info!(words = %Words(&copying), "becoming git");
         settings::second_runs().begin(destination::directory(&clone), &failure, begun.elapsed());
-        return Err(git.become_with(&copying).into());
+        return Err(git.exec(&copying).into());
     }
     info!(ending = %finished.ending, "the attempt");
     finished.end()

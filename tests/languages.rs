@@ -298,7 +298,7 @@ fn no_wording_of_an_installed_git_is_unknown() {
                 let wording = catalogue.translation(text).unwrap_or(text.to_owned());
                 let said = format!("{prefix}{}: y\n", wording.replace("%s", "a/b"));
                 let found = link_failure::find(said.as_bytes());
-                if found.is_none_or(|failure| failure.sentence.name != name) {
+                if found.is_none_or(|failure| failure.message.name != name) {
                     unknown.push(format!("{}: {said}", catalogue.language));
                 }
             }

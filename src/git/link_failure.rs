@@ -1,10 +1,10 @@
-//! The judge that finds a link failure in what git wrote, in any language. Pure; the words are in `sentences`.
+//! The judge that finds a link failure in what git wrote, in any language. Pure; the words are in `messages`.
 
 use std::sync::LazyLock;
 
 use super::charset::{Charset, has_words};
-pub use super::sentences::Sentence;
-use super::sentences::{DONE, PREFIXES, SENTENCES};
+pub use super::messages::Message;
+use super::messages::{DONE, MESSAGES, PREFIXES};
 use crate::process::relay::line_starts;
 
 /// At how many bytes git cuts a message, with its line break and, since 2.25, with its prefix.
@@ -16,7 +16,7 @@ const LONGEST_PREFIX: usize = 32;
 #[derive(Debug, PartialEq, Eq)]
 pub struct LinkFailure<'a> {
     /// Which sentence it was.
-    pub sentence: &'static Sentence,
+    pub message: &'static Message,
     /// The line, after git's prefix.
     pub line: &'a [u8],
     /// The system's words for the error, in the user's language. Never a part of the path, unless a name imitates a line of
@@ -33,7 +33,7 @@ pub fn find(stderr: &[u8]) -> Option<LinkFailure<'_>> {
     messages(stderr).into_iter().find_map(|message| {
         let wording = WORDINGS.iter().find(|wording| wording.fits(message))?;
         Some(LinkFailure {
-            sentence: wording.sentence,
+            message: wording.message,
             line: first_line(message),
             reason: wording.reason(message),
         })
@@ -101,7 +101,7 @@ static DONE_IN_CHARSETS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 
 /// A sentence in one language and one charset.
 struct Wording {
-    sentence: &'static Sentence,
+    message: &'static Message,
     before_path: Vec<u8>,
     after_path: Vec<u8>,
     begins_with_words: bool,
@@ -111,22 +111,22 @@ struct Wording {
 
 impl Wording {
     fn all() -> Vec<Self> {
-        let texts = SENTENCES.iter().flat_map(|sentence| {
-            let texts = sentence.wordings.iter();
-            texts.map(move |(_, text)| (sentence, text))
+        let texts = MESSAGES.iter().flat_map(|message| {
+            let texts = message.wordings.iter();
+            texts.map(move |(_, text)| (message, text))
         });
         texts
-            .flat_map(|(sentence, text)| {
-                Charset::ALL.map(|charset| Self::new(sentence, text, charset))
+            .flat_map(|(message, text)| {
+                Charset::ALL.map(|charset| Self::new(message, text, charset))
             })
             .flatten()
             .collect()
     }
 
-    fn new(sentence: &'static Sentence, text: &str, charset: Charset) -> Option<Self> {
+    fn new(message: &'static Message, text: &str, charset: Charset) -> Option<Self> {
         let (before, after) = text.split_once("%s")?;
         Some(Self {
-            sentence,
+            message,
             before_path: charset.encode(before)?,
             after_path: charset.encode(after)?,
             begins_with_words: has_words(before),
@@ -160,7 +160,7 @@ impl Wording {
 
     /// The system's words for the error in `message`, which is this sentence.
     fn reason<'a>(&self, message: &'a [u8]) -> Option<&'a [u8]> {
-        if !self.sentence.tells_why || may_be_cut(message) {
+        if !self.message.tells_why || may_be_cut(message) {
             return None;
         }
         let rest = message.get(self.before_path.len()..)?;
@@ -189,10 +189,10 @@ fn may_be_cut(message: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_PREFIX, PREFIXES, SENTENCES, begins, find, has_words, is_ruled_out_by};
+    use super::{LONGEST_PREFIX, MESSAGES, PREFIXES, begins, find, has_words, is_ruled_out_by};
 
     fn name(stderr: &[u8]) -> Option<&'static str> {
-        find(stderr).map(|failure| failure.sentence.name)
+        find(stderr).map(|failure| failure.message.name)
     }
 
     #[test]
@@ -251,11 +251,11 @@ mod tests {
     #[test]
     fn every_wording_after_every_prefix() {
         let paths = [&b""[..], b"b", b"it's\nat 'b': c\n", b"\xff\xe4\x00", b"%s"];
-        let wordings = SENTENCES.iter().flat_map(|sentence| {
-            let wordings = sentence.wordings.iter();
-            wordings.map(move |(_, wording)| (sentence, wording.split_once("%s").unwrap()))
+        let wordings = MESSAGES.iter().flat_map(|message| {
+            let wordings = message.wordings.iter();
+            wordings.map(move |(_, wording)| (message, wording.split_once("%s").unwrap()))
         });
-        for (sentence, (before, after)) in wordings {
+        for (message, (before, after)) in wordings {
             // Where the path comes first, it must not hold a line break.
             let broken = |path: &&&[u8]| path.contains(&b'\n') && !has_words(before);
             let paths = paths.iter().filter(|path| !broken(path)).cycle();
@@ -268,13 +268,8 @@ mod tests {
                     after.as_bytes(),
                 ];
                 let stderr = [&parts.concat()[..], b": y\nfatal: z\n"].concat();
-                let found = find(&stderr).map(|failure| failure.sentence);
-                assert_eq!(
-                    found,
-                    Some(sentence),
-                    "{}",
-                    String::from_utf8_lossy(&stderr)
-                );
+                let found = find(&stderr).map(|failure| failure.message);
+                assert_eq!(found, Some(message), "{}", String::from_utf8_lossy(&stderr));
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use smallvec::SmallVec;
 
-use crate::process::short_string::ShortString;
+use crate::process::c_string::ShortCString;
 use crate::process::{environment, liveness};
 
 /// The variable's name. The underscore keeps it out of every list of `GIT_*`: git's own t0001 compares one, and pre-commit and
@@ -97,8 +97,8 @@ impl<'a> Marker<'a> {
     /// The marker for the process that is about to become what was added last, as an entry of its environment; asked in
     /// that very process.
     #[must_use]
-    pub fn entry(&self) -> ShortString {
-        let mut entry = ShortString::of(&[NAME.to_bytes(), b"="]);
+    pub fn entry(&self) -> ShortCString {
+        let mut entry = ShortCString::of(&[NAME.to_bytes(), b"="]);
         entry.push(&decimal(std::process::id()));
         if self.depth > 0 {
             entry.push(b"+");

@@ -6,6 +6,6 @@ pub mod command_line;
 pub mod destination;
 pub mod link_failure;
 pub mod marker;
+mod messages;
 pub mod real_git;
-mod sentences;
 pub mod source;

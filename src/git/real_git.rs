@@ -15,8 +15,8 @@ use smallvec::SmallVec;
 
 use super::marker::Marker;
 use crate::failure::{self, Failure};
-use crate::process::replace::replace;
-use crate::process::short_string::ShortString;
+use crate::process::c_string::ShortCString;
+use crate::process::exec::exec;
 use crate::process::{environment, executable};
 
 /// What names the real git instead of PATH.
@@ -28,7 +28,7 @@ const PATH_WHEN_UNSET: &str = "/bin:/usr/bin";
 /// The program that the shim stands in for.
 #[derive(Debug)]
 pub struct RealGit {
-    file: ShortString,
+    file: ShortCString,
     /// Whether the user named it: then no other will do.
     named: bool,
     search: Search,
@@ -97,7 +97,7 @@ impl RealGit {
 
     /// Becomes this git, with `words` as the caller wrote them (our own name first). Returns only what prevented it.
     #[must_use]
-    pub fn become_with(&mut self, words: &[&CStr]) -> Failure {
+    pub fn exec(&mut self, words: &[&CStr]) -> Failure {
         loop {
             self.search.marker.add(self.file.as_path());
             let errno = self.replace_with(words);
@@ -131,13 +131,13 @@ impl RealGit {
             None => c"git",
         };
         let words = iter::once(name).chain(words.iter().skip(1).copied());
-        replace(file, words, self.search.marker.entry().as_c_str())
+        exec(file, words, self.search.marker.entry().as_c_str())
     }
 }
 
 impl Search {
     /// The next git on PATH.
-    fn next(&self) -> Result<ShortString, Failure> {
+    fn next(&self) -> Result<ShortCString, Failure> {
         let mut anywhere = None;
         let mut behind_us = None;
         let mut again = None;
@@ -148,7 +148,7 @@ impl Search {
             if behind_us.is_some() && !ours.is_empty() && !ours.contains(&entry) {
                 continue;
             }
-            let candidate = ShortString::of(&[entry.as_bytes(), b"/git"]);
+            let candidate = ShortCString::of(&[entry.as_bytes(), b"/git"]);
             let Ok(status) = stat(candidate.as_c_str()) else {
                 continue;
             };
@@ -186,12 +186,12 @@ impl Search {
             .map(OsStr::from_bytes)
     }
 
-    fn check_named(&self, file: &Path) -> Result<ShortString, Failure> {
+    fn check_named(&self, file: &Path) -> Result<ShortCString, Failure> {
         let (status, why) = match self.refusal(file) {
             _ if !file.is_absolute() => (failure::CANNOT_INVOKE, "not an absolute path"),
             Some(why @ ("not there" | "a broken symbolic link")) => (failure::NOT_FOUND, why),
             Some(why) => (failure::CANNOT_INVOKE, why),
-            None => return Ok(ShortString::of(&[file.as_os_str().as_bytes()])),
+            None => return Ok(ShortCString::of(&[file.as_os_str().as_bytes()])),
         };
         let line = format!(
             "{OVERRIDE}={} is {why}; set it to the absolute path of the real git",
@@ -249,7 +249,7 @@ fn is_absolute(entry: &&OsStr) -> bool {
     entry.as_bytes().starts_with(b"/")
 }
 
-fn is_executable(file: &ShortString, status: &FileStat) -> bool {
+fn is_executable(file: &ShortCString, status: &FileStat) -> bool {
     status.st_mode & S_IFMT == S_IFREG && access(file.as_c_str(), AccessFlags::X_OK).is_ok()
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::file::Pattern;
 use super::syslog;
-use crate::filesystem::Filesystem;
 use crate::git::destination;
 use crate::git::link_failure::LinkFailure;
+use crate::mountinfo::Filesystem;
 use crate::process::observe::observe;
 use crate::record::{Outcome, Record};
 

@@ -4,17 +4,17 @@
     reason = "the one place where system calls without a safe wrapper are made, each with its reason"
 )]
 
-pub mod attempt;
+pub mod c_string;
 mod descriptors;
-pub mod ending;
 pub mod environment;
+pub mod exec;
 pub mod executable;
+pub mod exit_reason;
 pub mod interruption;
 pub mod liveness;
 pub mod observe;
 pub mod relay;
-pub mod replace;
-pub mod short_string;
 pub mod signals;
-pub mod words;
+pub mod startup;
+pub mod supervise;
 pub mod worker;

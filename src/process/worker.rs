@@ -12,8 +12,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{ForkResult, Pid};
 
-use super::attempt::{die_with, occupy_closed_streams};
 use super::interruption;
+use super::supervise::{die_with, occupy_closed_streams};
 
 /// A child that writes lines about its work.
 pub struct Worker {

@@ -12,7 +12,7 @@ use super::report::Check;
 use super::scratch::Scratch;
 use super::text;
 use super::trial::Trial;
-use crate::filesystem::Filesystem;
+use crate::mountinfo::Filesystem;
 
 /// What is known of one directory. What has not been tried is null.
 #[derive(Clone, Default, Serialize, Deserialize)]

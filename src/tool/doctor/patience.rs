@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::report::Unfinished;
 use super::text;
 use crate::failure;
-use crate::process::ending::Ending;
+use crate::process::exit_reason::ExitReason;
 use crate::process::interruption;
 use crate::process::worker::{News, Worker};
 
@@ -110,7 +110,7 @@ pub(super) fn watch<T: Clone + Serialize + DeserializeOwned>(
         }
     };
     if let Some(signal) = interruption::arrived() {
-        Ending::Killed(signal).end();
+        ExitReason::Killed(signal).end();
     }
     let unfinished = last.step.map(|step| Unfinished {
         step,

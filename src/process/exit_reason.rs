@@ -9,14 +9,14 @@ use super::signals;
 
 /// How a process ended: never a bare number, so that death by signal 9 and exit status 137 cannot be confused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ExitReason {
     /// It called `exit(3)` with this status, 0 to 255.
     Exited(c_int),
     /// This signal killed it. A plain number, since real-time signals have no names.
     Killed(c_int),
 }
 
-impl Ending {
+impl ExitReason {
     /// Reads a status of `waitpid(2)`; `None` if the process has only stopped or continued.
     #[must_use]
     pub fn from_wait_status(status: c_int) -> Option<Self> {
@@ -44,7 +44,7 @@ impl Ending {
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(status) => write!(f, "exit status {status}"),
@@ -55,25 +55,37 @@ impl fmt::Display for Ending {
 
 #[cfg(test)]
 mod tests {
-    use super::Ending;
+    use super::ExitReason;
 
     #[test]
     fn wait_statuses_are_told_apart() {
-        assert_eq!(Ending::from_wait_status(0x0000), Some(Ending::Exited(0)));
-        assert_eq!(Ending::from_wait_status(0x8000), Some(Ending::Exited(128)));
-        assert_eq!(Ending::from_wait_status(0xff00), Some(Ending::Exited(255)));
-        assert_eq!(Ending::from_wait_status(0x000f), Some(Ending::Killed(15)));
         assert_eq!(
-            Ending::from_wait_status(0x0083),
-            Some(Ending::Killed(3)),
+            ExitReason::from_wait_status(0x0000),
+            Some(ExitReason::Exited(0))
+        );
+        assert_eq!(
+            ExitReason::from_wait_status(0x8000),
+            Some(ExitReason::Exited(128))
+        );
+        assert_eq!(
+            ExitReason::from_wait_status(0xff00),
+            Some(ExitReason::Exited(255))
+        );
+        assert_eq!(
+            ExitReason::from_wait_status(0x000f),
+            Some(ExitReason::Killed(15))
+        );
+        assert_eq!(
+            ExitReason::from_wait_status(0x0083),
+            Some(ExitReason::Killed(3)),
             "with a core file"
         );
         assert_eq!(
-            Ending::from_wait_status(0x0022),
-            Some(Ending::Killed(34)),
+            ExitReason::from_wait_status(0x0022),
+            Some(ExitReason::Killed(34)),
             "a real-time signal"
         );
-        assert_eq!(Ending::from_wait_status(0x137f), None, "stopped");
-        assert_eq!(Ending::from_wait_status(0xffff), None, "continued");
+        assert_eq!(ExitReason::from_wait_status(0x137f), None, "stopped");
+        assert_eq!(ExitReason::from_wait_status(0xffff), None, "continued");
     }
 }

@@ -5,7 +5,7 @@
 
 /// A sentence of git's that `--no-hardlinks` cures. `copy_or_link_directory` in builtin/clone.c prints it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Sentence {
+pub struct Message {
     /// Its name in our log.
     pub name: &'static str,
     /// Whether `: ` and the system's words for the error follow.
@@ -15,9 +15,9 @@ pub struct Sentence {
 }
 
 /// The three sentences.
-pub(super) static SENTENCES: [Sentence; 3] = [
+pub(super) static MESSAGES: [Message; 3] = [
     // link(2) failed, and `--local` was asked for: since 1.5.6, in this English since 1.6.4.
-    Sentence {
+    Message {
         name: "link refused",
         tells_why: true,
         wordings: &[
@@ -60,7 +60,7 @@ pub(super) static SENTENCES: [Sentence; 3] = [
         ],
     },
     // link(2) succeeded, and what it made is not the same file: since 2.39.4 and 2.45.1, with or without `--local`.
-    Sentence {
+    Message {
         name: "link differs from its source",
         tells_why: false,
         wordings: &[
@@ -82,7 +82,7 @@ pub(super) static SENTENCES: [Sentence; 3] = [
         ],
     },
     // link(2) succeeded, and what it made cannot be looked at: likewise.
-    Sentence {
+    Message {
         name: "link cannot be checked",
         tells_why: false,
         wordings: &[

@@ -15,7 +15,7 @@ use super::environment;
 ///
 /// The order of the environment, its duplicates and even entries without a `=` reach the program as they reached us.
 #[must_use]
-pub fn replace<'a>(
+pub fn exec<'a>(
     file: &'a CStr,
     words: impl Iterator<Item = &'a CStr> + Clone,
     variable: &CStr,

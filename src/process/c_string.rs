@@ -9,9 +9,9 @@ use smallvec::SmallVec;
 /// A string with a NUL behind it. One of up to 127 bytes takes no memory from the allocator, which would need longer to set
 /// itself up than a search along PATH.
 #[derive(Clone, Debug)]
-pub struct ShortString(SmallVec<[u8; 128]>);
+pub struct ShortCString(SmallVec<[u8; 128]>);
 
-impl ShortString {
+impl ShortCString {
     /// The string of these parts, up to the first NUL in them.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {

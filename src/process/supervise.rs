@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 
 use super::descriptors::close_all_but;
-use super::ending::Ending;
+use super::exit_reason::ExitReason;
 use super::relay::{Lines, Relay};
 use super::signals::{self, Watch};
 use crate::failure;
@@ -24,7 +24,7 @@ const WRITE_AT_ONCE: usize = 4096;
 /// An attempt that is over.
 pub struct Finished {
     /// How the child ended.
-    pub ending: Ending,
+    pub ending: ExitReason,
     /// Whether a signal that asks to end arrived meanwhile: then nothing more should be started.
     pub signalled: bool,
     /// What it wrote to standard error, partly shown.
@@ -51,8 +51,8 @@ impl Finished {
         self.stderr.release();
         // What git said is due, however slow its reader is; but nobody waits for a reader to die of a signal.
         let patience = match self.ending {
-            Ending::Exited(_) => PollTimeout::NONE,
-            Ending::Killed(_) => PollTimeout::ZERO,
+            ExitReason::Exited(_) => PollTimeout::NONE,
+            ExitReason::Killed(_) => PollTimeout::ZERO,
         };
         while !self.stderr.pending().is_empty()
             && poll_stderr(PollFlags::POLLOUT, patience).contains(PollFlags::POLLOUT)
@@ -202,7 +202,7 @@ struct Supervision {
 
 impl Supervision {
     /// Cannot fail: the child runs, and what it does must not be done again.
-    fn run(&mut self) -> Ending {
+    fn run(&mut self) -> ExitReason {
         // What the terminal sent before there was a child has reached us only; what it sends from now on reaches both.
         let mut came_before = true;
         loop {
@@ -288,7 +288,7 @@ impl Supervision {
     }
 
     /// Passes on, notes and obeys every signal that has arrived, perhaps before the child; the ending, if it has ended.
-    fn take_signals(&mut self, came_before: bool) -> Option<Ending> {
+    fn take_signals(&mut self, came_before: bool) -> Option<ExitReason> {
         let mut child_changed = false;
         while let Some(arrival) = self.watch.next() {
             self.signalled |= arrival.asks_to_end();
@@ -302,7 +302,7 @@ impl Supervision {
     }
 
     /// The child's ending, if it has ended. If it has stopped, so do we, and look again when we go on.
-    fn reap(&self) -> Option<Ending> {
+    fn reap(&self) -> Option<ExitReason> {
         loop {
             let mut status = 0;
             // SAFETY: waitpid(2) fills in one int. nix's own fails on a child that a real-time signal killed.
@@ -315,14 +315,14 @@ impl Supervision {
             };
             match Errno::result(pid) {
                 Ok(0) => return None,
-                Ok(_) => match Ending::from_wait_status(status) {
+                Ok(_) => match ExitReason::from_wait_status(status) {
                     None if libc::WIFSTOPPED(status) => self.watch.stop_by(libc::WSTOPSIG(status)),
                     None => {}
                     ending => return ending,
                 },
                 Err(Errno::EINTR) => {}
                 // Nobody but us can have waited for it; if somebody has, how it ended is lost.
-                Err(_) => return Some(Ending::Exited(failure::OWN)),
+                Err(_) => return Some(ExitReason::Exited(failure::OWN)),
             }
         }
     }
