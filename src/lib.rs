@@ -4,7 +4,7 @@
 //! Three rules, in this order:
 //!
 //! 1. **Never make git worse.** Where the shim is in doubt, or anything inside it fails before git has run, it becomes the
-//!    real git with the words it was given.
+//!    real git with the args it was given.
 //! 2. **Never guess.** It runs what the caller wrote first, and only git's own message makes it run again, once.
 //! 3. **Never delete, never write**, but for the log that a site asks for. git cleans up after itself; the shim keeps no
 //!    state, no cache and no lock.
@@ -46,14 +46,14 @@ pub mod tool;
 /// The name of the tool for people; by any other name this program is the shim.
 pub const NAME: &str = "git-clone-shim";
 
-/// Does what the name in the first of `words` asks for, and returns the exit status.
+/// Does what the name in the first of `args` asks for, and returns the exit status.
 #[must_use]
-pub fn start(words: &[&CStr]) -> c_int {
-    let name = words.first().map_or(&b""[..], |word| word.to_bytes());
+pub fn start(args: &[&CStr]) -> c_int {
+    let name = args.first().map_or(&b""[..], |arg| arg.to_bytes());
     if name.rsplit(|&byte| byte == b'/').next() == Some(NAME.as_bytes()) {
-        return tool::run(words);
+        return tool::run(args);
     }
-    match shim::run(words) {
+    match shim::run(args) {
         Ok(never) => match never {},
         Err(error) => failure::report(&error),
     }

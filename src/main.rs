@@ -14,6 +14,6 @@ use std::ffi::{c_char, c_int};
 #[unsafe(no_mangle)]
 extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     // SAFETY: these are the very arguments that the C runtime called us with.
-    let words = unsafe { git_clone_shim::process::startup::from_main(argc, argv) };
-    git_clone_shim::start(&words)
+    let args = unsafe { git_clone_shim::process::startup::from_main(argc, argv) };
+    git_clone_shim::start(&args)
 }

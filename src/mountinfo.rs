@@ -41,22 +41,22 @@ impl Filesystem {
     }
 }
 
-/// `36 35 98:0 /mnt1 /mount/point rw,noatime master:1 - ext3 /dev/root rw`, with any number of words before the dash.
+/// `36 35 98:0 /mnt1 /mount/point rw,noatime master:1 - ext3 /dev/root rw`, with any number of fields before the dash.
 fn parse(line: &[u8]) -> Option<(Vec<u8>, Filesystem)> {
-    let mut words = line.split(|&byte| byte == b' ');
-    let mount_point = unescape(words.nth(4)?);
-    let mut words = words.skip_while(|&word| word != b"-").skip(1);
+    let mut fields = line.split(|&byte| byte == b' ');
+    let mount_point = unescape(fields.nth(4)?);
+    let mut fields = fields.skip_while(|&field| field != b"-").skip(1);
     let filesystem = Filesystem {
-        kind: text(&unescape(words.next()?)),
+        kind: text(&unescape(fields.next()?)),
         mount_point: text(&mount_point),
-        source: text(&unescape(words.next()?)),
+        source: text(&unescape(fields.next()?)),
     };
     Some((mount_point, filesystem))
 }
 
-/// A word in which spaces and the like are written as three octal digits.
-fn unescape(word: &[u8]) -> Vec<u8> {
-    let mut parts = word.split(|&byte| byte == b'\\');
+/// A field in which spaces and the like are written as three octal digits.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut parts = field.split(|&byte| byte == b'\\');
     let mut plain = parts.next().unwrap_or_default().to_vec();
     for part in parts {
         let (digits, rest) = part.split_at_checked(3).unwrap_or((b"", part));

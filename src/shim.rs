@@ -8,11 +8,11 @@ use std::time::Instant;
 use anyhow::Result;
 use tracing::info;
 
-use crate::git::command_line::{Clone, Linking};
+use crate::git::command_line::{CloneCommand, Linking};
 use crate::git::destination;
 use crate::git::link_failure::{self, LinkFailure};
 use crate::git::real_git::RealGit;
-use crate::log::{self, Words};
+use crate::log::{self, QuotedArgs};
 use crate::plan::Plan;
 use crate::process::exit_reason::ExitReason;
 use crate::process::relay::Lines;
@@ -28,12 +28,12 @@ const LINES: Lines = Lines {
     are_last_words: link_failure::begins,
 };
 
-/// Does what git would do with `words`, our own name first, and does not return unless git could not be run at all.
+/// Does what git would do with `args`, our own name first, and does not return unless git could not be run at all.
 ///
 /// # Errors
 ///
 /// A [`crate::failure::Failure`]: no real git was found, or it cannot be run.
-pub fn run(words: &[&CStr]) -> Result<Infallible> {
+pub fn run(args: &[&CStr]) -> Result<Infallible> {
     let settings = Settings::from_environment();
     if let Some(filter) = settings.log {
         log::start(filter);
@@ -41,39 +41,39 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
     let mut git = RealGit::find(settings.git)?;
     info!(file = %git.file().as_os_str().as_encoded_bytes().escape_ascii(), "the real git");
 
-    let clone = match Plan::new(settings.mode, words) {
+    let clone = match Plan::new(settings.mode, args) {
         Plan::PassThrough(why) => {
-            info!(%why, "this call cannot hard-link: becoming git");
-            return Err(git.exec(words).into());
+            info!(%why, "this call cannot hard-link: exec git");
+            return Err(git.exec(args).into());
         }
         Plan::Copy(clone) => {
-            let copying = clone.without_hard_links(words);
-            info!(words = %Words(&copying), "GIT_CLONE_SHIM=always: becoming git");
+            let copying = clone.without_hard_links(args);
+            info!(args = %QuotedArgs(&copying), "GIT_CLONE_SHIM=always: exec git");
             return Err(git.exec(&copying).into());
         }
         Plan::Attempt(clone) => clone,
     };
-    info!(reason = why(&clone, words), "this call can hard-link");
+    info!(reason = why(&clone, args), "this call can hard-link");
 
     let watched = stderr().is_terminal() && !clone.progress_decided;
     let first = if watched {
-        clone.with_progress(words)
+        clone.with_progress(args)
     } else {
-        words.to_vec()
+        args.to_vec()
     };
     let becoming = || crate::failure::report(&git.exec(&first).into());
     let begun = Instant::now();
     let finished = match attempt(becoming, LINES) {
         Ok(finished) => finished,
         Err(error) => {
-            info!(%error, "git cannot be supervised: becoming git");
-            return Err(git.exec(words).into());
+            info!(%error, "git cannot be supervised: exec git");
+            return Err(git.exec(args).into());
         }
     };
     if let Some(failure) = judge(&finished, &clone) {
-        let copying = clone.without_hard_links(words);
+        let copying = clone.without_hard_links(args);
         info!(ending = %finished.ending, sentence = failure.message.name, said = %failure.line.escape_ascii(), "the attempt");
-        info!(words = %Words(&copying), "becoming git");
+        info!(args = %QuotedArgs(&copying), "exec git");
         settings::second_runs().begin(destination::directory(&clone), &failure, begun.elapsed());
         return Err(git.exec(&copying).into());
     }
@@ -81,18 +81,18 @@ pub fn run(words: &[&CStr]) -> Result<Infallible> {
     finished.end()
 }
 
-fn why(clone: &Clone<'_>, words: &[&CStr]) -> String {
+fn why(clone: &CloneCommand<'_>, args: &[&CStr]) -> String {
     match clone.linking {
         Linking::Demanded(by) => format!(
             "--local is in effect, by {}",
-            Words(words.get(by..=by).unwrap_or_default())
+            QuotedArgs(args.get(by..=by).unwrap_or_default())
         ),
         Linking::IfLocal | Linking::Never => "the source is a local repository".to_owned(),
     }
 }
 
 /// The link failure that git died of, if a second run can cure it.
-fn judge<'a>(finished: &'a Finished, clone: &Clone<'_>) -> Option<LinkFailure<'a>> {
+fn judge<'a>(finished: &'a Finished, clone: &CloneCommand<'_>) -> Option<LinkFailure<'a>> {
     if finished.ending != DIED || finished.signalled {
         return None;
     }

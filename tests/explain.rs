@@ -130,7 +130,7 @@ fn why_it_does_nothing() {
     ] {
         let said = explain(&arena, &words(line), mode);
         let text = String::from_utf8(said.stdout).unwrap();
-        let expected = format!("The shim becomes git at once, with these words: {why}.");
+        let expected = format!("The shim execs git at once, with these args: {why}.");
         assert!(text.contains(&expected), "{text}");
     }
 }

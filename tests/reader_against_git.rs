@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use git_clone_shim::git::command_line::{self, Clone, Linking};
+use git_clone_shim::git::command_line::{self, CloneCommand, Linking};
 use git_clone_shim::git::{destination, link_failure, source};
 use nix::libc;
 use proptest::collection::vec;
@@ -379,7 +379,7 @@ impl<'a> Stage<'a> {
 }
 
 /// The rule of shim.rs.
-fn can_hard_link(clone: &Clone<'_>) -> bool {
+fn can_hard_link(clone: &CloneCommand<'_>) -> bool {
     match clone.linking {
         Linking::Demanded(_) => true,
         Linking::IfLocal => source::is_local(clone),
@@ -393,7 +393,7 @@ fn died_of_a_link(result: &Result) -> bool {
 }
 
 /// Asserts that a clone which succeeded is where the shim would have looked for it.
-fn assert_destination(clone: &Clone<'_>, done: &Result) -> TestCaseResult {
+fn assert_destination(clone: &CloneCommand<'_>, done: &Result) -> TestCaseResult {
     if done.outcome.status.success() {
         let destination = destination::directory(clone).unwrap_or_default();
         let is_made = is_gitfile(&destination)

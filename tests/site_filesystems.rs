@@ -347,7 +347,7 @@ fn maintenance_in_the_source() {
             let shim = arena.shim(line.clone()).env("GIT_CLONE_SHIM_LOG", "info");
             let cured = (0..TRIES).filter(|_| {
                 let twin = run(&shim);
-                let again = twin.outcome.says("becoming git words=git clone");
+                let again = twin.outcome.says("exec git args=git clone");
                 assert_eq!(twin.outcome.succeeded().stdout, expected.outcome.stdout);
                 if again {
                     assert_eq!(tree::differences(&twin.tree, &expected.tree), [""; 0]);

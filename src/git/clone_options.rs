@@ -1,4 +1,4 @@
-//! The options of `git clone`, and how a word finds its option. Pure.
+//! The options of `git clone`, and how an arg finds its option. Pure.
 
 /// What an option has to say about hard links and about what is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) enum Meaning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     Nothing,
-    /// In the word itself, after `=` or after the letter, or else the whole next word, whatever it looks like.
+    /// In the arg itself, after `=` or after the letter, or else the whole next arg, whatever it looks like.
     Value,
     /// Only after `=`.
     OptionalValue,

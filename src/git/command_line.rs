@@ -1,7 +1,7 @@
-//! git's grammar: which command the words name and, for `clone`, whether it can hard-link. Pure.
+//! git's grammar: which command the args name and, for `clone`, whether it can hard-link. Pure.
 //!
 //! Written after `handle_options` (git.c) and `parse_options_step`, `parse_long_opt` and `parse_short_opt`
-//! (parse-options.c). Words that git refuses need no care here: it refuses them whatever we make of them, on every path.
+//! (parse-options.c). Args that git refuses need no care here: it refuses them whatever we make of them, on every path.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use super::clone_options::{self, CloneOption, Meaning, Takes};
 
-/// Options before the command that take the next word as their value.
+/// Options before the command that take the next arg as their value.
 const GLOBAL_WITH_VALUE: [&[u8]; 9] = [
     b"-C",
     b"-c",
@@ -22,7 +22,7 @@ const GLOBAL_WITH_VALUE: [&[u8]; 9] = [
     b"--shallow-file",
 ];
 
-/// Options before the command whose value is part of the word.
+/// Options before the command whose value is part of the arg.
 const GLOBAL_WITH_EQUALS: [&[u8]; 7] = [
     b"--exec-path=",
     b"--git-dir=",
@@ -51,10 +51,10 @@ const GLOBAL_FLAGS: [&[u8]; 14] = [
     b"--no-advice",
 ];
 
-/// Whether a clone hard-links, as far as its words decide.
+/// Whether a clone hard-links, as far as its args decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linking {
-    /// `--local` is in effect, by the word with this index: git dies where a link is refused.
+    /// `--local` is in effect, by the arg with this index: git dies where a link is refused.
     Demanded(usize),
     /// Nothing was said: git links if the source is a local directory, and copies where a link is refused.
     IfLocal,
@@ -62,7 +62,7 @@ pub enum Linking {
     Never,
 }
 
-/// What a word is to git.
+/// What an arg is to git.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// An option before the command.
@@ -71,7 +71,7 @@ pub enum Role {
     UnknownGlobal,
     /// The command.
     Command,
-    /// An option of `clone`, by its full name and whether it is switched on; a word of short options has several.
+    /// An option of `clone`, by its full name and whether it is switched on; an arg of short options has several.
     Option(&'static str, bool),
     /// An option of `clone` that is newer than this shim, or none.
     UnknownOption,
@@ -85,7 +85,7 @@ pub enum Role {
 
 /// A `git clone`, as git will read it.
 #[derive(Debug)]
-pub struct Clone<'a> {
+pub struct CloneCommand<'a> {
     /// Whether it hard-links.
     pub linking: Linking,
     /// Whether the caller has decided about the progress display, with `--progress`, `--no-progress` or `--quiet`.
@@ -96,13 +96,13 @@ pub struct Clone<'a> {
     pub positionals: Vec<&'a CStr>,
     /// Whether the repository will have no work tree (`--bare`, `--mirror`).
     pub bare: bool,
-    /// The index of the word `clone`.
+    /// The index of the arg `clone`.
     command: usize,
     /// The index at which a further option is the last one: at `--` or `--end-of-options`, or at the very end.
     options_end: usize,
 }
 
-impl Clone<'_> {
+impl CloneCommand<'_> {
     /// The directory to which `-C` leads, relative to our own; empty without `-C`.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
@@ -114,52 +114,55 @@ impl Clone<'_> {
         named.filter(|directory| !directory.is_empty()).collect()
     }
 
-    /// `words` with `--no-hardlinks` as the last option, where it wins over everything before it.
+    /// `args` with `--no-hardlinks` as the last option, where it wins over everything before it.
     #[must_use]
-    pub fn without_hard_links<'w>(&self, words: &[&'w CStr]) -> Vec<&'w CStr> {
-        splice(words, self.options_end, c"--no-hardlinks")
+    pub fn without_hard_links<'w>(&self, args: &[&'w CStr]) -> Vec<&'w CStr> {
+        splice(args, self.options_end, c"--no-hardlinks")
     }
 
-    /// `words` with `--progress` as the first option, where anything the caller says wins over it.
+    /// `args` with `--progress` as the first option, where anything the caller says wins over it.
     #[must_use]
-    pub fn with_progress<'w>(&self, words: &[&'w CStr]) -> Vec<&'w CStr> {
-        splice(words, self.command + 1, c"--progress")
+    pub fn with_progress<'w>(&self, args: &[&'w CStr]) -> Vec<&'w CStr> {
+        splice(args, self.command + 1, c"--progress")
     }
 }
 
-fn splice<'w>(words: &[&'w CStr], at: usize, word: &'w CStr) -> Vec<&'w CStr> {
-    let mut spliced = Vec::with_capacity(words.len() + 1);
-    spliced.extend(words.iter().take(at));
-    spliced.push(word);
-    spliced.extend(words.iter().skip(at));
+fn splice<'w>(args: &[&'w CStr], at: usize, arg: &'w CStr) -> Vec<&'w CStr> {
+    let mut spliced = Vec::with_capacity(args.len() + 1);
+    spliced.extend(args.iter().take(at));
+    spliced.push(arg);
+    spliced.extend(args.iter().skip(at));
     spliced
 }
 
-/// Reads a command line, the program's own name first. `None` if git will run no `clone`, or refuse its words.
+/// Reads a command line, the program's own name first. `None` if git will run no `clone`, or refuse its args.
 #[must_use]
-pub fn read<'a>(words: &[&'a CStr]) -> Option<Clone<'a>> {
-    read_noting(words, |_, _| {})
+pub fn read<'a>(args: &[&'a CStr]) -> Option<CloneCommand<'a>> {
+    read_noting(args, |_, _| {})
 }
 
-/// As [`read`], and tells `note` what each word is, by its index, up to the command and in a `clone` to the end.
-pub fn read_noting<'a>(words: &[&'a CStr], mut note: impl FnMut(usize, Role)) -> Option<Clone<'a>> {
+/// As [`read`], and tells `note` what each arg is, by its index, up to the command and in a `clone` to the end.
+pub fn read_noting<'a>(
+    args: &[&'a CStr],
+    mut note: impl FnMut(usize, Role),
+) -> Option<CloneCommand<'a>> {
     let mut directories = Vec::new();
     let mut at = 1;
     loop {
-        let word = words.get(at)?.to_bytes();
-        if !word.starts_with(b"-") {
+        let arg = args.get(at)?.to_bytes();
+        if !arg.starts_with(b"-") {
             break;
         }
-        if GLOBAL_WITH_VALUE.contains(&word) {
+        if GLOBAL_WITH_VALUE.contains(&arg) {
             note(at, Role::Global);
-            let value = words.get(at + 1)?;
+            let value = args.get(at + 1)?;
             note(at + 1, Role::Value);
-            if word == b"-C" {
+            if arg == b"-C" {
                 directories.push(*value);
             }
             at += 2;
-        } else if GLOBAL_FLAGS.contains(&word)
-            || GLOBAL_WITH_EQUALS.iter().any(|name| word.starts_with(name))
+        } else if GLOBAL_FLAGS.contains(&arg)
+            || GLOBAL_WITH_EQUALS.iter().any(|name| arg.starts_with(name))
         {
             note(at, Role::Global);
             at += 1;
@@ -169,13 +172,13 @@ pub fn read_noting<'a>(words: &[&'a CStr], mut note: impl FnMut(usize, Role)) ->
         }
     }
     note(at, Role::Command);
-    if *words.get(at)? != c"clone" {
+    if *args.get(at)? != c"clone" {
         return None;
     }
-    Reader::new(note).read(words, at, directories)
+    Reader::new(note).read(args, at, directories)
 }
 
-/// What the options of `clone` have said so far. The last word on each subject wins.
+/// What the options of `clone` have set so far. The last arg on each subject wins.
 struct Reader<N> {
     note: N,
     local: Option<(bool, usize)>,
@@ -204,21 +207,21 @@ impl<N: FnMut(usize, Role)> Reader<N> {
 
     fn read<'a>(
         mut self,
-        words: &[&'a CStr],
+        args: &[&'a CStr],
         command: usize,
         directories: Vec<&'a CStr>,
-    ) -> Option<Clone<'a>> {
+    ) -> Option<CloneCommand<'a>> {
         let mut positionals = Vec::new();
-        let mut options_end = words.len();
+        let mut options_end = args.len();
         let mut at = command + 1;
-        while let Some(&word) = words.get(at) {
-            match word.to_bytes() {
+        while let Some(&arg) = args.get(at) {
+            match arg.to_bytes() {
                 b"--" | b"--end-of-options" => {
                     options_end = at;
                     (self.note)(at, Role::EndOfOptions);
-                    for (at, word) in words.iter().enumerate().skip(at + 1) {
+                    for (at, arg) in args.iter().enumerate().skip(at + 1) {
                         (self.note)(at, Role::Positional);
-                        positionals.push(*word);
+                        positionals.push(*arg);
                     }
                     break;
                 }
@@ -226,13 +229,13 @@ impl<N: FnMut(usize, Role)> Reader<N> {
                 [b'-', letters @ ..] if !letters.is_empty() => at = self.short(letters, at),
                 _ => {
                     (self.note)(at, Role::Positional);
-                    positionals.push(word);
+                    positionals.push(arg);
                 }
             }
             at += 1;
         }
-        // An option that lacks its value is an error of git's, and a word added behind it would become that value.
-        if at > words.len() {
+        // An option that lacks its value is an error of git's, and an arg added behind it would become that value.
+        if at > args.len() {
             return None;
         }
         let linking = match self.local {
@@ -241,7 +244,7 @@ impl<N: FnMut(usize, Role)> Reader<N> {
             Some((false, _)) => Linking::Never,
             None => Linking::IfLocal,
         };
-        Some(Clone {
+        Some(CloneCommand {
             linking,
             progress_decided: self.progress || self.verbosity < 0,
             directories,
@@ -252,7 +255,7 @@ impl<N: FnMut(usize, Role)> Reader<N> {
         })
     }
 
-    /// Takes in a long option, without its dashes; returns the index of the last word that belongs to it.
+    /// Takes in a long option, without its dashes; returns the index of the last arg that belongs to it.
     fn long(&mut self, option: &[u8], at: usize) -> usize {
         let (name, value) = match option.iter().position(|&byte| byte == b'=') {
             Some(equals) => (option.get(..equals).unwrap_or_default(), true),
@@ -271,7 +274,7 @@ impl<N: FnMut(usize, Role)> Reader<N> {
         }
     }
 
-    /// Takes in a word of short options, without its dash; returns the index of the last word that belongs to it.
+    /// Takes in an arg of short options, without its dash; returns the index of the last arg that belongs to it.
     fn short(&mut self, letters: &[u8], at: usize) -> usize {
         for (position, &letter) in letters.iter().enumerate() {
             let Some(option) = clone_options::by_letter(letter) else {
@@ -315,18 +318,18 @@ mod tests {
     use std::ffi::CString;
     use std::path::PathBuf;
 
-    use super::{Clone, Linking, read};
+    use super::{CloneCommand, Linking, read};
 
-    /// `git` and the words of `line`, which are parted by single spaces.
-    fn words(line: &str) -> Vec<CString> {
+    /// `git` and the args of `line`, which are separated by single spaces.
+    fn args(line: &str) -> Vec<CString> {
         format!("git {line}")
             .split(' ')
-            .map(|word| CString::new(word).unwrap())
+            .map(|arg| CString::new(arg).unwrap())
             .collect()
     }
 
-    fn with_clone<T>(line: &str, look: impl FnOnce(Option<Clone<'_>>) -> T) -> T {
-        let owned = words(line);
+    fn with_clone<T>(line: &str, look: impl FnOnce(Option<CloneCommand<'_>>) -> T) -> T {
+        let owned = args(line);
         let borrowed: Vec<_> = owned.iter().map(CString::as_c_str).collect();
         look(read(&borrowed))
     }
@@ -340,13 +343,13 @@ mod tests {
     }
 
     fn second_run(line: &str) -> String {
-        let owned = words(line);
+        let owned = args(line);
         let borrowed: Vec<_> = owned.iter().map(CString::as_c_str).collect();
         let spliced = read(&borrowed).unwrap().without_hard_links(&borrowed);
         let spliced: Vec<_> = spliced
             .iter()
             .skip(1)
-            .map(|word| word.to_str().unwrap())
+            .map(|arg| arg.to_str().unwrap())
             .collect();
         spliced.join(" ")
     }
@@ -366,7 +369,7 @@ mod tests {
         assert_eq!(
             linking("clone -q -l a b"),
             Some(Linking::Demanded(3)),
-            "the word that said so"
+            "the arg that decides"
         );
     }
 
@@ -543,7 +546,7 @@ mod tests {
 
     #[test]
     fn words_of_any_bytes() {
-        let words = [
+        let args = [
             c"git",
             c"clone",
             c"--l\xff",
@@ -552,14 +555,14 @@ mod tests {
             c"",
             c"-",
         ];
-        let clone = read(&words).unwrap();
+        let clone = read(&args).unwrap();
         assert_eq!(clone.linking, Linking::Demanded(3));
         assert_eq!(clone.positionals, [c"\xff", c"", c"-"]);
     }
 
     #[test]
     fn where_and_what_is_cloned() {
-        let words = [
+        let args = [
             c"git",
             c"-C",
             c"x",
@@ -572,7 +575,7 @@ mod tests {
             c"--",
             c"--dst",
         ];
-        let clone = read(&words).unwrap();
+        let clone = read(&args).unwrap();
         assert_eq!(clone.directory(), PathBuf::from("x/y"));
         assert_eq!(clone.positionals, [c"src", c"--dst"]);
         assert!(clone.bare);

@@ -6,13 +6,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::command_line::Clone;
+use super::command_line::CloneCommand;
 
 /// The directory that `clone` goes to: the one it names, or else the one git derives from its source.
 ///
 /// `None` if the source is missing, or nothing can be derived from it.
 #[must_use]
-pub fn directory(clone: &Clone<'_>) -> Option<PathBuf> {
+pub fn directory(clone: &CloneCommand<'_>) -> Option<PathBuf> {
     let name = match clone.positionals.as_slice() {
         [source] => OsStr::from_bytes(&derived(source.to_bytes(), clone.bare)?).to_owned(),
         [_, named, ..] => OsStr::from_bytes(named.to_bytes()).to_owned(),
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn directories_add_up() {
-        let at = |words: &[_]| directory(&read(words).unwrap());
+        let at = |args: &[_]| directory(&read(args).unwrap());
         assert_eq!(
             at(&[c"git", c"-C", c"x", c"-C", c"", c"-C", c"y", c"clone", c"s"]),
             Some(PathBuf::from("x/y/s"))

@@ -95,12 +95,12 @@ impl RealGit {
         self.file.as_path()
     }
 
-    /// Becomes this git, with `words` as the caller wrote them (our own name first). Returns only what prevented it.
+    /// Becomes this git, with `args` as the caller wrote them (our own name first). Returns only what prevented it.
     #[must_use]
-    pub fn exec(&mut self, words: &[&CStr]) -> Failure {
+    pub fn exec(&mut self, args: &[&CStr]) -> Failure {
         loop {
             self.search.marker.add(self.file.as_path());
-            let errno = self.replace_with(words);
+            let errno = self.replace_with(args);
             let failure = Failure {
                 status: failure::CANNOT_INVOKE,
                 line: format!(
@@ -122,16 +122,16 @@ impl RealGit {
         }
     }
 
-    fn replace_with(&self, words: &[&CStr]) -> Errno {
+    fn replace_with(&self, args: &[&CStr]) -> Errno {
         let file = self.file.as_c_str();
-        let name = match words.first() {
+        let name = match args.first() {
             // Called by a path, git would look for its own parts beside that path (`system_prefix` in exec-cmd.c).
             Some(name) if name.to_bytes().contains(&b'/') => file,
             Some(name) => name,
             None => c"git",
         };
-        let words = iter::once(name).chain(words.iter().skip(1).copied());
-        exec(file, words, self.search.marker.entry().as_c_str())
+        let args = iter::once(name).chain(args.iter().skip(1).copied());
+        exec(file, args, self.search.marker.entry().as_c_str())
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::command_line::Clone;
+use super::command_line::CloneCommand;
 
 /// What git appends to a source to find its repository, in this order (`get_repo_path` in builtin/clone.c).
 const SUFFIXES: [&str; 4] = ["/.git", "", ".git/.git", ".git"];
@@ -16,7 +16,7 @@ const SUFFIXES: [&str; 4] = ["/.git", "", ".git/.git", ".git"];
 /// git looks for a path first, so that even `host:path` is one if it exists. A bundle is none: git reads it like a
 /// remote. Nor is a URL, even where `url.<base>.insteadOf` makes a path of it: that would take git's configuration.
 #[must_use]
-pub fn is_local(clone: &Clone<'_>) -> bool {
+pub fn is_local(clone: &CloneCommand<'_>) -> bool {
     let Some(source) = clone.positionals.first() else {
         return false;
     };

@@ -8,4 +8,4 @@ mod syslog;
 
 pub use file::Pattern;
 pub use second_runs::SecondRuns;
-pub use stderr::{Words, start};
+pub use stderr::{QuotedArgs, start};

@@ -12,22 +12,22 @@ pub fn start(filter: Targets) {
     let _ = tracing::subscriber::set_global_default(Lines { filter });
 }
 
-/// Words of a command line, on one line and quoted for a shell (bash, ksh or zsh) whatever bytes they hold, and without the
+/// Args of a command line, on one line and quoted for a shell (bash, ksh or zsh) whatever bytes they hold, and without the
 /// password in a URL: what is shown here ends up in tickets.
-pub struct Words<'a>(pub &'a [&'a CStr]);
+pub struct QuotedArgs<'a>(pub &'a [&'a CStr]);
 
-impl fmt::Display for Words<'_> {
+impl fmt::Display for QuotedArgs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, word) in self.0.iter().enumerate() {
+        for (at, arg) in self.0.iter().enumerate() {
             let space = if at == 0 { "" } else { " " };
-            let mut rest = word.to_bytes();
+            let mut rest = arg.to_bytes();
             let (begin, end) = if is_plain(rest) {
                 ("", "")
             } else {
                 ("$'", "'")
             };
             write!(f, "{space}{begin}")?;
-            // One word can hold several URLs: url.<base>.insteadOf=<url>.
+            // One arg can hold several URLs: url.<base>.insteadOf=<url>.
             while let Some((before, after)) = around_password(rest) {
                 write!(f, "{}***", before.escape_ascii())?;
                 rest = after;
@@ -38,19 +38,19 @@ impl fmt::Display for Words<'_> {
     }
 }
 
-/// Whether a shell takes `word` as it is.
-fn is_plain(word: &[u8]) -> bool {
+/// Whether a shell takes `arg` as it is.
+fn is_plain(arg: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@^_".contains(byte);
-    !word.is_empty() && word.iter().all(is_plain)
+    !arg.is_empty() && arg.iter().all(is_plain)
 }
 
-/// What is before and after the first user and password of a URL in `word`; `None` if there is none.
-fn around_password(word: &[u8]) -> Option<(&[u8], &[u8])> {
-    let schemes = word.windows(3).enumerate();
+/// What is before and after the first user and password of a URL in `arg`; `None` if there is none.
+fn around_password(arg: &[u8]) -> Option<(&[u8], &[u8])> {
+    let schemes = arg.windows(3).enumerate();
     schemes
         .filter(|(_, three)| **three == *b"://")
         .find_map(|(scheme, _)| {
-            let (scheme, rest) = word.split_at_checked(scheme + 3)?;
+            let (scheme, rest) = arg.split_at_checked(scheme + 3)?;
             let host_end = rest
                 .iter()
                 .position(|&byte| byte == b'/')
@@ -65,11 +65,11 @@ fn around_password(word: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::Words;
+    use super::QuotedArgs;
 
     #[test]
     fn passwords_are_not_shown() {
-        let words = [
+        let args = [
             c"git",
             c"clone",
             c"https://me:secret@host/a@b",
@@ -80,12 +80,12 @@ mod tests {
         ];
         let shown = r"git clone https://***@host/a@b a@b:c u://h/a@b".to_owned()
             + " url.u://h/.insteadOf=u://***@h/ url.u://***@h/.insteadOf=u://***@h/";
-        assert_eq!(Words(&words).to_string(), shown);
+        assert_eq!(QuotedArgs(&args).to_string(), shown);
     }
 
     #[test]
     fn a_shell_reads_the_same_words() {
-        let words = [
+        let args = [
             c"git",
             c"",
             c"a b",
@@ -96,6 +96,6 @@ mod tests {
             c"a.b=c",
         ];
         let shown = r"git $'' $'a b' $'it\'s\\' $'$HOME' $'caf\xe9\n' -c a.b=c";
-        assert_eq!(Words(&words).to_string(), shown);
+        assert_eq!(QuotedArgs(&args).to_string(), shown);
     }
 }

@@ -10,40 +10,40 @@ use smallvec::SmallVec;
 
 use super::environment;
 
-/// Replaces this process by the program in `file`, called with `words` (its own name first), in the environment as it
+/// Replaces this process by the program in `file`, called with `args` (its own name first), in the environment as it
 /// came but for `variable`, an entry `NAME=value`. Returns only if the kernel refused, with its reason.
 ///
 /// The order of the environment, its duplicates and even entries without a `=` reach the program as they reached us.
 #[must_use]
 pub fn exec<'a>(
     file: &'a CStr,
-    words: impl Iterator<Item = &'a CStr> + Clone,
+    args: impl Iterator<Item = &'a CStr> + Clone,
     variable: &CStr,
 ) -> Errno {
     let mut environment = SmallVec::<[_; 256]>::new();
     environment.extend(pointers(environment::with(variable)));
-    let errno = execute_or_interpret(file, words.clone(), &environment);
+    let errno = execute_or_interpret(file, args.clone(), &environment);
     if errno != Errno::E2BIG {
         return errno;
     }
-    // Some callers fill the space that execve(2) leaves for words and environment to the last byte, and ours is one more.
+    // Some callers fill the space that execve(2) leaves for args and environment to the last byte, and ours is one more.
     environment.clear();
     environment.extend(pointers(environment::entries()));
-    execute_or_interpret(file, words, &environment)
+    execute_or_interpret(file, args, &environment)
 }
 
 /// As execvp(3), without a search.
 fn execute_or_interpret<'a>(
     file: &'a CStr,
-    words: impl Iterator<Item = &'a CStr> + Clone,
+    args: impl Iterator<Item = &'a CStr> + Clone,
     environment: &[*const c_char],
 ) -> Errno {
-    let errno = execute(file, words.clone(), environment);
+    let errno = execute(file, args.clone(), environment);
     if errno != Errno::ENOEXEC {
         return errno;
     }
     // A script without `#!` runs under /bin/sh, as execvp(3) does it for every caller of git (but not musl's).
-    let by_shell = [c"sh", file].into_iter().chain(words.skip(1));
+    let by_shell = [c"sh", file].into_iter().chain(args.skip(1));
     execute(c"/bin/sh", by_shell, environment)
 }
 
@@ -55,12 +55,12 @@ fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> impl Iterator<Item =
 #[inline(never)]
 fn execute<'a>(
     file: &CStr,
-    words: impl Iterator<Item = &'a CStr>,
+    args: impl Iterator<Item = &'a CStr>,
     environment: &[*const c_char],
 ) -> Errno {
-    let mut words_and_null = SmallVec::<[_; 64]>::new();
-    words_and_null.extend(pointers(words));
+    let mut args_and_null = SmallVec::<[_; 64]>::new();
+    args_and_null.extend(pointers(args));
     // SAFETY: both end with a null pointer, and what they point to outlives the call. nix's execve(2) would copy them.
-    unsafe { libc::execve(file.as_ptr(), words_and_null.as_ptr(), environment.as_ptr()) };
+    unsafe { libc::execve(file.as_ptr(), args_and_null.as_ptr(), environment.as_ptr()) };
     Errno::last()
 }

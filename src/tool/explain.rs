@@ -1,4 +1,4 @@
-//! `git-clone-shim explain -- ARGS…`: what the shim would do with `git ARGS…`, word by word. git is not run.
+//! `git-clone-shim explain -- ARGS…`: what the shim would do with `git ARGS…`, argument by argument. git is not run.
 
 use std::ffi::{CStr, CString, OsString};
 use std::fmt::Write;
@@ -8,18 +8,18 @@ use std::os::unix::ffi::OsStringExt;
 
 use clap::Args;
 
-use crate::git::command_line::{self, Clone, Linking, Role};
+use crate::git::command_line::{self, CloneCommand, Linking, Role};
 use crate::git::real_git::RealGit;
-use crate::log::Words;
-use crate::plan::{Harmless, Plan};
+use crate::log::QuotedArgs;
+use crate::plan::{PassThroughReason, Plan};
 use crate::settings::Settings;
 
 /// What to explain.
 #[derive(Args)]
 pub(super) struct Options {
-    /// The words that git would be called with
+    /// The args that git would be called with
     #[arg(last = true, value_name = "ARGS")]
-    words: Vec<OsString>,
+    args: Vec<OsString>,
 }
 
 /// Explains the call and returns 0.
@@ -28,17 +28,17 @@ pub(super) struct Options {
 ///
 /// Standard output cannot be written.
 pub(super) fn run(options: &Options) -> io::Result<i32> {
-    let given = options.words.iter().cloned().map(OsString::into_vec);
+    let given = options.args.iter().cloned().map(OsString::into_vec);
     let owned: Vec<CString> = iter::once(b"git".to_vec())
         .chain(given)
-        // A word of a command line holds no NUL byte.
-        .filter_map(|word| CString::new(word).ok())
+        // A arg of a command line holds no NUL byte.
+        .filter_map(|arg| CString::new(arg).ok())
         .collect();
-    let words: Vec<&CStr> = owned.iter().map(CString::as_c_str).collect();
-    super::print(&explanation(&words)).map(|()| 0)
+    let args: Vec<&CStr> = owned.iter().map(CString::as_c_str).collect();
+    super::print(&explanation(&args)).map(|()| 0)
 }
 
-fn explanation(words: &[&CStr]) -> String {
+fn explanation(args: &[&CStr]) -> String {
     let settings = Settings::from_environment();
     let git = match RealGit::find(settings.git) {
         Ok(git) => git
@@ -49,21 +49,21 @@ fn explanation(words: &[&CStr]) -> String {
             .to_string(),
         Err(failure) => format!("none: {failure}"),
     };
-    let plan = Plan::new(settings.mode, words);
+    let plan = Plan::new(settings.mode, args);
     format!(
         "{}\n\n{}\nreal git        {git}\nGIT_CLONE_SHIM  {}\n\n{}",
-        Words(words),
-        readings(words),
+        QuotedArgs(args),
+        readings(args),
         settings.mode,
-        verdict(&plan, words),
+        verdict(&plan, args),
     )
 }
 
-/// Every word that git reads, and what it is to git, in two columns.
-fn readings(words: &[&CStr]) -> String {
+/// Every arg that git reads, and what it is to git, in two columns.
+fn readings(args: &[&CStr]) -> String {
     let mut readings: Vec<(usize, String)> = Vec::new();
     let mut places = ["the source", "the destination"].into_iter();
-    let clone = command_line::read_noting(words, |at, role| {
+    let clone = command_line::read_noting(args, |at, role| {
         let reading = match role {
             Role::Global => "an option before the command".to_owned(),
             Role::Command => "the command".to_owned(),
@@ -76,7 +76,7 @@ fn readings(words: &[&CStr]) -> String {
             Role::Positional => places.next().unwrap_or("one too many").to_owned(),
         };
         match readings.last_mut().filter(|(last, _)| *last == at) {
-            // A word of several short options.
+            // A arg of several short options.
             Some((_, so_far)) => _ = write!(so_far, ", {reading}"),
             None => readings.push((at, reading)),
         }
@@ -84,9 +84,9 @@ fn readings(words: &[&CStr]) -> String {
     let rows: Vec<(String, String)> = readings
         .into_iter()
         .filter_map(|(at, reading)| {
-            let decides = |clone: &Clone<'_>| clone.linking == Linking::Demanded(at);
-            let word = Words(words.get(at..=at)?).to_string();
-            let reading = match reading == word {
+            let decides = |clone: &CloneCommand<'_>| clone.linking == Linking::Demanded(at);
+            let arg = QuotedArgs(args.get(at..=at)?).to_string();
+            let reading = match reading == arg {
                 true => "an option".to_owned(),
                 false => reading,
             };
@@ -94,15 +94,14 @@ fn readings(words: &[&CStr]) -> String {
                 true => " (asks for hard links)",
                 false => "",
             };
-            Some((word, reading + because))
+            Some((arg, reading + because))
         })
         .collect();
-    let width = rows.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
-    rows.iter()
-        .fold(String::new(), |mut text, (word, reading)| {
-            let _ = writeln!(text, "  {word:width$}  {reading}");
-            text
-        })
+    let width = rows.iter().map(|(arg, _)| arg.len()).max().unwrap_or(0);
+    rows.iter().fold(String::new(), |mut text, (arg, reading)| {
+        let _ = writeln!(text, "  {arg:width$}  {reading}");
+        text
+    })
 }
 
 fn full_name(name: &str, on: bool) -> String {
@@ -114,20 +113,20 @@ fn full_name(name: &str, on: bool) -> String {
 }
 
 /// What would be done, and why.
-fn verdict(plan: &Plan<'_>, words: &[&CStr]) -> String {
+fn verdict(plan: &Plan<'_>, args: &[&CStr]) -> String {
     match plan {
         Plan::PassThrough(why) => {
             let alias = match why {
-                Harmless::NoClone => {
+                PassThroughReason::NoClone => {
                     "\nIf it is an alias for one, git runs that itself, and no shim sees it."
                 }
                 _ => "",
             };
-            format!("The shim becomes git at once, with these words: {why}.{alias}\n")
+            format!("The shim execs git at once, with these args: {why}.{alias}\n")
         }
         Plan::Copy(clone) => format!(
-            "The shim becomes git at once, with --no-hardlinks:\n  {}\n",
-            Words(&clone.without_hard_links(words))
+            "The shim execs git at once, with --no-hardlinks:\n  {}\n",
+            QuotedArgs(&clone.without_hard_links(args))
         ),
         Plan::Attempt(clone) => {
             let (why, cures) = match clone.linking {
@@ -143,14 +142,14 @@ fn verdict(plan: &Plan<'_>, words: &[&CStr]) -> String {
             let progress = match clone.progress_decided {
                 true => String::new(),
                 false => format!(
-                    "On a terminal the first run is given --progress, since it does not see the terminal itself:\n  {}\n",
-                    Words(&clone.with_progress(words))
+                    "On a terminal the attempt is given --progress, since it does not see the terminal itself:\n  {}\n",
+                    QuotedArgs(&clone.with_progress(args))
                 ),
             };
             format!(
-                "The shim runs git with these words, since {why}, and watches what it says.\n{progress}\
-                 If git dies of {cures}, the shim becomes\n  {}\n",
-                Words(&clone.without_hard_links(words))
+                "The shim runs git with these args, since {why}, and reads its stderr.\n{progress}\
+                 If git dies of {cures}, the shim execs\n  {}\n",
+                QuotedArgs(&clone.without_hard_links(args))
             )
         }
     }

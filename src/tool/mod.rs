@@ -27,7 +27,7 @@ Environment:
                            the host, %u the user's number, %d the day, %% a %
   GIT_CLONE_SHIM_SYSLOG    1: one line for each second run in the system log
 
-Called as `git` it is the shim, and knows git's words only.";
+Called as `git` it is the shim, and knows git's args only.";
 
 /// git-clone-shim stands in for git on PATH. When a tool runs `git clone --local` and
 /// the filesystem refuses hard links, it runs the clone again with `--no-hardlinks`.
@@ -49,12 +49,12 @@ enum Task {
     Stats(stats::Options),
 }
 
-/// Runs the tool with `words`, its own name first, and returns the exit status: 0, 1 if the task says no, 2 for words that
+/// Runs the tool with `args`, its own name first, and returns the exit status: 0, 1 if the task says no, 2 for args that
 /// it does not know, or 125 if its output cannot be written.
 #[must_use]
-pub fn run(words: &[&CStr]) -> i32 {
-    let words = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
-    let done = match Tool::try_parse_from(words) {
+pub fn run(args: &[&CStr]) -> i32 {
+    let args = args.iter().map(|arg| OsStr::from_bytes(arg.to_bytes()));
+    let done = match Tool::try_parse_from(args) {
         Ok(Tool { task }) => match task {
             Task::Doctor(options) => doctor::run(&options),
             Task::Explain(options) => explain::run(&options),
@@ -72,7 +72,7 @@ pub fn run(words: &[&CStr]) -> i32 {
     })
 }
 
-/// What is wrong with the words, in one line like all our errors.
+/// What is wrong with the args, in one line like all our errors.
 fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     // Its first paragraph: what is missing stands in a line of its own.
