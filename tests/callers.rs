@@ -1,12 +1,13 @@
 //! Real programs that run git, unmodified, with the shim first on PATH: they come to the same as with the real git, and
-//! where they ask for `--local` on a boundary that refuses links, to what they could not come to. (uv: `seed_case`.)
+//! where they ask for `--local` on a boundary that refuses links, to what they could not come to. (uv: `uv`.)
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED, Result};
+use crate::support::arena::{Arena, REFUSED, RunResult, for_each_git};
+use crate::support::args::{args, with_source};
 use crate::support::arrangement;
 use crate::support::call::Call;
 use crate::support::gits::gits;
@@ -14,7 +15,6 @@ use crate::support::python::{self, Environment};
 use crate::support::source;
 use crate::support::trace;
 use crate::support::tree;
-use crate::support::words::{from, words};
 
 /// The newest ones, or what were the newest when the environment was made.
 static PYTHON: Environment = Environment::new("callers", &["GitPython", "pre-commit"]);
@@ -28,7 +28,7 @@ struct Script<'a> {
 }
 
 impl Script<'_> {
-    fn run(&self, arena: &Arena, through_shim: bool) -> Result {
+    fn run(&self, arena: &Arena, through_shim: bool) -> RunResult {
         let shim = through_shim.then(|| arena.shim_directory());
         let directories = shim.into_iter().chain([arena.real_directory()]);
         let directories: Vec<_> = directories.chain(self.directory.clone()).collect();
@@ -38,7 +38,7 @@ impl Script<'_> {
             .env("PATH", Arena::path(&directories))
             .envs(self.variables.iter().copied());
         let file = arena.root().join("trace");
-        let result = arena.run(&|_| (), trace::into(&file, Call::new(shell)));
+        let result = arena.run(trace::into(&file, Call::new(shell)));
         let trace = fs::read_to_string(&file).unwrap();
         fs::remove_file(&file).unwrap();
         assert_eq!(trace::shows_the_shim(&trace), through_shim, "{trace}");
@@ -47,7 +47,7 @@ impl Script<'_> {
 
     /// Asserts that the caller succeeds and says `answer` on standard output, and all else as it does with the real git.
     #[track_caller]
-    fn assert_twins(&self, arena: &Arena, answer: &str) -> [Result; 2] {
+    fn assert_twins(&self, arena: &Arena, answer: &str) -> [RunResult; 2] {
         let results = [false, true].map(|through_shim| self.run(arena, through_shim));
         let [real, shim] = &results;
         assert!(real.outcome.status.success(), "{:?}", real.outcome);
@@ -66,7 +66,7 @@ fn repository(arena: &Arena, name: &str, files: &[(&str, &str)]) -> PathBuf {
         fs::write(file, text).unwrap();
     }
     for line in ["init -q .", "add .", "commit -q -m all", "tag v1"] {
-        arena.real(words(line)).cwd(&repository).run().succeeded();
+        arena.real(args(line)).cwd(&repository).run().succeeded();
     }
     repository
 }
@@ -161,7 +161,11 @@ fn pre_commit() {
         directory: pre_commit.parent().map(Path::to_owned),
     };
     let [real, _] = script.assert_twins(&arena, "hooked\n");
-    assert!(real.outcome.says("....Passed\n"), "{:?}", real.outcome);
+    assert!(
+        real.outcome.stderr_contains("....Passed\n"),
+        "{:?}",
+        real.outcome
+    );
 }
 
 #[test]
@@ -191,12 +195,12 @@ fn git_python() {
         return;
     };
     let git = &gits()[0];
-    let Some(arena) = Arena::across_devices(git) else {
+    let Some(arena) = Arena::new(git).across_mounts() else {
         return;
     };
     let source = source::small(&arena, "src");
-    let plain = from(&source, words("clone --no-hardlinks -v -- SRC dst"));
-    let expected = arena.run(&|_| (), arena.real(plain));
+    let plain = with_source(&source, args("clone --no-hardlinks -v -- SRC dst"));
+    let expected = arena.run(arena.real(plain));
     for options in ["local=True", "multi_options=['--local']"] {
         let text = format!(
             "python -c \"import git, os; git.Repo.clone_from(os.environ['SRC'], 'dst', {options})\""
@@ -209,11 +213,15 @@ fn git_python() {
         let failed = script.run(&arena, false);
         assert_eq!(failed.outcome.status.code(), Some(1));
         assert!(
-            failed.outcome.says("git.exc.GitCommandError"),
+            failed.outcome.stderr_contains("git.exc.GitCommandError"),
             "{:?}",
             failed.outcome
         );
-        assert!(failed.outcome.says(REFUSED), "{:?}", failed.outcome);
+        assert!(
+            failed.outcome.stderr_contains(REFUSED),
+            "{:?}",
+            failed.outcome
+        );
         let cured = script.run(&arena, true);
         cured.outcome.succeeded();
         assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
@@ -225,8 +233,8 @@ fn make_with_64_clones_at_once() {
     let Some(make) = arrangement::program("make") else {
         return;
     };
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_git, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
@@ -260,24 +268,24 @@ $(clones): ; git clone -q $(OPTION) $(SRC) $@
         let cured = clone("-l", true);
         assert_eq!(cured.outcome, expected.outcome.succeeded());
         assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
-        let clones = fs::read_dir(arena.place()).unwrap().count();
+        let clones = fs::read_dir(arena.work_dir()).unwrap().count();
         assert_eq!(clones, 64);
-    }
+    });
 }
 
 #[test]
 fn an_alias_is_not_cured() {
     // By design: the word after `git` is not `clone`, and reading the configuration would cost every call of git a
     // second process. The git that an alias starts is the real one, since git puts its own programs first on PATH.
-    for git in gits() {
-        let arena = Arena::with_links_failing(git, libc::EPERM);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         for alias in ["alias.copy=clone --local", "alias.copy=!git clone --local"] {
-            let line = [&["-c".into(), alias.into()], &words("copy SRC dst")[..]].concat();
-            let twin = arena.assert_twins(&from(&source, line));
+            let line = [&["-c".into(), alias.into()], &args("copy SRC dst")[..]].concat();
+            let twin = arena.assert_twins(&with_source(&source, line));
             assert!(twin.outcome.died_of(REFUSED), "{:?}", twin.outcome);
         }
-    }
+    });
 }
 
 #[test]
@@ -285,61 +293,60 @@ fn git_lfs() {
     let Some(git_lfs) = arrangement::program("git-lfs") else {
         return;
     };
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let large = "x".repeat(100_000);
         let source = source::with_large_file(&arena, "src", &git_lfs, &large);
-        let checked_out = || fs::read_to_string(arena.place().join("dst/large.bin")).unwrap();
-        arena.assert_cured(&from(&source, words("clone -q -l SRC dst")));
+        let checked_out = || fs::read_to_string(arena.work_dir().join("dst/large.bin")).unwrap();
+        arena.assert_cured(&with_source(&source, args("clone -q -l SRC dst")));
         assert_eq!(checked_out(), large);
         // As rattler-build calls it; what is excluded stays a pointer.
         let excluded =
             "-c lfs.fetchinclude=*.txt -c lfs.fetchexclude=*.bin clone -q --local SRC dst";
-        arena.assert_cured(&from(&source, words(excluded)));
+        arena.assert_cured(&with_source(&source, args(excluded)));
         assert!(checked_out().starts_with("version https://git-lfs"));
         let url = format!("file://{}", source.display());
-        let twin = arena.assert_twins(&from(url, words("clone SRC dst")));
+        let twin = arena.assert_twins(&with_source(url, args("clone SRC dst")));
         twin.outcome.succeeded();
         assert_eq!(checked_out(), large);
-    }
+    });
 }
 
 #[test]
 fn git_submodule() {
     const ALLOW: &str = "-c protocol.file.allow=always";
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let outer = source::with_submodule(&arena, "outer");
         let cloned = |_: &Path| {
-            let clone = from(&outer, words("clone --no-hardlinks SRC dst"));
+            let clone = with_source(&outer, args("clone --no-hardlinks SRC dst"));
             arena.real(clone).run().succeeded();
         };
         let update = format!("-C dst {ALLOW} submodule update --init");
-        let twin = arena.assert_twins_in(&cloned, &words(&update));
+        let twin = arena.assert_twins_in(&cloned, &args(&update));
         twin.outcome.succeeded();
-        assert!(arena.place().join("dst/inner/three").exists());
+        assert!(arena.work_dir().join("dst/inner/three").exists());
         // As fpm-cookery calls it.
         let recursive = format!("{ALLOW} clone -q -l --recurse-submodules SRC dst");
-        arena.assert_cured(&from(&outer, words(&recursive)));
-        assert!(arena.place().join("dst/inner/three").exists());
-    }
+        arena.assert_cured(&with_source(&outer, args(&recursive)));
+        assert!(arena.work_dir().join("dst/inner/three").exists());
+    });
 }
 
 #[test]
 fn git_worktree() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let cloned = |_: &Path| {
-            let clone = from(&source, words("clone --no-hardlinks SRC dst"));
+            let clone = with_source(&source, args("clone --no-hardlinks SRC dst"));
             arena.real(clone).run().succeeded();
         };
-        let twin = arena.assert_twins_in(&cloned, &words("-C dst worktree add ../tree side"));
+        let twin = arena.assert_twins_in(&cloned, &args("-C dst worktree add ../tree side"));
         twin.outcome.succeeded();
-        assert!(arena.place().join("tree/three").exists());
-    }
+        assert!(arena.work_dir().join("tree/three").exists());
+    });
 }

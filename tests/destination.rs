@@ -6,16 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use git_clone_shim::git::{command_line, destination};
 
-use crate::support::arena::Arena;
-use crate::support::gits::gits;
+use crate::support::arena::for_each_git;
+use crate::support::args::args;
 use crate::support::source;
 use crate::support::tree;
-use crate::support::words::words;
 
 #[test]
 fn derived_as_git_derives_it() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let mut compared = 0;
         for (name, suffix) in [
@@ -47,13 +45,13 @@ fn derived_as_git_derives_it() {
             fs::rename(&source, &here).unwrap();
             for parent in [&b".."[..], b"./..", arena.root().as_os_str().as_bytes()] {
                 for bare in [false, true] {
-                    let mut line = words(if bare { "clone -l --bare" } else { "clone -l" });
+                    let mut line = args(if bare { "clone -l --bare" } else { "clone -l" });
                     line.push(OsStr::from_bytes(&[parent, b"/", name, suffix].concat()).to_owned());
-                    let done = arena.run(&|_| (), arena.real(line.clone()));
+                    let done = arena.run(arena.real(line.clone()));
                     if !done.outcome.status.success() {
                         continue;
                     }
-                    let made: Vec<_> = fs::read_dir(arena.place())
+                    let made: Vec<_> = fs::read_dir(arena.work_dir())
                         .unwrap()
                         .map(|entry| entry.unwrap().file_name())
                         .collect();
@@ -70,7 +68,7 @@ fn derived_as_git_derives_it() {
             }
             fs::rename(&here, &source).unwrap();
         }
-        tree::clear(arena.place());
+        tree::clear(arena.work_dir());
         assert!(compared > 100, "{compared}");
-    }
+    });
 }

@@ -14,23 +14,22 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::finding_git::wrapper;
-use crate::refusing_filesystems::{self, mount};
-use crate::site_filesystems::sandboxed;
 use crate::support::arena::{Arena, REFUSED};
+use crate::support::args::{args, with_source};
 use crate::support::arrangement;
 use crate::support::call::Call;
 use crate::support::doctor::{directories, doctor, examine, links, report, traces};
 use crate::support::executable;
+use crate::support::fault;
 use crate::support::gits::gits;
 use crate::support::mounted::Mounted;
+use crate::support::path::wrapper;
 use crate::support::process;
-use crate::support::refusing_fs::LinkRule;
+use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 use crate::support::sshfs::Sshfs;
 use crate::support::terminal::{self, Terminal};
 use crate::support::wait;
-use crate::support::words::{from, words};
 
 /// The options of a doctor that waits for what does not answer. It must get as far as that on a busy machine, too.
 const PATIENT: &str = "--json --timeout 5";
@@ -39,10 +38,10 @@ const PATIENT: &str = "--json --timeout 5";
 /// returns it.
 #[track_caller]
 fn assert_true(arena: &Arena, source: &Path) -> Value {
-    let said = examine(arena, arena.place());
-    let line = from(source, words("clone -q --local SRC dst"));
-    let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
-    let shim = arena.run(&|_| (), arena.shim(line)).outcome;
+    let said = examine(arena, arena.work_dir());
+    let line = with_source(source, args("clone -q --local SRC dst"));
+    let real = arena.run(arena.real(line.clone())).outcome;
+    let shim = arena.run(arena.shim(line)).outcome;
     assert_eq!(
         said["clone_with_git"]["ok"],
         real.status.success(),
@@ -53,13 +52,13 @@ fn assert_true(arena: &Arena, source: &Path) -> Value {
         shim.status.success(),
         "{said:#}{shim:?}"
     );
-    let words = said["clone_with_git"]["said"].as_str().unwrap();
+    let args = said["clone_with_git"]["said"].as_str().unwrap();
     // The paths differ, the sentence and the reason do not.
     let told = |text: &str| {
         let (sentence, rest) = text.trim_end().split_once('\'')?;
         Some((sentence.to_owned(), rest.rsplit_once('\'')?.1.to_owned()))
     };
-    assert_eq!(told(words), told(str::from_utf8(&real.stderr).unwrap()));
+    assert_eq!(told(args), told(str::from_utf8(&real.stderr).unwrap()));
     said
 }
 
@@ -79,8 +78,8 @@ fn filesystems_that_refuse() {
         let Some((_directory, filesystem)) = mount(rule) else {
             return;
         };
-        for (number, git) in gits().iter().enumerate() {
-            let (arena, source) = refusing_filesystems::on(&filesystem, git, &number.to_string());
+        for git in gits() {
+            let (arena, source) = arena_on(&filesystem, Arena::new(git));
             let said = assert_true(&arena, &source);
             assert_eq!(links(&said), expected, "{said:#}");
             assert_eq!(
@@ -136,15 +135,15 @@ fn where_it_is_not_needed() {
 }
 
 #[test]
-fn what_comes_from_another_device_needs_it_all_the_same() {
+fn what_comes_from_another_mount_needs_it_all_the_same() {
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone -q --local SRC dst"));
+        let line = with_source(&source, args("clone -q --local SRC dst"));
         assert!(arena.real(line).run().died_of(REFUSED));
-        let said = doctor(&arena, "", &[arena.place()]).run().succeeded();
+        let said = doctor(&arena, "", &[arena.work_dir()]).run().succeeded();
         let said = String::from_utf8(said.stdout).unwrap();
         for part in [
             "Not needed within this directory:",
@@ -157,7 +156,7 @@ fn what_comes_from_another_device_needs_it_all_the_same() {
 
 #[test]
 fn in_a_sandbox() {
-    sandboxed(|| {
+    fault::without_links_across_directories(|| {
         for git in gits() {
             let arena = Arena::new(git);
             let source = source::small(&arena, "src");
@@ -197,7 +196,7 @@ fn what_the_shim_cannot_cure() {
             assert!(sentence.contains(reason), "{said:#}");
             let source = source::small(&arena, "src");
             for call in [Arena::real, Arena::shim] {
-                let line = from(&source, words("clone -q --local SRC dst"));
+                let line = with_source(&source, args("clone -q --local SRC dst"));
                 let failed = call(&arena, line).cwd(mounted.path()).run();
                 assert!(failed.died_of(reason), "{failed:?}");
             }
@@ -208,9 +207,9 @@ fn what_the_shim_cannot_cure() {
 #[test]
 fn directories_that_are_none() {
     let arena = Arena::new(&gits()[0]);
-    fs::write(arena.place().join("file"), "").unwrap();
+    fs::write(arena.work_dir().join("file"), "").unwrap();
     for (name, exists) in [("absent", false), ("file/below", false), ("file", true)] {
-        let said = examine(&arena, &arena.place().join(name));
+        let said = examine(&arena, &arena.work_dir().join(name));
         assert_eq!(said["answer"], "does_not_work");
         assert_eq!(said["exists"], exists, "{said:#}");
     }
@@ -276,7 +275,7 @@ fn under_an_odd_umask() {
 fn a_directory_whose_name_is_no_text() {
     let arena = Arena::new(&gits()[0]);
     let name = OsString::from_vec(b"\xff\x1b[31m\n".to_vec());
-    let directory = arena.place().join(name);
+    let directory = arena.work_dir().join(name);
     fs::create_dir(&directory).unwrap();
     let said = examine(&arena, &directory);
     assert_eq!(said["answer"], "not_needed");
@@ -303,7 +302,7 @@ fn the_directories_of_the_tools() {
         let path = |directory: &Value| PathBuf::from(directory["path"].as_str().unwrap());
         directories(&report).iter().map(path).collect::<Vec<_>>()
     };
-    let here = arena.place().to_owned();
+    let here = arena.work_dir().to_owned();
     assert_eq!(examined(&[]), std::slice::from_ref(&here));
     let [uv, pixi, rattler] =
         [".cache/uv", ".cache/pixi", ".cache/rattler/cache"].map(|name| home.join(name));
@@ -341,7 +340,7 @@ fn the_directories_of_the_tools() {
 #[test]
 fn nothing_of_the_users_takes_part() {
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let witness = arena.root().join("witness");
@@ -351,7 +350,7 @@ fn nothing_of_the_users_takes_part() {
         for name in ["post-checkout", "pre-commit", "reference-transaction"] {
             executable::script(&template.join(name), &hook);
         }
-        let line = words("init -q probe");
+        let line = args("init -q probe");
         arena.real(line).run().succeeded();
         let configuration = format!(
             "[init]\n\ttemplateDir = {}\n[core]\n\thooksPath = {}\n[alias]\n\tclone = !false\n[protocol]\n\tallow = never\n",
@@ -359,8 +358,8 @@ fn nothing_of_the_users_takes_part() {
             template.display()
         );
         fs::write(arena.root().join("home/.gitconfig"), configuration).unwrap();
-        let probe = arena.place().join("probe");
-        let commit = words("commit -q --allow-empty -m probe");
+        let probe = arena.work_dir().join("probe");
+        let commit = args("commit -q --allow-empty -m probe");
         assert!(
             !arena.real(commit).cwd(&probe).run().status.success(),
             "the hooks do not work"
@@ -369,7 +368,7 @@ fn nothing_of_the_users_takes_part() {
         fs::remove_file(&witness).unwrap();
 
         let log = arena.root().join("log");
-        let call = doctor(&arena, "--json", &[arena.place()])
+        let call = doctor(&arena, "--json", &[arena.work_dir()])
             .env("GIT_TEMPLATE_DIR", template.parent().unwrap())
             .env("GIT_DIR", &probe)
             .env("GIT_TRACE", &log)
@@ -396,7 +395,7 @@ fn a_filesystem_that_does_not_answer() {
     let report = report(doctor(
         &arena,
         PATIENT,
-        &[&sshfs.mounted.path(), arena.place()],
+        &[&sshfs.mounted.path(), arena.work_dir()],
     ));
     let [hangs, answers] = [0, 1].map(|number| &directories(&report)[number]);
     assert_eq!(hangs["answer"], "does_not_work");
@@ -413,7 +412,7 @@ fn a_directory_of_path_that_does_not_answer() {
     let arena = Arena::new(&gits()[0]);
     sshfs.hang();
     let entries = [sshfs.mounted.path(), arena.shim_directory()];
-    let call = doctor(&arena, PATIENT, &[arena.place()]);
+    let call = doctor(&arena, PATIENT, &[arena.work_dir()]);
     let report = report(call.env("PATH", Arena::path(&entries)));
     assert_eq!(report["unfinished"]["step"], "looking for the real git");
     assert_eq!(report["unfinished"]["timed_out"], true);
@@ -476,7 +475,7 @@ impl Waiting {
             gits()[0].file.display()
         );
         let waiting = wrapper(&arena, "waiting", &script);
-        let mut command = doctor(&arena, options, &[arena.place()])
+        let mut command = doctor(&arena, options, &[arena.work_dir()])
             .env("GIT_CLONE_SHIM_GIT", waiting.join("git"))
             .command;
         command
@@ -492,7 +491,7 @@ impl Waiting {
     /// Waits until git waits, and returns its process.
     fn git(&self) -> Pid {
         let line = wait::for_line(&self.arena.root().join("waits"));
-        assert_eq!(traces(self.arena.place()).len(), 1);
+        assert_eq!(traces(self.arena.work_dir()).len(), 1);
         Pid::from_raw(line.parse().unwrap())
     }
 
@@ -514,7 +513,7 @@ fn interrupted() {
         kill(waiting.pid(), signal).unwrap();
         let status = waiting.child.wait().unwrap();
         assert_eq!(status.signal(), Some(signal as i32), "{status:?}");
-        assert_eq!(traces(waiting.arena.place()), [""; 0]);
+        assert_eq!(traces(waiting.arena.work_dir()), [""; 0]);
         wait::until("git to end", || !process::is_running(git));
     }
 }
@@ -539,14 +538,14 @@ fn interrupted_by_a_key() {
     let mut terminal = terminal.watch();
     let slow = format!(
         "git-clone-shim: {}: git clone --local …",
-        waiting.arena.place().display()
+        waiting.arena.work_dir().display()
     );
     wait::until("a word of what takes so long", || {
         terminal.shows(slow.as_bytes())
     });
     terminal.type_in(b"\x03");
     waiting.child.wait().unwrap();
-    assert_eq!(traces(waiting.arena.place()), [""; 0]);
+    assert_eq!(traces(waiting.arena.work_dir()), [""; 0]);
 }
 
 #[test]
@@ -558,7 +557,7 @@ fn killed_outright() {
     // git lives on, and the process that waits for it removes what it made when git has ended.
     kill(git, Signal::SIGKILL).unwrap();
     wait::until("the directory to be removed", || {
-        traces(waiting.arena.place()).is_empty()
+        traces(waiting.arena.work_dir()).is_empty()
     });
 }
 
@@ -567,7 +566,7 @@ fn a_git_that_does_not_end() {
     let mut waiting = Waiting::start(PATIENT, |_| ());
     let git = waiting.git();
     assert_eq!(waiting.child.wait().unwrap().code(), Some(1));
-    assert_eq!(traces(waiting.arena.place()), [""; 0]);
+    assert_eq!(traces(waiting.arena.work_dir()), [""; 0]);
     assert!(!process::is_running(git));
 }
 
@@ -577,9 +576,9 @@ fn what_is_printed() {
     else {
         return;
     };
-    let arena = Arena::in_place(&gits()[0], filesystem.path());
+    let arena = Arena::new(&gits()[0]).in_directory(filesystem.path());
     let on_a_terminal = |variables: &[(&str, &str)]| {
-        let mut call = doctor(&arena, "", &[arena.place()]);
+        let mut call = doctor(&arena, "", &[arena.work_dir()]);
         call.command.envs(variables.iter().copied());
         let seen = terminal::run(call.command, 80, &[]);
         assert!(seen.status.success(), "{seen:?}");
@@ -592,7 +591,7 @@ fn what_is_printed() {
     );
     let plain = on_a_terminal(&[("TERM", "xterm"), ("NO_COLOR", "1")]);
     assert!(!plain.contains('\u{1b}') && plain.contains('✓'), "{plain}");
-    let piped = doctor(&arena, "", &[arena.place()]).run().succeeded();
+    let piped = doctor(&arena, "", &[arena.work_dir()]).run().succeeded();
     let piped = String::from_utf8(piped.stdout).unwrap();
     assert!(
         !piped.contains('\u{1b}') && !piped.contains('✓') && !piped.contains('✗'),
@@ -612,7 +611,7 @@ fn what_is_printed() {
 #[test]
 fn the_layout_of_the_json() {
     let arena = Arena::new(&gits()[0]);
-    let report = report(doctor(&arena, "--json", &[arena.place()]));
+    let report = report(doctor(&arena, "--json", &[arena.work_dir()]));
     let members = |value: &Value| {
         let members = value.as_object().unwrap().keys();
         members.map(String::as_str).collect::<Vec<_>>().join(" ")
@@ -653,11 +652,11 @@ fn usage() {
 fn nobody_reads_it() {
     // It has nothing to remove when it dies of that, and no child of its keeps the pipe open.
     let arena = Arena::new(&gits()[0]);
-    let mut call = doctor(&arena, "", &[arena.place()]);
+    let mut call = doctor(&arena, "", &[arena.work_dir()]);
     // Not inherited by what other tests start: one that kept the reader would keep doctor alive.
     let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
     drop(reader);
     let status = call.command.stdout(writer).status().unwrap();
     assert_eq!(status.signal(), Some(libc::SIGPIPE), "{status:?}");
-    assert_eq!(traces(arena.place()), [""; 0]);
+    assert_eq!(traces(arena.work_dir()), [""; 0]);
 }

@@ -7,20 +7,19 @@ use std::path::Path;
 use nix::libc;
 use serde_json::Value;
 
-use crate::finding_git::{copy, directory, path, wrapper};
-use crate::refusing_filesystems::mount;
 use crate::support::arena::{Arena, REFUSED};
+use crate::support::args::args;
 use crate::support::call::Call;
 use crate::support::doctor::{directories, doctor, links, report};
 use crate::support::executable;
 use crate::support::gits::gits;
-use crate::support::refusing_fs::LinkRule;
-use crate::support::words::words;
+use crate::support::path::{directory, join as path, shim_copy, wrapper};
+use crate::support::refusing_fs::{LinkRule, mount};
 
 /// What doctor says with this PATH.
 #[track_caller]
 fn with_path(arena: &Arena, entries: &[&Path]) -> Value {
-    report(doctor(arena, "--json", &[arena.place()]).env("PATH", path(entries)))
+    report(doctor(arena, "--json", &[arena.work_dir()]).env("PATH", path(entries)))
 }
 
 /// Asserts what is said of each git on this PATH, a directory and what it holds, and whether the shim is reached.
@@ -46,7 +45,7 @@ fn the_shim_first() {
     for git in gits() {
         let arena = Arena::new(git);
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
-        let (copy, link) = (copy(&arena, "copy"), directory(&arena, "link"));
+        let (copy, link) = (shim_copy(&arena, "copy"), directory(&arena, "link"));
         symlink("../shim/git", link.join("git")).unwrap();
         let report = assert_order(&arena, &[(&shim, "this_shim"), (&real, "git")], true);
         let version = git.version.strip_prefix("git version ").unwrap();
@@ -85,12 +84,12 @@ fn something_else_first() {
 
         // Found by whoever looks for git, and never run by us.
         let relative = Path::new("relative");
-        fs::create_dir(arena.place().join(relative)).unwrap();
-        let trap = arena.place().join("relative/git");
+        fs::create_dir(arena.work_dir().join(relative)).unwrap();
+        let trap = arena.work_dir().join("relative/git");
         executable::script(&trap, "#!/bin/sh\necho >trapped\n");
         let gits = [(relative, "relative"), (&shim, "this_shim"), (&real, "git")];
         assert_order(&arena, &gits, false);
-        assert!(!arena.place().join("trapped").exists());
+        assert!(!arena.work_dir().join("trapped").exists());
     }
 }
 
@@ -98,7 +97,7 @@ fn something_else_first() {
 fn not_on_path() {
     // It names itself as it was called: what is put in a dot file must outlive this version.
     let arena = Arena::new(&gits()[0]);
-    let version = copy(&arena, "version");
+    let version = shim_copy(&arena, "version");
     fs::rename(version.join("git"), version.join("git-clone-shim")).unwrap();
     symlink("git-clone-shim", version.join("git")).unwrap();
     let current = arena.root().join("current");
@@ -111,7 +110,9 @@ fn not_on_path() {
         (&bare, &version),
     ] {
         let mut call = Call::new(arena.command(called.join("git-clone-shim")));
-        call.command.args(["doctor", "--json"]).arg(arena.place());
+        call.command
+            .args(["doctor", "--json"])
+            .arg(arena.work_dir());
         let advice = format!("Put {} first on PATH.", named.display());
         assert_eq!(report(call)["path_advice"], advice);
     }
@@ -149,7 +150,7 @@ fn a_shim_that_nobody_reaches_does_not_work() {
         return;
     };
     for git in gits() {
-        let arena = Arena::in_place(git, filesystem.path());
+        let arena = Arena::new(git).in_directory(filesystem.path());
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let other = arena.root().join("apps/git/2.45/bin");
         fs::create_dir_all(&other).unwrap();
@@ -170,7 +171,7 @@ fn a_shim_that_nobody_reaches_does_not_work() {
         .unwrap();
         let ours = arena.root().join("modulefiles/git-clone-shim");
         fs::write(&ours, "#%Module1.0\nsetenv GIT_CLONE_SHIM auto\n").unwrap();
-        let call = doctor(&arena, "--json", &[arena.place()])
+        let call = doctor(&arena, "--json", &[arena.work_dir()])
             .env("PATH", path([&other, &shim, &real]))
             .env("GIT_CLONE_SHIM", "auto")
             .env("LOADEDMODULES", "git-clone-shim:git/2.45")
@@ -192,12 +193,12 @@ fn a_shim_that_nobody_reaches_does_not_work() {
             "{said:#}"
         );
         // And so it is: without the shim the clone fails.
-        let line = words("init -q src");
+        let line = args("init -q src");
         arena.real(line).run().succeeded();
-        let commit = words("-C src commit -q --allow-empty -m one");
+        let commit = args("-C src commit -q --allow-empty -m one");
         arena.real(commit).run().succeeded();
         let clone = arena
-            .real(words("clone -l src dst"))
+            .real(args("clone -l src dst"))
             .env("PATH", Arena::path(&[other, shim]));
         assert!(clone.run().died_of(REFUSED));
     }
@@ -210,7 +211,7 @@ fn called_by_git() {
         let arena = Arena::new(git);
         let tool = arena.shim_directory().join("git-clone-shim");
         symlink(executable::shim(), tool).unwrap();
-        let report = report(arena.shim(words("clone-shim doctor --json .")));
+        let report = report(arena.shim(args("clone-shim doctor --json .")));
         assert_eq!(report["path"][0]["what"], "this_shim", "{report:#}");
         assert_eq!(
             report["git"]["file"],
@@ -236,7 +237,7 @@ fn no_real_git() {
     assert_eq!(links(said), [Some(true); 3]);
 
     let named =
-        doctor(&arena, "--json", &[arena.place()]).env("GIT_CLONE_SHIM_GIT", "/nowhere/git");
+        doctor(&arena, "--json", &[arena.work_dir()]).env("GIT_CLONE_SHIM_GIT", "/nowhere/git");
     let report = self::report(named);
     assert!(
         report["git_error"]
@@ -252,7 +253,7 @@ fn the_shims_settings_take_part() {
     let Some((_directory, filesystem)) = mount(LinkRule::Refuse { errno: libc::EPERM }) else {
         return;
     };
-    let arena = Arena::in_place(&gits()[0], filesystem.path());
+    let arena = Arena::new(&gits()[0]).in_directory(filesystem.path());
     for (mode, answer, counts, origin) in [
         ("", "works", "auto", "default"),
         ("auto", "works", "auto", "environment"),
@@ -260,7 +261,8 @@ fn the_shims_settings_take_part() {
         ("off", "does_not_work", "off", "environment"),
         ("of", "works", "auto", "not_understood"),
     ] {
-        let report = report(doctor(&arena, "--json", &[arena.place()]).env("GIT_CLONE_SHIM", mode));
+        let report =
+            report(doctor(&arena, "--json", &[arena.work_dir()]).env("GIT_CLONE_SHIM", mode));
         let said = &directories(&report)[0];
         assert_eq!(said["answer"], answer, "{said:#}");
         assert_eq!(said["clone_with_git"]["ok"], false);
@@ -278,12 +280,12 @@ fn the_shims_settings_take_part() {
         ("GIT_CLONE_SHIM_SYSLOG", "0", "environment"),
         ("GIT_CLONE_SHIM_SYSLOG", "on", "not_understood"),
     ] {
-        let report = report(doctor(&arena, "--json", &[arena.place()]).env(name, value));
+        let report = report(doctor(&arena, "--json", &[arena.work_dir()]).env(name, value));
         let mut settings = report["settings"].as_array().unwrap().iter();
         let setting = settings.find(|setting| setting["name"] == name).unwrap();
         assert_eq!(setting["origin"], origin, "{name}={value}");
     }
-    let off = doctor(&arena, "", &[arena.place()])
+    let off = doctor(&arena, "", &[arena.work_dir()])
         .env("GIT_CLONE_SHIM", "off")
         .run();
     assert!(

@@ -4,17 +4,17 @@ use std::ffi::OsString;
 use std::fs;
 
 use crate::support::arena::Arena;
+use crate::support::args::{Args, args, with_source};
 use crate::support::call::{Call, Outcome};
 use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::source;
-use crate::support::words::{Words, from, words};
 
-fn explain(arena: &Arena, line: &Words, mode: &str) -> Outcome {
+fn explain(arena: &Arena, line: &Args, mode: &str) -> Outcome {
     let mut command = arena.command(executable::shim());
     command.args(["explain", "--"]).args(line);
     arena
-        .run(&|_| (), Call::new(command).env("GIT_CLONE_SHIM", mode))
+        .run(Call::new(command).env("GIT_CLONE_SHIM", mode))
         .outcome
         .succeeded()
 }
@@ -32,7 +32,7 @@ fn lines_of_git(said: &Outcome) -> Vec<String> {
 #[test]
 fn what_it_announces_is_what_runs() {
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
@@ -46,12 +46,12 @@ fn what_it_announces_is_what_runs() {
             ("clone SRC dst", "auto", 1),
             ("ls-remote SRC", "auto", 1),
         ] {
-            let line = from(&source, words(line));
+            let line = with_source(&source, args(line));
             let announced = lines_of_git(&explain(&arena, &line, mode));
             let log = arena.root().join("log");
             let _ = fs::remove_file(&log);
             let shim = arena.shim(line.clone()).env("GIT_CLONE_SHIM", mode);
-            let done = arena.run(&|_| (), shim.env("GIT_TRACE", &log)).outcome;
+            let done = arena.run(shim.env("GIT_TRACE", &log)).outcome;
             let trace = fs::read_to_string(&log).unwrap();
             let ran: Vec<&str> = trace
                 .lines()
@@ -78,7 +78,7 @@ fn what_it_announces_is_what_runs() {
 #[test]
 fn every_word_and_what_it_is() {
     let arena = Arena::new(&gits()[0]);
-    let line = words("-C here clone -ql --loc -o name --hardlinks --nonsense -- a b c");
+    let line = args("-C here clone -ql --loc -o name --hardlinks --nonsense -- a b c");
     let said = explain(&arena, &line, "auto");
     let text = String::from_utf8(said.stdout).unwrap();
     let read: Vec<(&str, &str)> = text
@@ -128,7 +128,7 @@ fn why_it_does_nothing() {
             "its source is not a local repository",
         ),
     ] {
-        let said = explain(&arena, &words(line), mode);
+        let said = explain(&arena, &args(line), mode);
         let text = String::from_utf8(said.stdout).unwrap();
         let expected = format!("The shim execs git at once, with these args: {why}.");
         assert!(text.contains(&expected), "{text}");
@@ -138,7 +138,7 @@ fn why_it_does_nothing() {
 #[test]
 fn what_is_pasted_into_a_ticket_holds_no_password() {
     let arena = Arena::new(&gits()[0]);
-    let line = words("clone -l https://me:secret@host/a");
+    let line = args("clone -l https://me:secret@host/a");
     let said = explain(&arena, &line, "auto");
     assert!(said.stdout.windows(9).any(|part| part == b"***@host/"));
     assert!(!said.stdout.windows(6).any(|part| part == b"secret"));
@@ -150,7 +150,7 @@ fn a_shell_reads_the_same_words() {
     let arena = Arena::new(&gits()[0]);
     let odd = ["", "a b", "it's", "\\", "$HOME", "~", "*", "café\n"].map(OsString::from);
     let no_text = OsString::from_vec(b"-l\xe9\n".to_vec());
-    let line: Words = [vec!["clone".into(), no_text], odd.to_vec()].concat();
+    let line: Args = [vec!["clone".into(), no_text], odd.to_vec()].concat();
     let said = explain(&arena, &line, "auto");
     let end = said.stdout.iter().position(|&byte| byte == b'\n').unwrap();
     let shown = str::from_utf8(&said.stdout[..end]).unwrap();
@@ -159,7 +159,7 @@ fn a_shell_reads_the_same_words() {
         "-c",
         &format!("git() {{ printf '%s\\0' \"$@\"; }}; {shown}"),
     ]);
-    let read = arena.run(&|_| (), Call::new(shell)).outcome.succeeded();
+    let read = arena.run(Call::new(shell)).outcome.succeeded();
     let mut expected = Vec::new();
     for word in line {
         expected.extend(word.into_vec());

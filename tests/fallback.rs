@@ -7,10 +7,9 @@ use std::path::Path;
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED, in_time};
-use crate::support::gits::gits;
+use crate::support::arena::{Arena, REFUSED, for_each_git, retry_while_late};
+use crate::support::args::{args, with_source};
 use crate::support::source;
-use crate::support::words::{from, words};
 
 /// Every spelling of `--local` that git accepts, and where it can stand.
 const SPELLINGS: [&str; 24] = [
@@ -69,22 +68,22 @@ const SHAPES: [&str; 23] = [
 
 #[test]
 fn every_spelling_of_local() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
         for line in SPELLINGS {
-            arena.assert_cured(&from(&source, words(line)));
+            arena.assert_cured(&with_source(&source, args(line)));
         }
-    }
+    });
 }
 
 #[test]
 fn hardlinks_said_before_and_after() {
     // `--hardlinks` undoes a `--no-hardlinks` before it, and the shim's own comes after both.
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
@@ -93,29 +92,27 @@ fn hardlinks_said_before_and_after() {
             "clone --no-h -l SRC dst --h",
             "clone -l --hardlinks SRC dst",
         ] {
-            let line = from(&source, words(line));
-            let failed = arena.run(&|_| (), arena.real(line.clone()));
+            let line = with_source(&source, args(line));
+            let failed = arena.run(arena.real(line.clone()));
             assert!(failed.outcome.died_of(REFUSED), "{:?}", failed.outcome);
-            let expected = arena.run(
-                &|_| (),
-                arena.real(from(&source, words("clone --no-hardlinks SRC dst"))),
-            );
-            let cured = expected.cured_in_time(|| arena.run(&|_| (), arena.shim(line.clone())));
+            let expected =
+                arena.run(arena.real(with_source(&source, args("clone --no-hardlinks SRC dst"))));
+            let cured = expected.retried_while_late(|| arena.run(arena.shim(line.clone())));
             assert_eq!(cured.outcome, expected.outcome.succeeded());
             assert_eq!(cured.tree, expected.tree);
         }
-    }
+    });
 }
 
 #[test]
 fn every_shape_of_the_line() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
         for line in SHAPES {
-            let words: Vec<OsString> = words(line)
+            let args: Vec<OsString> = args(line)
                 .into_iter()
                 .map(
                     |word| match word.to_str().and_then(|word| word.strip_prefix("SRC")) {
@@ -124,40 +121,40 @@ fn every_shape_of_the_line() {
                     },
                 )
                 .collect();
-            arena.assert_cured(&words);
+            arena.assert_cured(&args);
         }
-    }
+    });
 }
 
 #[test]
 fn end_of_options() {
     let mut known = 0;
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone --local --end-of-options SRC dst"));
+        let line = with_source(&source, args("clone --local --end-of-options SRC dst"));
         // Since git 2.24.
         if arena
-            .run(&|_| (), arena.real(line.clone()))
+            .run(arena.real(line.clone()))
             .outcome
-            .says("unknown option")
+            .stderr_contains("unknown option")
         {
             arena.assert_twins(&line);
         } else {
             arena.assert_cured(&line);
             known += 1;
         }
-    }
+    });
     assert!(known > 0, "no git on this machine knows it");
 }
 
 #[test]
 fn another_directory() {
     // The destination is relative to the last of several -C, and its own directory too may be derived.
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
@@ -167,15 +164,15 @@ fn another_directory() {
             "-C one clone -l SRC",
             "-C one/two clone -l SRC ../dst",
         ] {
-            arena.assert_cured_in(&prepare, &from(&source, words(line)), REFUSED);
+            arena.assert_cured_in(&prepare, &with_source(&source, args(line)), REFUSED);
         }
-    }
+    });
 }
 
 #[test]
 fn destinations_that_exist_and_are_empty() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
@@ -185,15 +182,15 @@ fn destinations_that_exist_and_are_empty() {
             "clone -l --bare SRC dst",
             "-C dst clone -l SRC .",
         ] {
-            arena.assert_cured_in(&prepare, &from(&source, words(line)), REFUSED);
+            arena.assert_cured_in(&prepare, &with_source(&source, args(line)), REFUSED);
         }
-    }
+    });
 }
 
 #[test]
 fn destinations_of_any_bytes() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
@@ -206,45 +203,45 @@ fn destinations_of_any_bytes() {
             b"\xff\xfe",
             b"tab\there",
         ] {
-            let mut line = from(&source, words("clone -l SRC"));
+            let mut line = with_source(&source, args("clone -l SRC"));
             line.push(OsStr::from_bytes(name).to_owned());
             arena.assert_cured(&line);
         }
-    }
+    });
 }
 
 #[test]
 fn sources_of_any_bytes() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
         for name in [&b"with space"[..], b"it's", b"two\nlines", b"caf\xe9"] {
             let odd = arena.root().join(OsStr::from_bytes(name));
             fs::rename(&source, &odd).unwrap();
-            arena.assert_cured(&from(&odd, words("clone -l SRC dst")));
-            arena.assert_cured(&from(&odd, words("clone -l SRC")));
+            arena.assert_cured(&with_source(&odd, args("clone -l SRC dst")));
+            arena.assert_cured(&with_source(&odd, args("clone -l SRC")));
             fs::rename(&odd, &source).unwrap();
         }
-    }
+    });
 }
 
 #[test]
 fn relative_sources() {
-    for git in gits() {
+    for_each_git(|_, arena| {
         // On one device, so that a relative path leads from the destination to the source.
-        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let arena = arena.with_links_failing(libc::EPERM);
         source::small(&arena, "src");
         for line in [
             "clone -l ../src dst",
             "clone -l ../src/ dst",
             "clone -l ../src",
-            "-C .. clone -l src place/dst",
+            "-C .. clone -l src work/dst",
         ] {
-            arena.assert_cured(&words(line));
+            arena.assert_cured(&args(line));
         }
-    }
+    });
 }
 
 #[test]
@@ -262,93 +259,95 @@ fn every_reason_a_kernel_gives() {
         libc::EIO,
         524,
     ];
-    for git in gits() {
+    for_each_git(|git, _| {
         for errno in reasons {
-            let arena = Arena::with_links_failing(git, errno);
+            let arena = Arena::new(git).with_links_failing(errno);
             let source = source::small(&arena, "src");
-            arena.assert_cured(&from(&source, words("clone --local SRC dst")));
+            arena.assert_cured(&with_source(&source, args("clone --local SRC dst")));
         }
-    }
+    });
 }
 
 #[test]
 fn uvs_clone_of_its_database() {
     // uv, pixi and rattler clone a bare database that has remote-tracking references only.
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
         let database = arena.root().join("database");
         fs::create_dir(&database).unwrap();
         arena
-            .real(words("init -q --bare ."))
+            .real(args("init -q --bare ."))
             .cwd(&database)
             .run()
             .succeeded();
-        let fetch = words(
-            "fetch -q SRC +refs/heads/*:refs/remotes/origin/* +HEAD:refs/remotes/origin/HEAD",
-        );
+        let fetch =
+            args("fetch -q SRC +refs/heads/*:refs/remotes/origin/* +HEAD:refs/remotes/origin/HEAD");
         arena
-            .real(from(&source, fetch))
+            .real(with_source(&source, fetch))
             .cwd(&database)
             .run()
             .succeeded();
-        let mut line = from(&database, words("clone --local SRC"));
+        let mut line = with_source(&database, args("clone --local SRC"));
         line.push(
             arena
-                .place()
+                .work_dir()
                 .join("checkouts/0123456789abcdef/abcdef0")
                 .into(),
         );
         let cured = arena.assert_cured(&line);
         assert!(
-            cured.outcome.says("warning: "),
+            cured.outcome.stderr_contains("warning: "),
             "git warns of a repository without branches: {:?}",
             cured.outcome
         );
-    }
+    });
 }
 
 #[test]
 fn many_objects_and_one_pack() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         for source in [
             source::with_loose_objects(&arena, "many", 3000),
             source::packed(&arena, "packed"),
         ] {
-            arena.assert_cured(&from(&source, words("clone --local SRC dst")));
+            arena.assert_cured(&with_source(&source, args("clone --local SRC dst")));
             let check = arena
-                .real(words("-C dst fsck --strict --full"))
+                .real(args("-C dst fsck --strict --full"))
                 .run()
                 .succeeded();
-            assert!(!check.says("error") && !check.says("missing"), "{check:?}");
+            assert!(
+                !check.stderr_contains("error") && !check.stderr_contains("missing"),
+                "{check:?}"
+            );
         }
-    }
+    });
 }
 
 #[test]
 fn a_reference_repository() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
         let reference = source::packed(&arena, "reference");
-        let mut line = from(&source, words("clone -l --reference"));
+        let mut line = with_source(&source, args("clone -l --reference"));
         line.extend([reference.into(), source.into(), "dst".into()]);
         arena.assert_cured(&line);
-    }
+    });
 }
 
 #[test]
 fn traces_of_both_runs() {
     // git traces twice, since it runs twice. The first half is held back with the rest, unless it goes to a file.
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
@@ -356,15 +355,15 @@ fn traces_of_both_runs() {
         for (trace, runs) in [(Path::new("1"), 1), (&file, 2)] {
             let run = || {
                 let _ = fs::remove_file(&file);
-                let call = arena.shim(from(&source, words("clone -l SRC dst")));
-                let cured = arena.run(&|_| (), call.env("GIT_TRACE", trace)).outcome;
+                let call = arena.shim(with_source(&source, args("clone -l SRC dst")));
+                let cured = arena.run(call.env("GIT_TRACE", trace)).outcome;
                 let said = String::from_utf8(cured.succeeded().stderr).unwrap();
                 fs::read_to_string(trace).unwrap_or(said)
             };
             let count = |text: &String| text.matches("built-in: git clone").count();
-            let text = in_time(run, |text| count(text) > runs);
+            let text = retry_while_late(run, |text| count(text) > runs);
             assert_eq!(count(&text), runs, "{text}");
             assert!(text.contains("--no-hardlinks"), "{text}");
         }
-    }
+    });
 }

@@ -1,46 +1,21 @@
 //! Which git the shim becomes, and what it says when there is none.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::support::arena::{Arena, REFUSED};
+use crate::support::arena::{Arena, REFUSED, for_each_git};
+use crate::support::args::{args, with_source};
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
 use crate::support::executable;
 use crate::support::gits::gits;
+use crate::support::path::{directory, join as path, shim_copy as copy, wrapper};
 use crate::support::source;
-use crate::support::words::{from, words};
-
-/// A directory of this name in the arena.
-pub fn directory(arena: &Arena, name: &str) -> PathBuf {
-    let directory = arena.root().join(name);
-    fs::create_dir(&directory).unwrap();
-    directory
-}
-
-/// A directory with another copy of the shim in it.
-pub fn copy(arena: &Arena, name: &str) -> PathBuf {
-    let directory = directory(arena, name);
-    executable::copy(executable::shim(), &directory.join("git"));
-    directory
-}
-
-/// A directory with a script called git.
-pub fn wrapper(arena: &Arena, name: &str, script: &str) -> PathBuf {
-    let directory = directory(arena, name);
-    executable::script(&directory.join("git"), &format!("#!/bin/sh\n{script}\n"));
-    directory
-}
-
-/// `PATH` of just these.
-pub fn path<P: AsRef<OsStr>>(entries: impl IntoIterator<Item = P>) -> OsString {
-    std::env::join_paths(entries).unwrap()
-}
 
 fn run(arena: &Arena, call: Call) -> Outcome {
-    arena.run(&|_| (), call).outcome
+    arena.run(call).outcome
 }
 
 /// Calls `git --version` by `program` with this PATH; asserts that the real git answers, and returns the files that the
@@ -52,7 +27,7 @@ fn chosen(arena: &Arena, program: &Path, path: &OsStr) -> Vec<PathBuf> {
         .env("GIT_CLONE_SHIM_LOG", "info");
     call.command.arg("--version");
     let answer = run(arena, call).succeeded();
-    let expected = run(arena, arena.real(words("--version")));
+    let expected = run(arena, arena.real(args("--version")));
     assert_eq!(answer.stdout, expected.stdout, "{answer:?}");
     let log = String::from_utf8(answer.stderr).unwrap();
     log.lines()
@@ -63,8 +38,7 @@ fn chosen(arena: &Arena, program: &Path, path: &OsStr) -> Vec<PathBuf> {
 
 #[test]
 fn behind_the_shim_on_path() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let slash = PathBuf::from(format!("{}/", shim.display()));
         let empty = directory(&arena, "empty");
@@ -100,13 +74,12 @@ fn behind_the_shim_on_path() {
             ),
             found
         );
-    }
+    });
 }
 
 #[test]
 fn links_of_any_kind_to_the_shim_are_the_shim() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let real = arena.real_directory();
         let shim = copy(&arena, "copy");
         let (hard, soft, chain) = (
@@ -129,14 +102,13 @@ fn links_of_any_kind_to_the_shim_are_the_shim() {
                 );
             }
         }
-    }
+    });
 }
 
 #[test]
 fn a_git_between_two_spellings_of_the_shim() {
     // It would come first without the shim, too. Only the same entry once more hides it, as of a module loaded twice.
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let between = wrapper(
             &arena,
@@ -151,7 +123,7 @@ fn a_git_between_two_spellings_of_the_shim() {
         };
         assert_eq!(found(&other), [between.join("git")]);
         assert_eq!(found(&shim), [real.join("git")]);
-    }
+    });
 }
 
 #[test]
@@ -181,8 +153,7 @@ fn what_comes_after_the_git_is_not_looked_at() {
 
 #[test]
 fn several_copies_of_the_shim_end_at_git() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let real = arena.real_directory();
         let [a, b, c] = ["a", "b", "c"].map(|name| copy(&arena, name));
         assert_eq!(
@@ -201,13 +172,12 @@ fn several_copies_of_the_shim_end_at_git() {
                 assert_eq!(last, Some(real.join("git")), "{program:?} in {entries:?}");
             }
         }
-    }
+    });
 }
 
 #[test]
 fn a_repository_cannot_choose_the_git() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let prepare = |place: &Path| {
             for trap in ["git", "bin/git", "~/git"] {
@@ -215,28 +185,27 @@ fn a_repository_cannot_choose_the_git() {
                 executable::script(&place.join(trap), "#!/bin/sh\necho trapped\n");
             }
         };
-        for relative in ["", ".", "bin", "./bin", "~", "../place"] {
+        for relative in ["", ".", "bin", "./bin", "~", "../work"] {
             for entries in [
                 vec![OsStr::new(relative), shim.as_ref(), real.as_ref()],
                 vec![shim.as_ref(), OsStr::new(relative), real.as_ref()],
             ] {
                 let call = Call::new(arena.command(shim.join("git"))).env("PATH", path(&entries));
-                let mut call = call.env("HOME", arena.place());
+                let mut call = call.env("HOME", arena.work_dir());
                 call.command.arg("--version");
-                let answer = arena.run(&prepare, call).outcome.succeeded();
+                let answer = arena.run_in(&prepare, call).outcome.succeeded();
                 assert!(
                     answer.stdout.starts_with(b"git version"),
                     "{relative}: {answer:?}"
                 );
             }
         }
-    }
+    });
 }
 
 #[test]
 fn what_is_called_git_and_is_none() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         fs::create_dir_all(arena.root().join("dir/git")).unwrap();
         fs::write(directory(&arena, "plain").join("git"), "#!/bin/sh\n").unwrap();
@@ -265,7 +234,7 @@ fn what_is_called_git_and_is_none() {
         let entries = [
             std::slice::from_ref(&shim),
             &none[..],
-            &["bin".into(), "".into(), arena.place().to_owned()],
+            &["bin".into(), "".into(), arena.work_dir().to_owned()],
         ]
         .concat();
         let refused = run(&arena, call.env("PATH", path(&entries)));
@@ -284,14 +253,13 @@ fn what_is_called_git_and_is_none() {
         ] {
             assert!(line.contains(&part), "{part} in {line}");
         }
-    }
+    });
 }
 
 #[test]
 fn one_that_cannot_be_run_gives_way_to_the_next() {
     // As execvp(3) does it; every program that looks git up on PATH would have found the next one.
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let stale = directory(&arena, "stale");
         executable::script(&stale.join("git"), "#!/gone/with/the/old/cluster\n");
@@ -306,11 +274,11 @@ fn one_that_cannot_be_run_gives_way_to_the_next() {
         let refused = run(&arena, call);
         assert_eq!(refused.status.code(), Some(126), "{refused:?}");
         assert!(
-            refused.says("git-clone-shim: cannot run the real git")
-                && refused.says("GIT_CLONE_SHIM_GIT"),
+            refused.stderr_contains("git-clone-shim: cannot run the real git")
+                && refused.stderr_contains("GIT_CLONE_SHIM_GIT"),
             "{refused:?}"
         );
-    }
+    });
 }
 
 #[test]
@@ -328,8 +296,8 @@ fn a_script_without_its_first_line() {
 
 #[test]
 fn a_wrapper_that_leads_back_by_exec() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
@@ -341,13 +309,13 @@ fn a_wrapper_that_leads_back_by_exec() {
         );
         // And in the attempt, which is another process.
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone -l SRC dst"));
+        let line = with_source(&source, args("clone -l SRC dst"));
         assert!(run(&arena, arena.real(line.clone())).died_of(REFUSED));
         let call = arena
             .shim(line)
             .env("PATH", Arena::path(&[shim, wrapper, real]));
         run(&arena, call).succeeded();
-    }
+    });
 }
 
 #[test]
@@ -357,32 +325,32 @@ fn a_wrapper_that_leads_back_by_forking() {
     let wrapper = wrapper(&arena, "wrapper", "git \"$@\"; exit $?");
     let path = Arena::path(&[shim, wrapper.clone(), real.clone()]);
     for line in ["--version", "clone -l absent dst"] {
-        let refused = run(&arena, arena.shim(words(line)).env("PATH", &path));
+        let refused = run(&arena, arena.shim(args(line)).env("PATH", &path));
         assert_eq!(refused.status.code(), Some(125), "{refused:?}");
         assert!(
-            refused.says("git-clone-shim: ") && refused.says("GIT_CLONE_SHIM_GIT"),
+            refused.stderr_contains("git-clone-shim: ")
+                && refused.stderr_contains("GIT_CLONE_SHIM_GIT"),
             "{refused:?}"
         );
         assert!(
-            refused.says(wrapper.join("git").to_str().unwrap()),
+            refused.stderr_contains(wrapper.join("git").to_str().unwrap()),
             "{refused:?}"
         );
     }
     let named = arena
-        .shim(words("--version"))
+        .shim(args("--version"))
         .env("PATH", &path)
         .env("GIT_CLONE_SHIM_GIT", real.join("git"));
     assert_eq!(
         run(&arena, named),
-        run(&arena, arena.real(words("--version")))
+        run(&arena, arena.real(args("--version")))
     );
 }
 
 #[test]
 fn nesting_is_no_error() {
     // Thirty gits, each waiting for the next, each started through the shim.
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let nest = executable::script(
             &arena.root().join("nest"),
             "#!/bin/sh\nif [ $1 = 0 ]; then exec \"$SHIM\" --version; fi\n\"$SHIM\" -c alias.n=\"!$0 $(($1 - 1))\" n\n",
@@ -393,9 +361,9 @@ fn nesting_is_no_error() {
             .env("SHIM", arena.shim_directory().join("git"));
         assert_eq!(
             run(&arena, Call::new(command)),
-            run(&arena, arena.real(words("--version")))
+            run(&arena, arena.real(args("--version")))
         );
-    }
+    });
 }
 
 #[test]
@@ -409,11 +377,11 @@ fn a_loop_that_is_long_over_does_not_count() {
         .unwrap()
         .0;
     let call = arena
-        .shim(words("--version"))
+        .shim(args("--version"))
         .env("_GIT_CLONE_SHIM_SEEN", format!("{ended}+90:/some/git"));
     assert_eq!(
         run(&arena, call),
-        run(&arena, arena.real(words("--version")))
+        run(&arena, arena.real(args("--version")))
     );
 }
 
@@ -421,11 +389,10 @@ fn a_loop_that_is_long_over_does_not_count() {
 fn somebody_else_had_our_pid() {
     // A terminal multiplexer that a git alias has started hands its environment on, until a pid comes round again; and in a
     // container, pids begin anew. A wrapper that leads back does no more harm for that.
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let wrapper = wrapper(&arena, "wrapper", "exec git \"$@\"");
-        let expected = run(&arena, arena.real(words("--version")));
+        let expected = run(&arena, arena.real(args("--version")));
         let after_another = |entries: &[&PathBuf]| {
             let tried: Vec<_> = entries[1..]
                 .iter()
@@ -443,13 +410,12 @@ fn somebody_else_had_our_pid() {
         assert_eq!(after_another(&[&shim, &wrapper, &real]), expected);
         let refused = after_another(&[&shim, &wrapper]);
         assert_eq!(refused.status.code(), Some(127), "{refused:?}");
-    }
+    });
 }
 
 #[test]
 fn a_git_that_is_named() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let other = wrapper(&arena, "other", "echo the other");
         let named = |value: &OsStr| {
@@ -461,7 +427,7 @@ fn a_git_that_is_named() {
         assert_eq!(named(other.join("git").as_ref()).stdout, b"the other\n");
         assert_eq!(
             named(OsStr::new("")),
-            run(&arena, arena.real(words("--version"))),
+            run(&arena, arena.real(args("--version"))),
             "empty is unset"
         );
 
@@ -480,7 +446,7 @@ fn a_git_that_is_named() {
             let refused = named(value.as_ref());
             assert!(refused.is_our_failure(status), "{refused:?}");
             assert!(
-                refused.says("GIT_CLONE_SHIM_GIT=") && refused.says(why),
+                refused.stderr_contains("GIT_CLONE_SHIM_GIT=") && refused.stderr_contains(why),
                 "{refused:?}"
             );
         }
@@ -493,9 +459,9 @@ fn a_git_that_is_named() {
         );
         assert_eq!(
             named(back.join("git").as_ref()),
-            run(&arena, arena.real(words("--version")))
+            run(&arena, arena.real(args("--version")))
         );
-    }
+    });
 }
 
 #[test]

@@ -8,19 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::support::arena::{Arena, REFUSED};
+use crate::support::args::{args, with_source};
 use crate::support::call::only_stderr;
 use crate::support::gits::gits;
 use crate::support::hook::{self, TEMPLATE};
 use crate::support::source;
 use crate::support::tree;
-use crate::support::words::{from, words};
 
 #[test]
 fn lines_of_any_kind() {
     for git in gits() {
         let arena = Arena::new(git);
         let source = source::small(&arena, "src");
-        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
+        let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
         for says in [
             "head -c 10485760 /dev/zero | tr '\\0' x >&2; echo >&2",
             "head -c 10485761 /dev/zero | tr '\\0' x >&2",
@@ -36,7 +36,8 @@ fn lines_of_any_kind() {
             let twin =
                 arena.assert_twins_in(&|place: &Path| hook::post_checkout(place, &says), &line);
             assert!(
-                twin.outcome.says("Cloning into 'dst'...\ndone.\n"),
+                twin.outcome
+                    .stderr_contains("Cloning into 'dst'...\ndone.\n"),
                 "{:?}",
                 twin.outcome
             );
@@ -58,11 +59,11 @@ fn memory_does_not_grow_with_what_git_says() {
         "sed -n 's/^VmHWM:[^0-9]*//p' /proc/{shim}/status >{}",
         peak.display()
     );
-    hook::post_checkout(arena.place(), &format!("{says}; {measures}"));
+    hook::post_checkout(arena.work_dir(), &format!("{says}; {measures}"));
     let mut command = arena
-        .shim(from(
+        .shim(with_source(
             &source,
-            words(&format!("clone -l {TEMPLATE} SRC dst")),
+            args(&format!("clone -l {TEMPLATE} SRC dst")),
         ))
         .command;
     let mut child = only_stderr(&mut command, Stdio::piped()).spawn().unwrap();
@@ -85,18 +86,18 @@ fn memory_does_not_grow_with_what_git_says() {
 fn a_failure_after_much_output() {
     // The sentence before, across and behind the 64 KiB that are held, and split between reads wherever it may be.
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
         let line = |noise: usize| {
             let option = format!("-c core.noise={}", "x".repeat(noise));
-            from(&source, words(&format!("clone -l {option} SRC dst")))
+            with_source(&source, args(&format!("clone -l {option} SRC dst")))
         };
         // git's trace repeats the words; how much else it says tells how long the noise must be.
         let said = |noise| {
             arena
-                .run(&|_| (), arena.real(line(noise)).env("GIT_TRACE", "1"))
+                .run(arena.real(line(noise)).env("GIT_TRACE", "1"))
                 .outcome
         };
         let short = said(1);
@@ -110,10 +111,10 @@ fn a_failure_after_much_output() {
             16_300, 16_384, 65_400, 65_480, 65_500, 65_530, 65_536, 65_540, 80_000, 120_000,
         ] {
             let call = arena.shim(line(sentence_at - before)).env("GIT_TRACE", "1");
-            let cured = arena.run(&|_| (), call).outcome;
+            let cured = arena.run(call).outcome;
             assert!(cured.status.success(), "{sentence_at}: {cured:?}");
             assert!(
-                tree::object_links(arena.place())
+                tree::object_links(arena.work_dir())
                     .iter()
                     .all(|&links| links == 1)
             );
@@ -125,13 +126,13 @@ fn a_failure_after_much_output() {
 fn a_failure_after_the_hold() {
     // git is held in the reading of its configuration, from a pipe, until what it has said before is seen to stream.
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
         let pipe = arena.root().join("configuration");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let line = from(&source, words("clone -l SRC dst"));
+        let line = with_source(&source, args("clone -l SRC dst"));
         let mut command = arena.shim(line).env("GIT_TRACE", "1").command;
         command.env(
             "GIT_CONFIG_PARAMETERS",
@@ -171,7 +172,7 @@ fn a_failure_after_the_hold() {
             "{said}"
         );
         assert!(
-            tree::object_links(arena.place())
+            tree::object_links(arena.work_dir())
                 .iter()
                 .all(|&links| links == 1)
         );

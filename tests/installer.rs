@@ -26,10 +26,10 @@ fn assert_refused(outcome: &Outcome, status: i32) {
     assert!(one && outcome.status.code() == Some(status), "{outcome:?}");
 }
 
-/// What the lines of standard output that begin with `words` go on with.
-fn lines_after(words: &str, outcome: &Outcome) -> Vec<String> {
+/// What the lines of standard output that begin with `args` go on with.
+fn lines_after(args: &str, outcome: &Outcome) -> Vec<String> {
     let text = String::from_utf8(outcome.stdout.clone()).unwrap();
-    let lines = text.lines().filter_map(|line| line.strip_prefix(words));
+    let lines = text.lines().filter_map(|line| line.strip_prefix(args));
     lines.map(str::to_owned).collect()
 }
 
@@ -88,8 +88,8 @@ fn words_that_make_no_sense() {
             &["--list", "--uninstall"],
             &["--activate=1", "--list"],
         ];
-        for words in lines {
-            assert_refused(&site.run(shell, words), 2);
+        for args in lines {
+            assert_refused(&site.run(shell, args), 2);
         }
         let mut homeless = site.installer(shell);
         homeless.env_remove("HOME");
@@ -122,12 +122,12 @@ fn away_from_its_source_it_installs_nothing() {
     )
     .unwrap();
     for shell in shells() {
-        for words in [site.binary(VERSION), vec!["--version".into()]] {
+        for args in [site.binary(VERSION), vec!["--version".into()]] {
             let mut linked = site.arena.command(shell[0]);
-            linked.args(&shell[1..]).arg(&link).args(&words);
+            linked.args(&shell[1..]).arg(&link).args(&args);
             assert_refused(&Call::new(linked).run(), 1);
             let mut piped = site.arena.command(shell[0]);
-            piped.args(&shell[1..]).arg("-s").arg("--").args(&words);
+            piped.args(&shell[1..]).arg("-s").arg("--").args(&args);
             let script = fs::read(&link).unwrap();
             assert_refused(&Call::new(piped).stdin(script).run(), 1);
         }
@@ -179,8 +179,8 @@ fn what_it_installs() {
         site.assert_works(&site.bin(), VERSION);
 
         let shown = String::from_utf8_lossy(&said.stdout);
-        for words in ["this shim", "failed to create link", "With the shim:"] {
-            assert!(shown.contains(words), "{shown}");
+        for args in ["this shim", "failed to create link", "With the shim:"] {
+            assert!(shown.contains(args), "{shown}");
         }
         let line = &lines_after("export PATH=", &said)[0];
         let script = format!("export PATH={line}; command -v git");
@@ -208,14 +208,14 @@ fn staged_below_another_directory_all_is_the_same() {
         "--destdir",
         staging.to_str().unwrap(),
     ];
-    site.run(SH, site.words(VERSION, &options)).succeeded();
+    site.run(SH, site.args(VERSION, &options)).succeeded();
     assert!(!site.prefix.exists());
     assert!(staging.join("etc/profile.d/git-clone-shim.csh").exists());
     let staged = tree::read(&staging.join(site.prefix.strip_prefix("/").unwrap()));
 
     let profile_d = site.arena.root().join("profile.d");
     let options = ["--profile-d", profile_d.to_str().unwrap()];
-    site.run(SH, site.words(VERSION, &options)).succeeded();
+    site.run(SH, site.args(VERSION, &options)).succeeded();
     // What goes with the last version differs: other directories were made, and other snippets written.
     let differing = tree::differences(&staged, &tree::read(&site.prefix));
     assert!(
@@ -235,10 +235,10 @@ fn versions_side_by_side() {
         let refused = site.run(shell, ["--activate", &old]);
         assert_refused(&refused, 1);
         assert_eq!(list(&site, shell), "");
-        site.run(shell, site.words(&old, &[])).succeeded();
+        site.run(shell, site.args(&old, &[])).succeeded();
         assert_eq!(list(&site, shell), format!("{old} (current)\n"));
         let said = site
-            .run(shell, site.words(&new, &["--no-default"]))
+            .run(shell, site.args(&new, &["--no-default"]))
             .succeeded();
         assert_eq!(list(&site, shell), format!("{old} (current)\n{new}\n"));
         // The line that is printed is for trying the version.
@@ -265,9 +265,9 @@ fn versions_side_by_side() {
 #[test]
 fn what_is_installed_is_never_changed() {
     let site = Site::new();
-    site.run(SH, site.words(VERSION, &[])).succeeded();
+    site.run(SH, site.args(VERSION, &[])).succeeded();
     let before = tree::read(&site.prefix);
-    let again = site.run(SH, site.words(VERSION, &[])).succeeded();
+    let again = site.run(SH, site.args(VERSION, &[])).succeeded();
     assert_eq!(
         lines_after("Already installed, and identical: ", &again),
         [site.live(VERSION).to_str().unwrap()]
@@ -295,7 +295,7 @@ fn what_is_installed_is_never_changed() {
         .join("modulefiles/git-clone-shim")
         .join(format!("{VERSION}.lua"));
     fs::write(&module, "-- ours\n").unwrap();
-    site.run(SH, site.words(VERSION, &[])).succeeded();
+    site.run(SH, site.args(VERSION, &[])).succeeded();
     assert_eq!(fs::read(&module).unwrap(), b"-- ours\n");
 }
 
@@ -305,8 +305,8 @@ fn module_files_that_are_there_before() {
     for ours in [true, false] {
         for shell in shells() {
             let site = Site::new();
-            site.run(shell, site.words(&new, &[])).succeeded();
-            site.run(shell, site.words(&old, &[])).succeeded();
+            site.run(shell, site.args(&new, &[])).succeeded();
+            site.run(shell, site.args(&old, &[])).succeeded();
             // As by somebody who does not know of --uninstall.
             fs::remove_dir_all(site.live(&new)).unwrap();
             let modules = site.prefix.join("modulefiles/git-clone-shim");
@@ -316,7 +316,7 @@ fn module_files_that_are_there_before() {
                     fs::write(file, "ours\n").unwrap();
                 }
             }
-            site.run(shell, site.words(&new, &["--no-default"]))
+            site.run(shell, site.args(&new, &["--no-default"]))
                 .succeeded();
             site.run(shell, ["--activate", &new]).succeeded();
             assert_eq!(default_module(&site), new);
@@ -351,8 +351,8 @@ fn removed_without_a_trace() {
         let [old, new] = [1, 2].map(version);
         assert_refused(&site.run(shell, ["--uninstall"]), 1);
         let options = ["--profile-d", profile_d.to_str().unwrap()];
-        site.run(shell, site.words(&old, &options)).succeeded();
-        site.run(shell, site.words(&new, &[])).succeeded();
+        site.run(shell, site.args(&old, &options)).succeeded();
+        site.run(shell, site.args(&new, &[])).succeeded();
         // Whoever has the current one on PATH would lose it without notice.
         assert_refused(&site.run(shell, ["--uninstall", &new]), 1);
         site.run(shell, ["--uninstall", &old]).succeeded();
@@ -365,7 +365,7 @@ fn removed_without_a_trace() {
         assert!(profile_d.join("git-clone-shim.sh").exists());
         site.assert_works(&site.bin(), &new);
 
-        site.run(shell, site.words(&old, &[])).succeeded();
+        site.run(shell, site.args(&old, &[])).succeeded();
         site.run(shell, ["--uninstall"]).succeeded();
         fs::remove_dir_all(site.arena.root().join("programs")).unwrap();
         assert_eq!(
@@ -379,7 +379,7 @@ fn removed_without_a_trace() {
 fn what_is_not_listed_is_not_removed() {
     let site = Site::new();
     fs::create_dir_all(site.prefix.join("modulefiles")).unwrap();
-    site.run(SH, site.words(VERSION, &[])).succeeded();
+    site.run(SH, site.args(VERSION, &[])).succeeded();
     let before = paths(&site);
     let other = site.prefix.join("modulefiles/other");
     fs::write(&other, "").unwrap();
@@ -399,7 +399,7 @@ fn what_is_not_listed_is_not_removed() {
 fn what_is_left_is_named() {
     for shell in shells() {
         let site = Site::new();
-        site.run(shell, site.words(VERSION, &[])).succeeded();
+        site.run(shell, site.args(VERSION, &[])).succeeded();
         // As a run leaves it that was killed outright.
         fs::write(site.root().join(".git-clone-shim.killed"), "").unwrap();
         let said = site.run(shell, ["--uninstall"]).succeeded();
@@ -412,8 +412,8 @@ fn what_is_left_is_named() {
 fn a_dry_run_only_tells() {
     let site = Site::new();
     let before = tree::read(site.arena.root());
-    let words = site.words(VERSION, &["--dry-run"]);
-    let dry = site.run(SH, words).succeeded();
+    let args = site.args(VERSION, &["--dry-run"]);
+    let dry = site.run(SH, args).succeeded();
     let built = site.run(SH, ["--dry-run"]).succeeded();
     assert_eq!(
         tree::differences(&before, &tree::read(site.arena.root())),
@@ -425,7 +425,7 @@ fn a_dry_run_only_tells() {
         lines_after("Would build ", &built),
         [format!("git-clone-shim {VERSION} with cargo")]
     );
-    site.run(SH, site.words(VERSION, &[])).succeeded();
+    site.run(SH, site.args(VERSION, &[])).succeeded();
     for path in paths(&site) {
         let path = site.prefix.join(path);
         let told = written.iter().any(|written| path.starts_with(written));
@@ -464,7 +464,7 @@ fn readable_for_all_whatever_the_umask() {
     fs::set_permissions(&site.prefix, fs::Permissions::from_mode(0o2775)).unwrap();
     let command = site.command(
         SH,
-        site.words(
+        site.args(
             VERSION,
             &["--profile-d", site.prefix.join("etc").to_str().unwrap()],
         ),
@@ -501,7 +501,7 @@ fn blanks_and_quotes_in_paths() {
             "--modules",
             modules.to_str().unwrap(),
         ];
-        let said = site.run(shell, site.words(VERSION, &options)).succeeded();
+        let said = site.run(shell, site.args(VERSION, &options)).succeeded();
         site.assert_works(&site.bin(), VERSION);
         let line = &lines_after("export PATH=", &said)[0];
         let snippet = profile_d.join("git-clone-shim.sh");
@@ -529,9 +529,9 @@ fn targets_that_cannot_be_written_to() {
         let file = site.arena.root().join("file");
         fs::write(&file, "").unwrap();
         site.prefix = PathBuf::from("/proc/nowhere");
-        assert_refused(&site.run(shell, site.words(VERSION, &[])), 1);
+        assert_refused(&site.run(shell, site.args(VERSION, &[])), 1);
         site.prefix = file.join("below");
-        assert_refused(&site.run(shell, site.words(VERSION, &[])), 1);
+        assert_refused(&site.run(shell, site.args(VERSION, &[])), 1);
         assert_refused(&site.run(shell, ["--dry-run"]), 1);
     }
 }
@@ -563,7 +563,7 @@ fn a_read_only_tree() {
     assert!(done.unwrap().success());
     for shell in shells() {
         let [old, new] = [1, 2].map(version);
-        assert_refused(&site.run(shell, site.words(&new, &[])), 1);
+        assert_refused(&site.run(shell, site.args(&new, &[])), 1);
         assert_refused(&site.run(shell, ["--activate", &old]), 1);
         assert_refused(&site.run(shell, ["--uninstall"]), 1);
         assert_eq!(list(&site, shell), format!("{old} (current)\n"));
@@ -606,7 +606,7 @@ fn a_full_disk() {
                 size + 4096 * refusals
             },
         );
-        let outcome = site.run(shell, site.words(&version(2), &[]));
+        let outcome = site.run(shell, site.args(&version(2), &[]));
         if outcome.status.success() {
             break;
         }
@@ -668,14 +668,14 @@ fn snippets_for_login_shells() {
 #[test]
 fn without_a_temporary_directory_the_current_one_is_left_alone() {
     let site = Site::new();
-    let file = site.arena.place().join("file");
+    let file = site.arena.work_dir().join("file");
     fs::write(&file, "").unwrap();
     let mut command = site.command(SH, site.binary(VERSION));
     command.env("TMPDIR", site.arena.root().join("absent"));
     let outcome = Call::new(command).run();
     assert!(file.exists(), "{outcome:?}");
     // What it would show cannot be shown; what it has installed works.
-    assert!(outcome.status.code() == Some(1) && outcome.says("TMPDIR"));
+    assert!(outcome.status.code() == Some(1) && outcome.stderr_contains("TMPDIR"));
     site.assert_works(&site.bin(), VERSION);
 }
 
@@ -691,7 +691,14 @@ fn it_warns_of_what_comes_before_it_on_path() {
         let mut command = site.command(SH, site.binary(VERSION));
         command.env("PATH", Arena::path(&path));
         let outcome = Call::new(command).run().succeeded();
-        assert_eq!(outcome.says("comes before it"), warns, "{outcome:?}");
-        assert_eq!(outcome.says(real.join("git").to_str().unwrap()), warns);
+        assert_eq!(
+            outcome.stderr_contains("comes before it"),
+            warns,
+            "{outcome:?}"
+        );
+        assert_eq!(
+            outcome.stderr_contains(real.join("git").to_str().unwrap()),
+            warns
+        );
     }
 }

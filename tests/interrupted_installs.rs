@@ -59,24 +59,24 @@ impl Staged {
             before,
         };
         for version in versions {
-            staged.run(&staged.site.words(version, &[])).succeeded();
+            staged.run(&staged.site.args(version, &[])).succeeded();
         }
         copy(&staged.directory, &staged.before);
         staged
     }
 
-    fn command(&self, words: &[OsString]) -> Command {
-        let mut command = self.site.command(self.shell, words);
+    fn command(&self, args: &[OsString]) -> Command {
+        let mut command = self.site.command(self.shell, args);
         command.arg("--destdir").arg(&self.directory);
         command
     }
 
-    fn run(&self, words: &[OsString]) -> Outcome {
-        Call::new(self.command(words)).run()
+    fn run(&self, args: &[OsString]) -> Outcome {
+        Call::new(self.command(args)).run()
     }
 
     /// Runs install.sh and sends `signal` after the `at`-th program; and whether there were as many.
-    fn interrupt(&self, words: &[OsString], signal: &str, at: usize) -> (Outcome, bool) {
+    fn interrupt(&self, args: &[OsString], signal: &str, at: usize) -> (Outcome, bool) {
         let calls = self.site.arena.root().join("calls");
         let _ = fs::remove_dir_all(&calls);
         fs::create_dir(&calls).unwrap();
@@ -84,7 +84,7 @@ impl Staged {
             self.site.arena.root().join("interrupters"),
             self.site.arena.real_directory(),
         ];
-        let mut command = self.command(words);
+        let mut command = self.command(args);
         command.process_group(0);
         let call = Call::new(command)
             .env("PATH", Arena::path(&path))
@@ -122,16 +122,16 @@ fn copy(from: &Path, to: &Path) {
 /// any of `calls`.
 fn assert_all_or_nothing(shell: Shell, versions: &[String], calls: impl Iterator<Item = usize>) {
     let staged = Staged::new(shell, versions);
-    let words = staged
+    let args = staged
         .site
-        .words(&version(2), &["--profile-d", "/etc/profile.d"]);
+        .args(&version(2), &["--profile-d", "/etc/profile.d"]);
     let before = staged.tree();
-    staged.run(&words).succeeded();
+    staged.run(&args).succeeded();
     let complete = staged.tree();
     staged.reset();
     let mut undone = 0;
     for at in calls {
-        let (outcome, sent) = staged.interrupt(&words, "INT", at);
+        let (outcome, sent) = staged.interrupt(&args, "INT", at);
         // mksh, too, has ended by the signal: that is how it tells.
         let died = outcome.status.signal() == Some(libc::SIGINT)
             || outcome.status.code() == Some(128 + libc::SIGINT);
@@ -173,13 +173,13 @@ fn the_first_installation() {
 fn killed_outright() {
     let [old, new] = [1, 2].map(version);
     let staged = Staged::new(SH, std::slice::from_ref(&old));
-    let words = staged.site.words(&new, &[]);
+    let args = staged.site.args(&new, &[]);
     let current = staged.below("git-clone-shim/current/bin");
-    staged.run(&words).succeeded();
+    staged.run(&args).succeeded();
     let complete = staged.tree();
     for at in (1..).step_by(2) {
         staged.reset();
-        let (outcome, sent) = staged.interrupt(&words, "KILL", at);
+        let (outcome, sent) = staged.interrupt(&args, "KILL", at);
         if !sent {
             break;
         }
@@ -190,7 +190,7 @@ fn killed_outright() {
             .site
             .assert_works(&current, if switched { &new } else { &old });
         // The next run makes it complete, but for what it cannot know to be nobody's.
-        staged.run(&words).succeeded();
+        staged.run(&args).succeeded();
         let mut tree = staged.tree();
         tree.retain(|path, _| !path.to_string_lossy().contains("/.git-clone-shim."));
         assert_eq!(tree::differences(&tree, &complete), [""; 0], "call {at}");
@@ -201,10 +201,10 @@ fn killed_outright() {
 fn a_switch() {
     let versions = [1, 2].map(version);
     let staged = Staged::new(SH, &versions);
-    let words = ["--activate".into(), versions[0].clone().into()];
+    let args = ["--activate".into(), versions[0].clone().into()];
     let current = staged.below("git-clone-shim/current/bin");
     for at in 1.. {
-        let (outcome, sent) = staged.interrupt(&words, "INT", at);
+        let (outcome, sent) = staged.interrupt(&args, "INT", at);
         let now = usize::from(!outcome.status.success());
         staged.site.assert_works(&current, &versions[now]);
         if !sent {
@@ -218,14 +218,14 @@ fn a_switch() {
 fn a_removal() {
     let [old, new] = [1, 2].map(version);
     let staged = Staged::new(SH, &[old.clone(), new.clone()]);
-    let words = ["--uninstall".into(), old.into()];
-    staged.run(&words).succeeded();
+    let args = ["--uninstall".into(), old.into()];
+    staged.run(&args).succeeded();
     let complete = staged.tree();
     let current = staged.below("git-clone-shim/current/bin");
     for at in 1.. {
         staged.reset();
         // It is so short that a signal has no effect.
-        let (outcome, sent) = staged.interrupt(&words, "INT", at);
+        let (outcome, sent) = staged.interrupt(&args, "INT", at);
         outcome.succeeded();
         staged.site.assert_works(&current, &new);
         assert_eq!(tree::differences(&staged.tree(), &complete), [""; 0]);

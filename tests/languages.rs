@@ -8,15 +8,14 @@ use std::process::Command;
 use git_clone_shim::git::link_failure;
 use tempfile::TempDir;
 
-use crate::refusing_filesystems::{mount, on};
 use crate::support::arena::Arena;
+use crate::support::args::{Args, args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
 use crate::support::gits::{Git, gits};
-use crate::support::refusing_fs::LinkRule;
+use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 use crate::support::tree;
-use crate::support::words::{Words, copying, from, words};
 
 const REFUSED: &str = "failed to create link '%s'";
 const DIFFERENT: &str = "hardlink different from source at '%s'";
@@ -131,24 +130,24 @@ impl Locales {
     }
 }
 
-/// Runs `words` in `environment`: with the real git, which dies of a link; with the real git and `--no-hardlinks`; and
+/// Runs `args` in `environment`: with the real git, which dies of a link; with the real git and `--no-hardlinks`; and
 /// through the shim, which makes no difference to that. What the first of them said.
 #[track_caller]
-fn assert_cured(arena: &Arena, words: &Words, environment: Environment<'_>) -> Outcome {
+fn assert_cured(arena: &Arena, args: &Args, environment: Environment<'_>) -> Outcome {
     let run = |call: Call| {
         let call = environment
             .iter()
             .fold(call, |call, (name, value)| call.env(name, value));
-        arena.run(&|_| (), call)
+        arena.run(call)
     };
-    let failed = run(arena.real(words.clone())).outcome;
+    let failed = run(arena.real(args.clone())).outcome;
     assert_eq!(
         failed.status.code(),
         Some(128),
         "{environment:?}: {failed:?}"
     );
-    let expected = run(arena.real(copying(words)));
-    let cured = expected.cured_in_time(|| run(arena.shim(words.clone())));
+    let expected = run(arena.real(with_no_hardlinks(args)));
+    let cured = expected.retried_while_late(|| run(arena.shim(args.clone())));
     assert_eq!(
         cured.outcome,
         expected.outcome.succeeded(),
@@ -161,7 +160,7 @@ fn assert_cured(arena: &Arena, words: &Words, environment: Environment<'_>) -> O
 /// Whether git said what stands before and after the path in this wording.
 fn is_worded(said: &Outcome, wording: &str) -> bool {
     let mut parts = wording.split("%s").filter(|part| !part.is_empty());
-    parts.all(|part| said.says(part))
+    parts.all(|part| said.stderr_contains(part))
 }
 
 /// Gits that have catalogues, with them; says so if there are none.
@@ -186,11 +185,11 @@ fn every_language_of_every_git() {
         let Some(locales) = Locales::make(&["en_US.UTF-8"]) else {
             return;
         };
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone --local SRC dst"));
+        let line = with_source(&source, args("clone --local SRC dst"));
         for catalogue in &catalogues {
             let name = format!("{}.UTF-8", catalogue.language);
             locales.link("en_US.UTF-8", &name);
@@ -211,11 +210,11 @@ fn every_language_of_every_git() {
 fn two_languages_at_once() {
     // A catalogue that lacks the sentence hands over to the next one, so that prefix and sentence differ in language.
     for (git, _) in speakers() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone --local SRC dst"));
+        let line = with_source(&source, args("clone --local SRC dst"));
         for languages in ["is:sv", "vi:sv", "ko:tr:de", "it:zh_CN"] {
             assert_cured(
                 &arena,
@@ -241,18 +240,21 @@ fn locales_of_every_kind() {
         let Some(locales) = Locales::make(&[&CURED[..], &[NOT_CURED]].concat()) else {
             return;
         };
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone --local SRC dst"));
+        let line = with_source(&source, args("clone --local SRC dst"));
         for name in CURED {
             let failed = assert_cured(
                 &arena,
                 &line,
                 &[("LOCPATH", locales.path()), ("LC_ALL", name)],
             );
-            assert!(!failed.says("failed to create link"), "{failed:?}");
+            assert!(
+                !failed.stderr_contains("failed to create link"),
+                "{failed:?}"
+            );
             // The charset of a locale that is not there, as with the LC_CTYPE of a Mac, is ASCII.
             let messages = [
                 ("LOCPATH", locales.path()),
@@ -262,21 +264,18 @@ fn locales_of_every_kind() {
             ];
             let failed = assert_cured(&arena, &line, &messages);
             assert!(
-                !failed.says("failed to create link") && failed.stderr.is_ascii(),
+                !failed.stderr_contains("failed to create link") && failed.stderr.is_ascii(),
                 "{failed:?}"
             );
         }
         let run = |call: Call| {
             arena
-                .run(
-                    &|_| (),
-                    call.env("LOCPATH", locales.path()).env("LC_ALL", NOT_CURED),
-                )
+                .run(call.env("LOCPATH", locales.path()).env("LC_ALL", NOT_CURED))
                 .outcome
         };
         let failed = run(arena.real(line.clone()));
         assert!(
-            failed.died_of("fatal: ") && !failed.says("failed to create link"),
+            failed.died_of("fatal: ") && !failed.stderr_contains("failed to create link"),
             "{failed:?}"
         );
         assert_eq!(run(arena.shim(line)), failed);
@@ -340,8 +339,8 @@ fn links_that_lie() {
             return;
         };
         let catalogues = directory.path().join("catalogues");
-        let (arena, source) = on(&filesystem, git, "here");
-        let line = from(&source, words("clone -q SRC dst"));
+        let (arena, source) = arena_on(&filesystem, Arena::new(git));
+        let line = with_source(&source, args("clone -q SRC dst"));
         for (language, prefix, different) in NEWER {
             write_catalogue(
                 &catalogues,

@@ -13,30 +13,29 @@ use nix::libc;
 use nix::sys::stat::Mode;
 use serde_json::Value;
 
-use crate::refusing_filesystems;
 use crate::support::arena::{Arena, REFUSED};
+use crate::support::args::{Args, args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome, only_stderr};
 use crate::support::executable;
 use crate::support::fault;
 use crate::support::gits::gits;
-use crate::support::held::{Held, Start};
+use crate::support::paused_clone::{PausedClone, Start};
 use crate::support::process;
 use crate::support::records;
-use crate::support::refusing_fs::LinkRule;
+use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 use crate::support::wait;
-use crate::support::words::{Words, copying, from, words};
 
 /// A clone through the shim, with a log file, that is run twice; its record.
 #[track_caller]
-fn record_of(arena: &Arena, line: &Words) -> Value {
+fn record_of(arena: &Arena, line: &Args) -> Value {
     let file = arena.root().join("log");
     let _ = fs::remove_file(&file);
     let call = arena
         .shim(line.clone())
         .env("GIT_CLONE_SHIM_LOG_FILE", &file);
-    arena.run(&|_| (), call).outcome.succeeded();
+    arena.run(call).outcome.succeeded();
     let mut records = records::wait_for(&file, 1);
     assert_eq!(records.len(), 1, "{records:?}");
     records.remove(0)
@@ -73,13 +72,13 @@ fn every_field() {
         return;
     };
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
         let file = arena.root().join("log");
-        let line = from(&source, words("clone -q -l SRC lead/ing/dst"));
-        let failed = arena.run(&|_| (), arena.real(line.clone())).outcome;
+        let line = with_source(&source, args("clone -q -l SRC lead/ing/dst"));
+        let failed = arena.run(arena.real(line.clone())).outcome;
         assert!(failed.died_of(REFUSED), "{failed:?}");
         let before = SystemTime::now() - Duration::from_secs(1);
         let mut command = arena
@@ -112,7 +111,7 @@ fn every_field() {
         let mut command = Command::new(&findmnt);
         let kind = command
             .args(["-n", "-o", "FSTYPE", "--target"])
-            .arg(arena.place());
+            .arg(arena.work_dir());
         let kind = String::from_utf8(kind.output().unwrap().stdout).unwrap();
         // Where one is mounted over another, the last one is seen.
         assert_eq!(Some(text(&record, "filesystem")), kind.lines().last());
@@ -129,12 +128,12 @@ fn every_field() {
 
 #[test]
 fn a_link_that_is_another_file() {
-    let Some((_directory, filesystem)) = refusing_filesystems::mount(LinkRule::InodePerPath) else {
+    let Some((_directory, filesystem)) = mount(LinkRule::InodePerPath) else {
         return;
     };
-    let (arena, source) = refusing_filesystems::on(&filesystem, &gits()[0], "0");
-    let line = from(&source, words("clone SRC dst"));
-    let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+    let (arena, source) = arena_on(&filesystem, Arena::new(&gits()[0]));
+    let line = with_source(&source, args("clone SRC dst"));
+    let real = arena.run(arena.real(line.clone())).outcome;
     assert!(
         real.died_of("fatal: hardlink different from source at '"),
         "{real:?}"
@@ -148,13 +147,13 @@ fn a_link_that_is_another_file() {
 #[test]
 fn nothing_of_the_command_line() {
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "hush-hush");
         let line = "-c http.proxy=http://user:hunter2@proxy/ clone -l --origin=upstream \
                     -c http.extraHeader=Bearer SRC";
-        let mut line = from(&source, words(line));
+        let mut line = with_source(&source, args(line));
         // Just as git ends its sentence.
         line.push("it': hidden/secret': dst".into());
         let record = record_of(&arena, &line);
@@ -171,7 +170,7 @@ fn nothing_of_the_command_line() {
 #[test]
 fn a_second_run_that_fails() {
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
@@ -181,17 +180,17 @@ fn a_second_run_that_fails() {
             .collect();
         fs::write(source.join("noise"), noise).unwrap();
         for line in ["add noise", "commit -q -m noise"] {
-            arena.real(words(line)).cwd(&source).run().succeeded();
+            arena.real(args(line)).cwd(&source).run().succeeded();
         }
         let file = arena.root().join("log");
-        let line = from(&source, words("clone -q -l --template= SRC dst"));
-        let run = |call: fn(&Arena, Words) -> Call, line: &Words| {
+        let line = with_source(&source, args("clone -q -l --template= SRC dst"));
+        let run = |call: fn(&Arena, Args) -> Call, line: &Args| {
             let call = in_shell("trap '' XFSZ; ulimit -f 4", call(&arena, line.clone()));
             let call = call.env("GIT_CLONE_SHIM_LOG_FILE", &file);
-            arena.run(&|_| (), call).outcome
+            arena.run(call).outcome
         };
         assert!(run(Arena::real, &line).died_of(REFUSED));
-        let expected = run(Arena::real, &copying(&line));
+        let expected = run(Arena::real, &with_no_hardlinks(&line));
         assert!(expected.died_of("fatal: "), "{expected:?}");
         assert_eq!(run(Arena::shim, &line), expected);
         let record = records::wait_for(&file, 1).remove(0);
@@ -213,9 +212,9 @@ fn what_is_no_second_run_is_not_recorded() {
             ("clone -l nowhere dst", "auto"),
             ("--version", "auto"),
         ] {
-            let line = from(&source, words(line));
+            let line = with_source(&source, args(line));
             let call = arena.shim(line.clone()).env("GIT_CLONE_SHIM", mode);
-            arena.run(&|_| (), call.env("GIT_CLONE_SHIM_LOG_FILE", &file));
+            arena.run(call.env("GIT_CLONE_SHIM_LOG_FILE", &file));
             assert!(!file.exists(), "{line:?} with {mode}");
         }
     }
@@ -224,12 +223,12 @@ fn what_is_no_second_run_is_not_recorded() {
 #[test]
 fn where_nothing_can_be_written() {
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone -q -l SRC dst"));
-        let expected = arena.run(&|_| (), arena.real(copying(&line)));
+        let line = with_source(&source, args("clone -q -l SRC dst"));
+        let expected = arena.run(arena.real(with_no_hardlinks(&line)));
         let at = |name: &str| arena.root().join(name);
         fs::create_dir(at("directory")).unwrap();
         nix::unistd::mkfifo(&at("pipe"), Mode::S_IRWXU).unwrap();
@@ -247,7 +246,7 @@ fn where_nothing_can_be_written() {
         ];
         let run = |file: &Path| {
             let call = in_shell("ulimit -f 1024", arena.shim(line.clone()));
-            let cured = arena.run(&|_| (), call.env("GIT_CLONE_SHIM_LOG_FILE", file));
+            let cured = arena.run(call.env("GIT_CLONE_SHIM_LOG_FILE", file));
             assert_eq!(cured.outcome, expected.outcome, "{}", file.display());
             assert!(cured.tree == expected.tree, "{}", file.display());
             wait::until("the observer to end", || {
@@ -266,16 +265,16 @@ fn where_nothing_can_be_written() {
 
 #[test]
 fn a_file_that_is_there_keeps_its_mode_and_its_lines() {
-    let Some(arena) = Arena::across_devices(&gits()[0]) else {
+    let Some(arena) = Arena::new(&gits()[0]).across_mounts() else {
         return;
     };
     let source = source::small(&arena, "src");
     let file = arena.root().join("log");
     fs::write(&file, "{}\n").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o622)).unwrap();
-    let line = from(&source, words("clone -q -l SRC dst"));
+    let line = with_source(&source, args("clone -q -l SRC dst"));
     let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG_FILE", &file);
-    arena.run(&|_| (), call).outcome.succeeded();
+    arena.run(call).outcome.succeeded();
     let records = records::wait_for(&file, 2);
     assert_eq!(text(&records[1], "outcome"), "cloned");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
@@ -287,7 +286,7 @@ fn a_file_that_all_share_in_a_directory_that_all_share() {
     if !arrangement::is_root() {
         return;
     }
-    let Some(arena) = Arena::across_devices(&gits()[0]) else {
+    let Some(arena) = Arena::new(&gits()[0]).across_mounts() else {
         return;
     };
     let source = source::small(&arena, "src");
@@ -305,24 +304,24 @@ fn a_file_that_all_share_in_a_directory_that_all_share() {
     if created.is_ok() {
         return arrangement::missing("way to set fs.protected_regular");
     }
-    let line = from(&source, words("clone -q -l SRC dst"));
+    let line = with_source(&source, args("clone -q -l SRC dst"));
     let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG_FILE", &file);
-    arena.run(&|_| (), call).outcome.succeeded();
+    arena.run(call).outcome.succeeded();
     records::wait_for(&file, 1);
 }
 
 #[test]
 fn escapes_in_its_name() {
-    let Some(arena) = Arena::across_devices(&gits()[0]) else {
+    let Some(arena) = Arena::new(&gits()[0]).across_mounts() else {
         return;
     };
     let source = source::small(&arena, "src");
     let directory = arena.root().join("logs");
     fs::create_dir(&directory).unwrap();
-    let line = from(&source, words("clone -q -l SRC dst"));
+    let line = with_source(&source, args("clone -q -l SRC dst"));
     let pattern = directory.join("%h_%u_%d_100%%d");
     let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG_FILE", pattern);
-    arena.run(&|_| (), call).outcome.succeeded();
+    arena.run(call).outcome.succeeded();
     let mut names = Vec::new();
     wait::until("the file", || {
         let entries = fs::read_dir(&directory).unwrap();
@@ -338,13 +337,13 @@ fn escapes_in_its_name() {
 
 #[test]
 fn two_hundred_shims_and_one_file() {
-    let Some(arena) = Arena::across_devices(&gits()[0]) else {
+    let Some(arena) = Arena::new(&gits()[0]).across_mounts() else {
         return;
     };
     let source = source::small(&arena, "src");
     let file = arena.root().join("log");
     let start = |number: usize| {
-        let line = from(&source, words(&format!("clone -q -l --bare SRC {number}")));
+        let line = with_source(&source, args(&format!("clone -q -l --bare SRC {number}")));
         let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG_FILE", &file);
         let mut command = call.command;
         command.stdin(Stdio::null()).spawn().unwrap()
@@ -368,7 +367,7 @@ fn two_hundred_shims_and_one_file() {
 #[test]
 fn nobody_notices_who_waits_for_the_end() {
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let logs = tempfile::tempdir().unwrap();
@@ -378,12 +377,12 @@ fn nobody_notices_who_waits_for_the_end() {
             script: "exec 9<>/dev/null; exec git \"$@\"",
             ..Start::default()
         };
-        let held = Held::start_in(arena, true, start, |command| {
+        let paused = PausedClone::start_in(arena, true, start, |command| {
             command.env("GIT_CLONE_SHIM_LOG_FILE", &file);
             only_stderr(command, Stdio::null());
         });
-        assert_eq!(held.git, held.pid(), "the second run is git itself");
-        let home = held.arena.root().join("home");
+        assert_eq!(paused.git, paused.pid(), "the second run is git itself");
+        let home = paused.arena.root().join("home");
         let [observer] = process::running(executable::shim(), &home)[..] else {
             panic!("there is not one observer");
         };
@@ -395,9 +394,9 @@ fn nobody_notices_who_waits_for_the_end() {
         assert_eq!(open, [Path::new("anon_inode:[pidfd]")]);
         let directory = fs::read_link(format!("/proc/{observer}/cwd")).unwrap();
         assert_eq!(directory, Path::new("/"));
-        let [its, gits] = [observer, held.git].map(|process| process::stat(process).unwrap());
+        let [its, gits] = [observer, paused.git].map(|process| process::stat(process).unwrap());
         let [parent, group, session, terminal] = [1, 2, 3, 4];
-        assert!(![held.git.to_string(), std::process::id().to_string()].contains(&its[parent]));
+        assert!(![paused.git.to_string(), std::process::id().to_string()].contains(&its[parent]));
         assert_ne!(its[group], gits[group]);
         assert_ne!(its[session], gits[session]);
         assert_eq!(its[terminal], "0");
@@ -413,22 +412,22 @@ fn nobody_notices_who_waits_for_the_end() {
         }
         assert!(!file.exists());
 
-        held.release();
+        paused.release();
         let record = records::wait_for(&file, 1).remove(0);
         assert_eq!(text(&record, "outcome"), "cloned");
         wait::until("its end", || !process::is_running(observer));
-        assert_eq!(held.end().0.code(), Some(0));
+        assert_eq!(paused.end().0.code(), Some(0));
     }
 }
 
 #[test]
 fn where_nobody_can_wait_for_the_end() {
     for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+        let Some(arena) = Arena::new(git).across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone -q -l SRC dst"));
+        let line = with_source(&source, args("clone -q -l SRC dst"));
         // As before Linux 5.3.
         let record = fault::with_calls_failing(&[libc::SYS_pidfd_open], libc::ENOSYS, || {
             record_of(&arena, &line)
@@ -471,8 +470,8 @@ fn unshared(
             "PATH",
             Arena::path(&[arena.shim_directory(), arena.real_directory()]),
         );
-    let outcome = arena.run(&|_| (), arrange(Call::new(command))).outcome;
-    if outcome.says("unshare") || outcome.says("mount:") {
+    let outcome = arena.run(arrange(Call::new(command))).outcome;
+    if outcome.stderr_contains("unshare") || outcome.stderr_contains("mount:") {
         arrangement::missing("user namespace to mount in");
         return None;
     }
@@ -482,10 +481,10 @@ fn unshared(
 #[test]
 fn the_system_log() {
     for git in gits() {
-        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone -q -l SRC dst"));
-        let expected = arena.run(&|_| (), arena.real(copying(&line))).outcome;
+        let line = with_source(&source, args("clone -q -l SRC dst"));
+        let expected = arena.run(arena.real(with_no_hardlinks(&line))).outcome;
         // A /dev of the test's own.
         let devices = arena.root().join("dev");
         fs::create_dir(&devices).unwrap();

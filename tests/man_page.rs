@@ -9,12 +9,12 @@ use std::process::Command;
 
 use regex::Regex;
 
-use crate::support::arena::Arena;
+use crate::support::arena::{Arena, for_each_git};
+use crate::support::args::args;
 use crate::support::arrangement;
 use crate::support::call::Call;
 use crate::support::executable;
 use crate::support::gits::gits;
-use crate::support::words::words;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/git-clone-shim.1");
 
@@ -36,19 +36,14 @@ fn git_opens_it() {
     if arrangement::program("man").is_none() {
         return;
     }
-    for git in gits() {
-        let arena = Arena::new(git);
-        let help = || {
-            arena
-                .real(words("clone-shim --help"))
-                .env("MANPAGER", "cat")
-        };
+    for_each_git(|_, arena| {
+        let help = || arena.real(args("clone-shim --help")).env("MANPAGER", "cat");
         let without = help().run();
         assert!(!without.status.success(), "{without:?}");
         let page = help().env("PATH", install(&arena)).run().succeeded();
         let page = String::from_utf8(page.stdout).unwrap();
         assert!(page.starts_with("GIT-CLONE-SHIM(1)"), "{page}");
-    }
+    });
 }
 
 #[test]
@@ -93,13 +88,13 @@ fn it_tells_of_every_variable_and_task() {
 #[test]
 fn it_tells_of_every_member_of_the_json() {
     let page = fs::read_to_string(PAGE).unwrap();
-    let words: BTreeSet<&str> = page
+    let args: BTreeSet<&str> = page
         .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
         .collect();
     let arena = Arena::new(&gits()[0]);
     let records = arena.root().join("records");
     fs::write(&records, "damaged\n").unwrap();
-    for (task, operand) in [("doctor", arena.place()), ("stats", &records)] {
+    for (task, operand) in [("doctor", arena.work_dir()), ("stats", &records)] {
         let mut command = arena.command(executable::shim());
         command.args([task, "--json"]).arg(operand);
         let said = Call::new(command).run().succeeded();
@@ -108,7 +103,7 @@ fn it_tells_of_every_member_of_the_json() {
         collect_members(&report, &mut members);
         assert!(members.len() > 5, "{members:?}");
         for member in members {
-            assert!(words.contains(member.as_str()), "{task}: {member}");
+            assert!(args.contains(member.as_str()), "{task}: {member}");
         }
     }
 }

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
-use crate::refusing_filesystems::mount;
-use crate::seed_case::{Case, UV};
 use crate::support::arena::{Arena, REFUSED};
 use crate::support::call::Call;
 use crate::support::installer::{SH, Site, VERSION, version};
 use crate::support::module_tool::ModuleTool;
-use crate::support::refusing_fs::LinkRule;
+use crate::support::refusing_fs::{LinkRule, mount};
 use crate::support::source;
+use crate::support::uv::{UV, UvCase};
 
 const BASH: &[&str] = &["bash", "--norc"];
 
@@ -201,7 +200,7 @@ fn without_its_tree_it_is_not_loaded() {
     for tool in ModuleTool::all() {
         let outcome = tool.run(&modules.site.arena, BASH, &all);
         assert!(
-            outcome.says("git-clone-shim: there is no directory"),
+            outcome.stderr_contains("git-clone-shim: there is no directory"),
             "{outcome:?}"
         );
         let paths = tool.paths(&modules.site.arena, BASH, &all);
@@ -284,11 +283,11 @@ fn help_and_whatis() {
         let outcome = tool.run(&modules.site.arena, BASH, &lines).succeeded();
         let said = [outcome.stdout.clone(), outcome.stderr.clone()].concat();
         let said = String::from_utf8_lossy(&said);
-        for words in [
+        for args in [
             "GIT_CLONE_SHIM=off git clone",
             "git clone --local where the filesystem refuses hard links",
         ] {
-            assert!(said.contains(words), "{tool:?}: {said}");
+            assert!(said.contains(args), "{tool:?}: {said}");
         }
     }
 }
@@ -345,7 +344,7 @@ fn the_seed_case() {
     };
     let modules = Modules::new();
     for tool in ModuleTool::all() {
-        let case = Case::new(&crate::support::gits::gits()[0]);
+        let case = UvCase::new(&crate::support::gits::gits()[0]);
         let rule = LinkRule::SameDirectoryOnly { errno: libc::EPERM };
         let Some((_directory, filesystem)) = mount(rule) else {
             return;

@@ -6,17 +6,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use crate::support::arena::Arena;
+use crate::support::arena::{Arena, for_each_git};
+use crate::support::args::{args, with_source};
 use crate::support::call::Call;
 use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::source;
-use crate::support::words::{from, words};
 
 #[test]
 fn the_same_bytes_and_status() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         for line in [
             "",
@@ -51,18 +50,17 @@ fn the_same_bytes_and_status() {
             "-C SRC -c alias.last=log\\t-1 last",
             "-C SRC merge-base --is-ancestor HEAD HEAD~1",
         ] {
-            arena.assert_twins(&from(
+            arena.assert_twins(&with_source(
                 &source,
-                words(&line.replace("SRC/", &format!("{}/", source.display()))),
+                args(&line.replace("SRC/", &format!("{}/", source.display()))),
             ));
         }
-    }
+    });
 }
 
 #[test]
 fn aliases() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         for alias in [
             "alias.x=log -1 --oneline",
@@ -79,14 +77,13 @@ fn aliases() {
             ];
             arena.assert_twins(&line.into());
         }
-    }
+    });
 }
 
 #[test]
 fn a_program_of_gits_own_kind() {
     // `git foo` runs git-foo from PATH, which sees the shim's directory there and calls git again.
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let tools = arena.root().join("tools");
         fs::create_dir(&tools).unwrap();
         executable::script(
@@ -96,37 +93,32 @@ fn a_program_of_gits_own_kind() {
         let run = |first: &[_]| {
             let path = Arena::path(&[first, &[tools.clone(), arena.real_directory()]].concat());
             arena
-                .run(
-                    &|_| (),
-                    arena.real(words("foo bar --local")).env("PATH", path),
-                )
+                .run(arena.real(args("foo bar --local")).env("PATH", path))
                 .outcome
         };
         let twin = run(&[arena.shim_directory()]);
         assert_eq!(twin, run(&[]));
         assert_eq!(twin.status.code(), Some(9), "{twin:?}");
-    }
+    });
 }
 
 #[test]
 fn standard_input() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let megabyte: Vec<u8> = (0..1 << 20)
             .map(|byte: u32| byte.to_le_bytes()[1])
             .collect();
-        let hash = |call: Call| arena.run(&|_| (), call.stdin(megabyte.clone())).outcome;
-        let line = words("hash-object --stdin");
+        let hash = |call: Call| arena.run(call.stdin(megabyte.clone())).outcome;
+        let line = args("hash-object --stdin");
         let twin = hash(arena.shim(line.clone())).succeeded();
         assert_eq!(twin, hash(arena.real(line)));
         assert_eq!(twin.stdout.len(), 41);
-    }
+    });
 }
 
 #[test]
 fn words_of_any_bytes() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         for odd in [
             &b"\xff\xfe"[..],
             b"a\nb",
@@ -137,39 +129,38 @@ fn words_of_any_bytes() {
             b"\xf0\x9f\x90\x99",
         ] {
             for command in [
-                words("check-ref-format --branch"),
-                words("hash-object --"),
-                words("rev-parse --"),
-                words("--git-dir"),
+                args("check-ref-format --branch"),
+                args("hash-object --"),
+                args("rev-parse --"),
+                args("--git-dir"),
             ] {
                 let odd = OsStr::from_bytes(odd).to_owned();
                 arena.assert_twins(&command.into_iter().chain([odd]).collect());
             }
         }
-    }
+    });
 }
 
 #[test]
 fn a_commit_with_an_editor() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let editor = executable::script(
             &arena.root().join("editor"),
             "#!/bin/sh\necho \"from the editor\" >\"$1\"\n",
         );
         let prepare = |place: &Path| {
-            arena.real(words("init -q .")).run().succeeded();
+            arena.real(args("init -q .")).run().succeeded();
             fs::write(place.join("file"), "file\n").unwrap();
-            arena.real(words("add file")).run().succeeded();
+            arena.real(args("add file")).run().succeeded();
         };
-        let commit = |call: Call| arena.run(&prepare, call.env("GIT_EDITOR", &editor));
-        let twin = commit(arena.shim(words("commit")));
-        let plain = commit(arena.real(words("commit")));
+        let commit = |call: Call| arena.run_in(&prepare, call.env("GIT_EDITOR", &editor));
+        let twin = commit(arena.shim(args("commit")));
+        let plain = commit(arena.real(args("commit")));
         assert_eq!(twin.outcome, plain.outcome);
         assert!(twin.tree == plain.tree);
-        let log = arena.real(words("log --format=%s")).run().succeeded();
+        let log = arena.real(args("log --format=%s")).run().succeeded();
         assert_eq!(log.stdout, b"from the editor\n");
-    }
+    });
 }
 
 #[test]
@@ -220,7 +211,7 @@ fn as_much_as_the_kernel_takes() {
         let script = "ulimit -s 512 && exec \"$0\" rev-parse --sq-quote \"$1\" \"$2\"";
         shell.args(["-c", script]).arg(directory.join("git"));
         shell.args(["x".repeat(size / 2), "y".repeat(size - size / 2)]);
-        let outcome = arena.run(&|_| (), Call::new(shell)).outcome;
+        let outcome = arena.run(Call::new(shell)).outcome;
         outcome.status.success() && outcome.stdout.len() > size
     };
     let (mut fits, mut too_much) = (0, 1 << 17);
@@ -242,9 +233,9 @@ fn as_much_as_the_kernel_takes() {
 #[test]
 fn the_tool_for_people_is_not_the_shim() {
     let arena = Arena::new(&gits()[0]);
-    let run = |words: &[&str]| {
+    let run = |args: &[&str]| {
         let mut command = arena.command(executable::shim());
-        command.args(words);
+        command.args(args);
         Call::new(command).run()
     };
     let version = run(&["--version"]);
@@ -262,9 +253,6 @@ fn the_tool_for_people_is_not_the_shim() {
         arena.shim_directory().join("git-clone-shim"),
     )
     .unwrap();
-    let through = arena.run(
-        &|_| (),
-        arena.shim(["clone-shim", "--version"].map(OsString::from)),
-    );
+    let through = arena.run(arena.shim(["clone-shim", "--version"].map(OsString::from)));
     assert_eq!(through.outcome.succeeded().stdout, version.stdout);
 }

@@ -8,25 +8,21 @@ use std::process::Command;
 
 use nix::libc;
 
-use crate::support::arena::Arena;
-use crate::support::gits::gits;
-use crate::support::refusing_fs::LinkRule;
+use crate::support::arena::{Arena, DIFFERENT, for_each_git};
+use crate::support::args::{args, with_source};
+use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
-use crate::support::words::{from, words};
-
-/// What git says of a link that is another file.
-const DIFFERENT: &str = "fatal: hardlink different from source at '";
 
 /// Whether the shim supervises this call, as its log says.
 #[track_caller]
 fn is_supervised(arena: &Arena, line: Vec<OsString>) -> bool {
     let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG", "info");
-    let outcome = arena.run(&|_| (), call).outcome;
-    let supervised =
-        outcome.says("this call can hard-link reason=\"the source is a local repository\"");
+    let outcome = arena.run(call).outcome;
+    let supervised = outcome
+        .stderr_contains("this call can hard-link reason=\"the source is a local repository\"");
     assert_ne!(
         supervised,
-        outcome.says("this call cannot hard-link"),
+        outcome.stderr_contains("this call cannot hard-link"),
         "{outcome:?}"
     );
     supervised
@@ -34,25 +30,23 @@ fn is_supervised(arena: &Arena, line: Vec<OsString>) -> bool {
 
 #[test]
 fn where_links_lie() {
-    let Some((_directory, filesystem)) = super::refusing_filesystems::mount(LinkRule::InodePerPath)
-    else {
+    let Some((_directory, filesystem)) = mount(LinkRule::InodePerPath) else {
         return;
     };
-    for (number, git) in gits().iter().enumerate() {
-        let (arena, source) =
-            super::refusing_filesystems::on(&filesystem, git, &number.to_string());
+    for_each_git(|_, arena| {
+        let (arena, source) = arena_on(&filesystem, arena);
         for line in [
             "clone -q SRC dst",
             "clone -q --bare SRC",
             "clone -q --mirror SRC dst",
             "clone -q ../src",
-            "-C .. clone -q src place/dst",
-            "-C .. -C place clone -q ../src/.git/ dst",
+            "-C .. clone -q src work/dst",
+            "-C .. -C work clone -q ../src/.git/ dst",
             "clone -q --no-checkout -- SRC dst",
             "clone -q --depth 1 SRC dst",
         ] {
-            let line = from(&source, words(line));
-            let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+            let line = with_source(&source, args(line));
+            let real = arena.run(arena.real(line.clone())).outcome;
             if real.status.success() {
                 // Gits before 2.45.1 and 2.39.4 do not look.
                 arena.assert_twins(&line);
@@ -60,27 +54,25 @@ fn where_links_lie() {
                 arena.assert_cured_in(&|_| (), &line, DIFFERENT);
             }
         }
-    }
+    });
 }
 
 #[test]
 fn what_no_shim_sees_is_not_cured() {
     // A clone that git starts for a submodule, and one of a URL of which only git's configuration says that it is a path.
-    let Some((_directory, filesystem)) = super::refusing_filesystems::mount(LinkRule::InodePerPath)
-    else {
+    let Some((_directory, filesystem)) = mount(LinkRule::InodePerPath) else {
         return;
     };
     let mut refused = 0;
-    for (number, git) in gits().iter().enumerate() {
-        let (arena, source) =
-            super::refusing_filesystems::on(&filesystem, git, &number.to_string());
-        let prepare = |_: &Path| drop(arena.real(words("init -q outer")).run().succeeded());
+    for_each_git(|_, arena| {
+        let (arena, source) = arena_on(&filesystem, arena);
+        let prepare = |_: &Path| drop(arena.real(args("init -q outer")).run().succeeded());
         let path = source.display();
         for line in [
             format!("-C outer -c protocol.file.allow=always submodule add {path} inner"),
             format!("-c url.{path}.insteadOf=far:src clone far:src dst"),
         ] {
-            let twin = arena.assert_twins_in(&prepare, &words(&line));
+            let twin = arena.assert_twins_in(&prepare, &args(&line));
             // Gits before 2.45.1 and 2.39.4 do not look.
             assert_ne!(
                 twin.outcome.died_of(DIFFERENT),
@@ -90,14 +82,14 @@ fn what_no_shim_sees_is_not_cured() {
             );
             refused += usize::from(twin.outcome.died_of(DIFFERENT));
         }
-    }
+    });
     assert!(refused > 0, "no git on this machine looks");
 }
 
 #[test]
 fn where_links_are_refused_git_copies_by_itself() {
-    for git in gits() {
-        let arena = Arena::with_links_failing(git, libc::EPERM);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         for line in [
             "clone SRC dst",
@@ -105,13 +97,11 @@ fn where_links_are_refused_git_copies_by_itself() {
             "clone --progress SRC dst",
             "clone -v SRC",
         ] {
-            let line = from(&source, words(line));
+            let line = with_source(&source, args(line));
             let trace = arena.root().join("trace");
             let _ = fs::remove_file(&trace);
             let twin = arena.assert_twins(&line).outcome.succeeded();
-            let traced = arena
-                .run(&|_| (), arena.shim(line).env("GIT_TRACE", &trace))
-                .outcome;
+            let traced = arena.run(arena.shim(line).env("GIT_TRACE", &trace)).outcome;
             assert_eq!(traced, twin);
             let runs = fs::read_to_string(&trace)
                 .unwrap()
@@ -119,16 +109,15 @@ fn where_links_are_refused_git_copies_by_itself() {
                 .count();
             assert_eq!(runs, 1);
         }
-    }
+    });
 }
 
 #[test]
 fn every_source_that_git_takes_for_a_local_repository() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let root = arena.root();
-        let real = |line: &str| drop(arena.real(words(line)).cwd(root).run().succeeded());
+        let real = |line: &str| drop(arena.real(args(line)).cwd(root).run().succeeded());
         real("clone -q --bare src bare.git");
         real("clone -q --separate-git-dir separate src pointer");
         real("clone -q --bare src odd.git/.git");
@@ -169,34 +158,36 @@ fn every_source_that_git_takes_for_a_local_repository() {
         // A path comes before `host:path`, relative to the last -C.
         assert!(is_supervised(
             &arena,
-            words("-C .. clone host:path place/dst")
+            args("-C .. clone host:path work/dst")
         ));
         assert!(is_supervised(
             &arena,
-            words("-C ../src -C .. clone src place/dst")
+            args("-C ../src -C .. clone src work/dst")
         ));
-        assert!(is_supervised(&arena, from(&source, words("clone SRC"))));
+        assert!(is_supervised(
+            &arena,
+            with_source(&source, args("clone SRC"))
+        ));
         // The work tree of a linked repository has a file that leads to the git directory.
         arena
-            .real(words("worktree add ../tree side"))
+            .real(args("worktree add ../tree side"))
             .cwd(&source)
             .run()
             .succeeded();
-        assert!(is_supervised(&arena, words("clone ../tree dst")));
-    }
+        assert!(is_supervised(&arena, args("clone ../tree dst")));
+    });
 }
 
 #[test]
 fn everything_else_is_plain_git() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         arena
-            .real(words("bundle create -q ../src.bundle --all"))
+            .real(args("bundle create -q ../src.bundle --all"))
             .cwd(&source)
             .run();
         arena
-            .real(words("bundle create ../src.bundle --all"))
+            .real(args("bundle create ../src.bundle --all"))
             .cwd(&source)
             .run()
             .succeeded();
@@ -225,7 +216,7 @@ fn everything_else_is_plain_git() {
             "clone".to_owned(),
             "-C .. clone ../src dst".to_owned(),
         ] {
-            let line = from(&source, words(&line));
+            let line = with_source(&source, args(&line));
             arena.assert_twins(&line);
             assert!(!is_supervised(&arena, line.clone()), "{line:?}");
         }
@@ -248,22 +239,21 @@ fn everything_else_is_plain_git() {
                 .unwrap();
             assert_eq!(answer.stdout, format!("clone {remote} dst\n").as_bytes());
         }
-    }
+    });
 }
 
 #[test]
 fn always_copies_local_repositories() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let always = |line: &str| {
             let call = arena
-                .shim(from(&source, words(line)))
+                .shim(with_source(&source, args(line)))
                 .env("GIT_CLONE_SHIM", "always");
-            arena.run(&|_: &Path| (), call).outcome.succeeded();
-            crate::support::tree::object_links(arena.place())
+            arena.run(call).outcome.succeeded();
+            crate::support::tree::object_links(arena.work_dir())
         };
         assert!(always("clone SRC dst").iter().all(|&links| links == 1));
         assert!(always("clone -q SRC").iter().all(|&links| links == 1));
-    }
+    });
 }

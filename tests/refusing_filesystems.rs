@@ -8,58 +8,17 @@ use std::process::Command;
 use nix::libc;
 use nix::sys::stat::Mode;
 
-use crate::support::arena::{Arena, REFUSED};
+use crate::support::arena::{DIFFERENT, REFUSED, for_each_git};
+use crate::support::args::{args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
 use crate::support::call::Call;
 use crate::support::executable;
-use crate::support::gits::gits;
-use crate::support::refusing_fs::{LinkRule, RefusingFs};
+use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 use crate::support::tree;
-use crate::support::words::{copying, from, words};
 
 /// Somebody who owns nothing.
 const NOBODY: u32 = 65534;
-
-/// Mounts a filesystem with this rule on directories of its own, if this machine can.
-#[track_caller]
-pub fn mount(rule: LinkRule) -> Option<(tempfile::TempDir, RefusingFs)> {
-    let directory = tempfile::tempdir().unwrap();
-    let [backing, mountpoint] = ["backing", "mount"].map(|name| directory.path().join(name));
-    fs::create_dir(&backing).unwrap();
-    fs::create_dir(&mountpoint).unwrap();
-    match RefusingFs::mount(&backing, &mountpoint, rule) {
-        // In this order, so that it is unmounted before its directories are removed.
-        Ok(filesystem) => Some((directory, filesystem)),
-        Err(error) => {
-            arrangement::missing(&format!("FUSE filesystem to mount ({error})"));
-            None
-        }
-    }
-}
-
-/// A source and a place on one filesystem, in different directories of it. Lines that are cured there are quiet, for the
-/// reason that `site_filesystems` gives.
-pub fn on(
-    filesystem: &RefusingFs,
-    git: &crate::support::gits::Git,
-    name: &str,
-) -> (Arena, PathBuf) {
-    let here = filesystem.path().join(name);
-    let place = here.join("place");
-    fs::create_dir_all(&place).unwrap();
-    let arena = Arena::in_place(git, &place);
-    let made = source::small(&arena, "src");
-    let source = here.join("src");
-    let copied = Command::new("cp")
-        .arg("-R")
-        .arg(&made)
-        .arg(&source)
-        .status()
-        .unwrap();
-    assert!(copied.success());
-    (arena, source)
-}
 
 #[test]
 fn beegfs() {
@@ -68,18 +27,18 @@ fn beegfs() {
         let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno }) else {
             return;
         };
-        for (number, git) in gits().iter().enumerate() {
-            let (arena, source) = on(&filesystem, git, &number.to_string());
+        for_each_git(|_, arena| {
+            let (arena, source) = arena_on(&filesystem, arena);
             for line in [
                 "clone -q --local SRC dst",
                 "clone -ql --bare SRC dst",
                 "clone -ql SRC",
-                "-C .. clone -ql src place/dst",
+                "-C .. clone -ql src work/dst",
             ] {
-                arena.assert_cured(&from(&source, words(line)));
+                arena.assert_cured(&with_source(&source, args(line)));
             }
-            arena.real(words("-C dst fsck --full")).run().succeeded();
-        }
+            arena.real(args("-C dst fsck --full")).run().succeeded();
+        });
     }
 }
 
@@ -89,10 +48,10 @@ fn no_hard_links_at_all() {
     let Some((_directory, filesystem)) = mount(LinkRule::Refuse { errno: libc::EPERM }) else {
         return;
     };
-    for (number, git) in gits().iter().enumerate() {
-        let (arena, source) = on(&filesystem, git, &number.to_string());
-        arena.assert_cured(&from(&source, words("clone -q --local SRC dst")));
-    }
+    for_each_git(|_, arena| {
+        let (arena, source) = arena_on(&filesystem, arena);
+        arena.assert_cured(&with_source(&source, args("clone -q --local SRC dst")));
+    });
 }
 
 #[test]
@@ -101,19 +60,16 @@ fn links_that_lie() {
     let Some((_directory, filesystem)) = mount(LinkRule::InodePerPath) else {
         return;
     };
-    for (number, git) in gits().iter().enumerate() {
-        let (arena, source) = on(&filesystem, git, &number.to_string());
-        let line = from(&source, words("clone -q --local SRC dst"));
-        let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
-        assert!(
-            real.died_of("fatal: hardlink different from source at '"),
-            "{real:?}"
-        );
-        let expected = arena.run(&|_| (), arena.real(copying(&line)));
-        let cured = arena.run(&|_| (), arena.shim(line));
+    for_each_git(|_, arena| {
+        let (arena, source) = arena_on(&filesystem, arena);
+        let line = with_source(&source, args("clone -q --local SRC dst"));
+        let real = arena.run(arena.real(line.clone())).outcome;
+        assert!(real.died_of(DIFFERENT), "{real:?}");
+        let expected = arena.run(arena.real(with_no_hardlinks(&line)));
+        let cured = arena.run(arena.shim(line));
         assert_eq!(cured.outcome, expected.outcome.succeeded());
         assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
-    }
+    });
 }
 
 #[test]
@@ -122,8 +78,7 @@ fn one_immutable_object() {
     if !arrangement::is_root() {
         return;
     }
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::with_loose_objects(&arena, "src", 100);
         let objects = tree::read(&source.join(".git/objects"));
         let last = objects
@@ -133,8 +88,8 @@ fn one_immutable_object() {
         let Some(_guard) = Immutable::make(&source.join(".git/objects").join(last)) else {
             return;
         };
-        arena.assert_cured(&from(&source, words("clone --local SRC dst")));
-    }
+        arena.assert_cured(&with_source(&source, args("clone --local SRC dst")));
+    });
 }
 
 /// A file that even root cannot link to, until dropped.
@@ -168,45 +123,43 @@ fn a_shared_cache_of_somebody_elses() {
     if protected.trim() != "1" {
         return arrangement::missing("fs.protected_hardlinks");
     }
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         arena
-            .real(words("config --global safe.directory *"))
+            .real(args("config --global safe.directory *"))
             .run()
             .succeeded();
         // The program under test may lie where only root can read it.
         let shim = arena.shim_directory().join("git");
         fs::remove_file(&shim).unwrap();
         executable::copy(executable::shim(), &shim);
-        for directory in [arena.place(), &arena.root().join("tmp")] {
+        for directory in [arena.work_dir(), &arena.root().join("tmp")] {
             std::os::unix::fs::chown(directory, Some(NOBODY), Some(NOBODY)).unwrap();
         }
         let as_nobody = |mut call: Call| {
             call.command.uid(NOBODY).gid(NOBODY);
-            arena.run(&|_| (), call)
+            arena.run(call)
         };
-        let line = from(&source, words("clone --local SRC dst"));
+        let line = with_source(&source, args("clone --local SRC dst"));
         let real = as_nobody(arena.real(line.clone())).outcome;
         assert!(
-            real.died_of(REFUSED) && real.says("Operation not permitted"),
+            real.died_of(REFUSED) && real.stderr_contains("Operation not permitted"),
             "{real:?}"
         );
-        let expected = as_nobody(arena.real(copying(&line)));
-        let cured = expected.cured_in_time(|| as_nobody(arena.shim(line.clone())));
+        let expected = as_nobody(arena.real(with_no_hardlinks(&line)));
+        let cured = expected.retried_while_late(|| as_nobody(arena.shim(line.clone())));
         assert_eq!(cured.outcome, expected.outcome.succeeded());
         assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
-    }
+    });
 }
 
 #[test]
 fn a_bind_mount() {
     // Two mounts of one filesystem: st_dev is the same on both sides, and link(2) says EXDEV all the same.
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let [far, line] = ["far", "clone -l SRC far/dst"];
-        fs::create_dir(arena.place().join(far)).unwrap();
+        fs::create_dir(arena.work_dir().join(far)).unwrap();
         let run = |path, options: &str| {
             let line = line
                 .replace("SRC", source.to_str().unwrap())
@@ -218,21 +171,21 @@ fn a_bind_mount() {
                 .env("PATH", path);
             let prepare =
                 |place: &Path| nix::unistd::mkdir(&place.join(far), Mode::S_IRWXU).unwrap();
-            arena.run(&prepare, Call::new(command))
+            arena.run_in(&prepare, Call::new(command))
         };
         let plain = arena.path_of(false);
         let shim = arena.path_of(true);
         let real = run(plain.clone(), "").outcome;
-        if real.says("unshare") || real.says("mount:") {
+        if real.stderr_contains("unshare") || real.stderr_contains("mount:") {
             return arrangement::missing("user namespace to mount in");
         }
         assert!(
-            real.died_of(REFUSED) && real.says("Invalid cross-device link"),
+            real.died_of(REFUSED) && real.stderr_contains("Invalid cross-device link"),
             "{real:?}"
         );
         let expected = run(plain, "--no-hardlinks");
-        let cured = expected.cured_in_time(|| run(shim.clone(), ""));
+        let cured = expected.retried_while_late(|| run(shim.clone(), ""));
         assert_eq!(cured.outcome, expected.outcome.succeeded());
         assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
-    }
+    });
 }

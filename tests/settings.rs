@@ -2,24 +2,24 @@
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED, Result, in_time};
+use crate::support::arena::{Arena, REFUSED, RunResult, retry_while_late};
+use crate::support::args::{args, with_no_hardlinks, with_source};
 use crate::support::gits::gits;
 use crate::support::source;
-use crate::support::words::{copying, from, words};
 
 #[test]
 fn always_copies_at_once() {
     for git in gits() {
-        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone --local SRC dst"));
+        let line = with_source(&source, args("clone --local SRC dst"));
         let trace = arena.root().join("trace");
         let always = arena
             .shim(line.clone())
             .env("GIT_CLONE_SHIM", "always")
             .env("GIT_TRACE", &trace);
-        let always = arena.run(&|_| (), always);
-        let expected = arena.run(&|_| (), arena.real(copying(&line)));
+        let always = arena.run(always);
+        let expected = arena.run(arena.real(with_no_hardlinks(&line)));
         assert_eq!(always.outcome, expected.outcome.succeeded());
         assert!(always.tree == expected.tree);
         let trace = std::fs::read_to_string(trace).unwrap();
@@ -46,12 +46,9 @@ fn always_leaves_the_rest_alone() {
             "clone -l SRC dst -o",
             "status",
         ] {
-            let line = from(&source, words(line));
-            let always = arena.run(
-                &|_| (),
-                arena.shim(line.clone()).env("GIT_CLONE_SHIM", "always"),
-            );
-            let plain = arena.run(&|_| (), arena.real(line));
+            let line = with_source(&source, args(line));
+            let always = arena.run(arena.shim(line.clone()).env("GIT_CLONE_SHIM", "always"));
+            let plain = arena.run(arena.real(line));
             assert_eq!(always.outcome, plain.outcome);
             assert!(always.tree == plain.tree);
         }
@@ -61,14 +58,11 @@ fn always_leaves_the_rest_alone() {
 #[test]
 fn off_is_git() {
     for git in gits() {
-        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone --local SRC dst"));
-        let off = arena.run(
-            &|_| (),
-            arena.shim(line.clone()).env("GIT_CLONE_SHIM", "off"),
-        );
-        let plain = arena.run(&|_| (), arena.real(line));
+        let line = with_source(&source, args("clone --local SRC dst"));
+        let off = arena.run(arena.shim(line.clone()).env("GIT_CLONE_SHIM", "off"));
+        let plain = arena.run(arena.real(line));
         assert!(plain.outcome.died_of(REFUSED), "{:?}", plain.outcome);
         assert_eq!(off.outcome, plain.outcome);
     }
@@ -76,11 +70,11 @@ fn off_is_git() {
 
 #[test]
 fn an_unknown_value_is_said_once_and_is_the_default() {
-    let arena = Arena::with_links_failing(&gits()[0], libc::EPERM);
+    let arena = Arena::new(&gits()[0]).with_links_failing(libc::EPERM);
     let source = source::small(&arena, "src");
-    let line = from(&source, words("clone --local SRC dst"));
-    let expected = arena.run(&|_| (), arena.real(copying(&line))).outcome;
-    let is_late = |cured: &Result| {
+    let line = with_source(&source, args("clone --local SRC dst"));
+    let expected = arena.run(arena.real(with_no_hardlinks(&line))).outcome;
+    let is_late = |cured: &RunResult| {
         let said = String::from_utf8_lossy(&cured.outcome.stderr);
         said.matches("Cloning into").count() > 1
     };
@@ -95,8 +89,8 @@ fn an_unknown_value_is_said_once_and_is_the_default() {
         ("GIT_CLONE_SHIM_LOG_FILE", "/100%", "%%"),
         ("GIT_CLONE_SHIM_SYSLOG", "yes", "0 or 1"),
     ] {
-        let run = || arena.run(&|_| (), arena.shim(line.clone()).env(name, value));
-        let outcome = in_time(run, is_late).outcome.succeeded();
+        let run = || arena.run(arena.shim(line.clone()).env(name, value));
+        let outcome = retry_while_late(run, is_late).outcome.succeeded();
         let (ours, gits) = outcome.stderr.split_at(
             outcome
                 .stderr
@@ -119,9 +113,9 @@ fn an_unknown_value_is_said_once_and_is_the_default() {
         "GIT_CLONE_SHIM_LOG_FILE",
         "GIT_CLONE_SHIM_SYSLOG",
     ] {
-        let run = || arena.run(&|_| (), arena.shim(line.clone()).env(name, ""));
+        let run = || arena.run(arena.shim(line.clone()).env(name, ""));
         assert_eq!(
-            in_time(run, is_late).outcome,
+            retry_while_late(run, is_late).outcome,
             expected,
             "an empty {name} is unset"
         );
@@ -131,11 +125,11 @@ fn an_unknown_value_is_said_once_and_is_the_default() {
 #[test]
 fn the_log_says_what_was_decided_and_why() {
     for git in gits() {
-        let arena = Arena::with_links_failing(git, libc::EPERM);
+        let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
-        let line = from(&source, words("clone -q -l SRC dst"));
+        let line = with_source(&source, args("clone -q -l SRC dst"));
         let outcome = arena
-            .run(&|_| (), arena.shim(line).env("GIT_CLONE_SHIM_LOG", "info"))
+            .run(arena.shim(line).env("GIT_CLONE_SHIM_LOG", "info"))
             .outcome
             .succeeded();
         let log = String::from_utf8(outcome.stderr).unwrap();
@@ -153,17 +147,17 @@ fn the_log_says_what_was_decided_and_why() {
             assert!(log.contains(&part), "{part} in {log}");
         }
         let version = arena
-            .shim(words("--version"))
+            .shim(args("--version"))
             .env("GIT_CLONE_SHIM_LOG", "debug");
-        let version = arena.run(&|_| (), version).outcome.succeeded();
-        assert!(version.says("cannot hard-link"), "{version:?}");
+        let version = arena.run(version).outcome.succeeded();
+        assert!(version.stderr_contains("cannot hard-link"), "{version:?}");
         for silent in ["off", "error", "another_program=trace"] {
             let version = arena
-                .shim(words("--version"))
+                .shim(args("--version"))
                 .env("GIT_CLONE_SHIM_LOG", silent);
             assert_eq!(
-                arena.run(&|_| (), version).outcome,
-                arena.run(&|_| (), arena.real(words("--version"))).outcome
+                arena.run(version).outcome,
+                arena.run(arena.real(args("--version"))).outcome
             );
         }
     }

@@ -7,24 +7,19 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
 
-use landlock::{
-    AccessFs, CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr, RulesetError,
-};
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED};
+use crate::support::arena::{Arena, DIFFERENT, REFUSED, for_each_git};
+use crate::support::args::{Args, args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
 use crate::support::call::Call;
+use crate::support::fault;
 use crate::support::gits::{Git, gits};
 use crate::support::mounted::Mounted;
-use crate::support::refusing_fs::LinkRule;
+use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 use crate::support::sshfs::Sshfs;
 use crate::support::tree;
-use crate::support::words::{Words, copying, from, words};
-
-/// What git says of a link that is another file.
-const DIFFERENT: &str = "fatal: hardlink different from source at '";
 
 // Lines are quiet where the filesystem is served by a process: an attempt that takes more than a second there, on a busy
 // machine, shows its first words before it fails.
@@ -32,28 +27,32 @@ const DIFFERENT: &str = "fatal: hardlink different from source at '";
 /// How often at most a race is run, which is lost more often than not.
 const TRIES: usize = 10;
 
-/// An arena whose place is in `directory`, which is made, and a source next to the place.
-fn in_directory(directory: &Path, git: &Git) -> (Arena, PathBuf) {
-    let place = directory.join("place");
-    fs::create_dir_all(&place).unwrap();
-    let arena = Arena::in_place(git, &place);
+/// Moves the working directory of `arena` to a new directory below `directory`, and makes a source beside it.
+fn arena_in(directory: &Path, arena: Arena) -> (Arena, PathBuf) {
+    let directory = tempfile::tempdir_in(directory).unwrap().keep();
+    let work_dir = directory.join("work");
+    fs::create_dir(&work_dir).unwrap();
+    let arena = arena.in_directory(&work_dir);
     let source = source::small(&arena, directory.join("src").to_str().unwrap());
     (arena, source)
 }
 
 /// Asserts that the real git refuses to go on after the kernel said `reason`, and that the shim cures that.
 #[track_caller]
-fn assert_cured_of(reason: &str, arena: &Arena, line: &Words) {
-    let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
-    assert!(real.died_of(REFUSED) && real.says(reason), "{real:?}");
+fn assert_cured_of(reason: &str, arena: &Arena, line: &Args) {
+    let real = arena.run(arena.real(line.clone())).outcome;
+    assert!(
+        real.died_of(REFUSED) && real.stderr_contains(reason),
+        "{real:?}"
+    );
     arena.assert_cured(line);
 }
 
 /// Asserts that the real git dies of a link that is another file, and that the shim cures that; or that this git does not
 /// look, as those before 2.45.1 and 2.39.4, and gives false.
 #[track_caller]
-fn assert_cured_of_lies(arena: &Arena, line: &Words) -> bool {
-    let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+fn assert_cured_of_lies(arena: &Arena, line: &Args) -> bool {
+    let real = arena.run(arena.real(line.clone())).outcome;
     if real.status.success() {
         arena.assert_twins(line);
     } else {
@@ -69,22 +68,22 @@ fn sshfs() {
         return;
     };
     let mounted = &sshfs.mounted;
-    for (number, git) in gits().iter().enumerate() {
-        let number = number.to_string();
-        let (arena, source) = in_directory(&mounted.path().join(&number), git);
+    for_each_git(|_, arena| {
+        let (arena, source) = arena_in(&mounted.path(), arena);
+        let below = arena.work_dir().strip_prefix(mounted.path()).unwrap();
         for line in [
             "clone -q --local SRC dst",
             "clone -q --bare ../src",
             "clone -q SRC dst",
         ] {
-            let cured = assert_cured_of_lies(&arena, &from(&source, words(line)));
+            let cured = assert_cured_of_lies(&arena, &with_source(&source, args(line)));
             // sftp does not tell how many names a file has, so the files themselves are asked.
-            let backing = mounted.directory().join("backing").join(&number);
-            let links = tree::object_links(&backing.join("place"));
+            let backing = mounted.directory().join("backing");
+            let links = tree::object_links(&backing.join(below));
             assert_eq!(links.iter().all(|&links| links == 1), cured);
         }
-        arena.real(words("-C dst fsck --full")).run().succeeded();
-    }
+        arena.real(args("-C dst fsck --full")).run().succeeded();
+    });
 }
 
 #[test]
@@ -93,23 +92,22 @@ fn sshfs_without_hard_links() {
         return;
     };
     let mounted = &sshfs.mounted;
-    for (number, git) in gits().iter().enumerate() {
-        let (arena, source) = in_directory(&mounted.path().join(number.to_string()), git);
-        let plain = from(&source, words("clone SRC dst"));
+    for_each_git(|_, arena| {
+        let (arena, source) = arena_in(&mounted.path(), arena);
+        let plain = with_source(&source, args("clone SRC dst"));
         arena.assert_twins(&plain).outcome.succeeded();
         for line in ["clone -q -l --bare ../src", "clone -q --local SRC dst"] {
-            let line = from(&source, words(line));
+            let line = with_source(&source, args(line));
             assert_cured_of("Operation not permitted", &arena, &line);
         }
-        arena.real(words("-C dst fsck --full")).run().succeeded();
-    }
+        arena.real(args("-C dst fsck --full")).run().succeeded();
+    });
 }
 
 #[test]
 fn links_that_are_symbolic() {
     // BeeGFS with sysCreateHardlinksAsSymlinks=true.
-    let Some((_directory, filesystem)) = super::refusing_filesystems::mount(LinkRule::Symlink)
-    else {
+    let Some((_directory, filesystem)) = mount(LinkRule::Symlink) else {
         return;
     };
     let [file, directory] = ["file", "directory"].map(|name| filesystem.path().join(name));
@@ -118,14 +116,13 @@ fn links_that_are_symbolic() {
     fs::hard_link(&file, directory.join("link")).unwrap();
     let leads = fs::read_link(directory.join("link")).unwrap();
     assert_eq!(leads, Path::new("../file"));
-    for (number, git) in gits().iter().enumerate() {
-        let (arena, source) =
-            super::refusing_filesystems::on(&filesystem, git, &number.to_string());
+    for_each_git(|_git, arena| {
+        let (arena, source) = arena_on(&filesystem, arena);
         for line in ["clone -q --local --bare ../src dst", "clone -q SRC dst"] {
-            assert_cured_of_lies(&arena, &from(&source, words(line)));
+            assert_cured_of_lies(&arena, &with_source(&source, args(line)));
         }
-        arena.real(words("-C dst fsck --full")).run().succeeded();
-    }
+        arena.real(args("-C dst fsck --full")).run().succeeded();
+    });
 }
 
 /// Mounts an overlay whose lower layer holds two repositories and whose upper layer is in the directory `upper`: `original`,
@@ -135,10 +132,10 @@ fn mount_overlay(git: &Git, upper: &Path, options: &str) -> Option<(Mounted, Are
     // Not on a tmpfs, as the temporary directory may be: below it nothing changes its number.
     let directory = tempfile::tempdir_in("/var/tmp").unwrap();
     let lower = directory.path().join("lower");
-    fs::create_dir_all(lower.join("place")).unwrap();
-    let arena = Arena::in_place(git, &directory.path().join("mount/place"));
+    fs::create_dir_all(lower.join("work")).unwrap();
+    let arena = Arena::new(git).in_directory(&directory.path().join("mount/work"));
     source::small(&arena, lower.join("original").to_str().unwrap());
-    let link = words("clone -q original linked");
+    let link = args("clone -q original linked");
     arena.real(link).cwd(&lower).run().succeeded();
     let upper = directory.path().join(upper);
     let script = format!(
@@ -156,13 +153,13 @@ fn a_repository_in_an_image() {
     if !arrangement::is_root() {
         return;
     }
-    for git in gits() {
+    for_each_git(|git, _| {
         let Some((_mounted, arena)) = mount_overlay(git, Path::new("upper"), "index=off") else {
             return;
         };
-        assert_cured_of_lies(&arena, &words("clone ../linked dst"));
-        assert_cured_of_lies(&arena, &words("clone --local ../linked dst"));
-    }
+        assert_cured_of_lies(&arena, &args("clone ../linked dst"));
+        assert_cured_of_lies(&arena, &args("clone --local ../linked dst"));
+    });
 }
 
 #[test]
@@ -174,14 +171,14 @@ fn an_overlay_of_two_devices() {
     let Ok(upper) = tempfile::tempdir_in("/dev/shm") else {
         return arrangement::missing("/dev/shm");
     };
-    for (number, git) in gits().iter().enumerate() {
-        let upper = upper.path().join(number.to_string());
-        let Some((_mounted, arena)) = mount_overlay(git, &upper, "index=off,xino=off") else {
+    for_each_git(|git, _| {
+        let upper = tempfile::tempdir_in(upper.path()).unwrap();
+        let Some((_mounted, arena)) = mount_overlay(git, upper.path(), "index=off,xino=off") else {
             return;
         };
-        assert_cured_of_lies(&arena, &words("clone ../original dst"));
-        assert_cured_of_lies(&arena, &words("clone --local ../original dst"));
-    }
+        assert_cured_of_lies(&arena, &args("clone ../original dst"));
+        assert_cured_of_lies(&arena, &args("clone --local ../original dst"));
+    });
 }
 
 #[test]
@@ -196,21 +193,20 @@ fn a_directory_with_a_project_quota() {
     let Some(mounted) = Mounted::by(script, directory, "XFS with projects") else {
         return;
     };
-    for (number, git) in gits().iter().enumerate() {
-        let place = mounted.path().join("project").join(number.to_string());
-        fs::create_dir(&place).unwrap();
-        let arena = Arena::in_place(git, &place);
-        let source = mounted.path().join(number.to_string());
-        source::small(&arena, source.to_str().unwrap());
-        let [here, there] = [&place, &source].map(|path| fs::metadata(path).unwrap().dev());
+    for_each_git(|_, arena| {
+        let project = tempfile::tempdir_in(mounted.path().join("project")).unwrap();
+        let arena = arena.in_directory(project.path());
+        let outside = tempfile::tempdir_in(mounted.path()).unwrap();
+        let source = source::small(&arena, outside.path().join("src").to_str().unwrap());
+        let [here, there] = [project.path(), &source].map(|path| fs::metadata(path).unwrap().dev());
         assert_eq!(here, there);
         for line in ["clone --local SRC dst", "clone -l --bare SRC"] {
-            let line = from(&source, words(line));
+            let line = with_source(&source, args(line));
             assert_cured_of("Invalid cross-device link", &arena, &line);
         }
-        let plain = from(&source, words("clone SRC dst"));
+        let plain = with_source(&source, args("clone SRC dst"));
         arena.assert_twins(&plain).outcome.succeeded();
-    }
+    });
 }
 
 #[test]
@@ -223,7 +219,7 @@ fn as_many_links_as_there_can_be() {
     let Some(mounted) = Mounted::by(script, directory, "ext4 on a loop device") else {
         return;
     };
-    let (first, source) = in_directory(&mounted.path(), &gits()[0]);
+    let (first, source) = arena_in(&mounted.path(), Arena::new(&gits()[0]));
     let objects = source.join(".git/objects");
     let tree = tree::read(&objects);
     let object = tree.keys().rfind(|path| path.as_os_str().len() > 10);
@@ -233,52 +229,27 @@ fn as_many_links_as_there_can_be() {
     let full =
         (0..100_000).find_map(|name| fs::hard_link(&object, names.join(name.to_string())).err());
     assert_eq!(full.unwrap().raw_os_error(), Some(libc::EMLINK));
-    for git in gits() {
-        let arena = Arena::in_place(git, first.place());
-        let local = from(&source, words("clone --local SRC dst"));
+    for_each_git(|_, arena| {
+        let arena = arena.in_directory(first.work_dir());
+        let local = with_source(&source, args("clone --local SRC dst"));
         assert_cured_of("Too many links", &arena, &local);
-        let plain = from(&source, words("clone SRC dst"));
+        let plain = with_source(&source, args("clone SRC dst"));
         arena.assert_twins(&plain).outcome.succeeded();
-    }
-}
-
-/// Takes from this thread, and from all that it starts, the right to link from one directory to another, with Landlock.
-fn without_links_across_directories() -> Result<RestrictionStatus, RulesetError> {
-    // Every ruleset takes it away; this one takes the right to make block devices besides.
-    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-    let ruleset = ruleset.handle_access(AccessFs::MakeBlock)?;
-    ruleset.create()?.restrict_self()
-}
-
-/// Runs `test` in a sandbox without links across directories, if this machine can.
-#[track_caller]
-pub fn sandboxed(test: impl FnOnce() + Send) {
-    // What is taken from a thread is gone for ever, so that thread is one of its own.
-    let result = thread::scope(|scope| {
-        let sandboxed = scope.spawn(|| match without_links_across_directories() {
-            Ok(_) => test(),
-            Err(error) => arrangement::missing(&format!("Landlock ({error})")),
-        });
-        sandboxed.join()
     });
-    if let Err(panic) = result {
-        std::panic::resume_unwind(panic);
-    }
 }
 
 #[test]
 fn a_sandbox() {
-    sandboxed(|| {
-        for git in gits() {
-            let arena = Arena::new(git);
+    fault::without_links_across_directories(|| {
+        for_each_git(|_, arena| {
             let source = source::small(&arena, "src");
             for line in ["clone --local SRC dst", "clone -l --bare SRC"] {
-                let line = from(&source, words(line));
+                let line = with_source(&source, args(line));
                 assert_cured_of("Invalid cross-device link", &arena, &line);
             }
-            let plain = from(&source, words("clone SRC dst"));
+            let plain = with_source(&source, args("clone SRC dst"));
             arena.assert_twins(&plain).outcome.succeeded();
-        }
+        });
     });
 }
 
@@ -323,31 +294,30 @@ fn maintenance_in_the_source() {
     if !traced.is_ok_and(|status| status.success()) {
         return arrangement::missing("strace");
     }
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|git, arena| {
         let source = source::packed(&arena, "src");
         let graphs = source.join(".git/objects/info/commit-graphs");
         fs::create_dir_all(&graphs).unwrap();
         let file = graphs.join("tmp_graph_AbCdEf");
         fs::write(&file, "").unwrap();
-        let line = from(&source, words("clone SRC dst"));
+        let line = with_source(&source, args("clone SRC dst"));
         let spares = arena.root().join("spares");
         // Closed when the words below end, also by a panic; what they borrow outlives the thread.
         let (running, stopped) = mpsc::channel();
         thread::scope(|scope| {
             let _running = running;
             scope.spawn(move || replace_without_end(&file, &spares, &stopped));
-            let run = |call: &Call| arena.run(&|_| (), held_up(&arena, call));
+            let run = |call: &Call| arena.run(held_up(&arena, call));
             let real = || run(&arena.real(line.clone())).outcome.died_of(DIFFERENT);
             if !(0..TRIES).any(|_| real()) {
                 // Gits before 2.45.1 and 2.39.4 do not look.
                 return arrangement::missing(&format!("race that {} can lose", git.version));
             }
-            let expected = run(&arena.real(copying(&line)));
+            let expected = run(&arena.real(with_no_hardlinks(&line)));
             let shim = arena.shim(line.clone()).env("GIT_CLONE_SHIM_LOG", "info");
             let cured = (0..TRIES).filter(|_| {
                 let twin = run(&shim);
-                let again = twin.outcome.says("exec git args=git clone");
+                let again = twin.outcome.stderr_contains("exec git args=git clone");
                 assert_eq!(twin.outcome.succeeded().stdout, expected.outcome.stdout);
                 if again {
                     assert_eq!(tree::differences(&twin.tree, &expected.tree), [""; 0]);
@@ -356,5 +326,5 @@ fn maintenance_in_the_source() {
             });
             assert_ne!(cured.take(3).count(), 0);
         });
-    }
+    });
 }

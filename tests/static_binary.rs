@@ -9,13 +9,13 @@ use std::process::Command;
 
 use regex::bytes::Regex;
 
-use crate::support::arena::Arena;
+use crate::support::arena::{Arena, for_each_git};
+use crate::support::args::{args, with_source};
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
 use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::source;
-use crate::support::words::{from, words};
 
 /// The processors that are built for, with their `e_machine` of elf(5).
 const PROCESSORS: [(&str, u16); 2] = [("x86_64", 62), ("aarch64", 183)];
@@ -100,7 +100,9 @@ fn it_runs_where_there_is_nothing_else() {
         Call::new(unshare).run()
     };
     // The same program, but dynamic, has no interpreter there.
-    if !run(executable::shim(), "dynamic").says("failed to execute /dynamic: No such file") {
+    if !run(executable::shim(), "dynamic")
+        .stderr_contains("failed to execute /dynamic: No such file")
+    {
         return arrangement::missing("user namespaces, or no glibc");
     }
     let version = run(&build, "git-clone-shim").succeeded();
@@ -117,8 +119,8 @@ fn it_runs_on_another_processor() {
     let Some(emulator) = arrangement::program("qemu-aarch64") else {
         return;
     };
-    for git in gits() {
-        let arena = Arena::with_links_failing(git, nix::libc::EPERM);
+    for_each_git(|git, arena| {
+        let arena = arena.with_links_failing(nix::libc::EPERM);
         let emulated = format!("exec {} -0 \"$0\" {}", emulator.display(), build.display());
         let tool = executable::script(
             &arena.root().join("git-clone-shim"),
@@ -137,8 +139,8 @@ fn it_runs_on_another_processor() {
             &shim,
             &format!("#!/bin/sh\nexport GIT_CLONE_SHIM_GIT={real}\n{emulated} \"$@\"\n"),
         );
-        arena.assert_twins(&words("--version"));
+        arena.assert_twins(&args("--version"));
         let source = source::small(&arena, "src");
-        arena.assert_cured(&from(&source, words("clone --local SRC dst")));
-    }
+        arena.assert_cured(&with_source(&source, args("clone --local SRC dst")));
+    });
 }

@@ -8,27 +8,27 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::arena::Arena;
+use crate::support::args::{args, with_source};
 use crate::support::call::Call;
 use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::records;
 use crate::support::source;
 use crate::support::terminal;
-use crate::support::words::{from, words};
 
 /// The tool, called for `stats` with these words.
-fn stats(arena: &Arena, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Call {
+fn stats(arena: &Arena, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Call {
     let mut command = arena.command(executable::shim());
-    command.arg("stats").args(words);
+    command.arg("stats").args(args);
     Call::new(command)
 }
 
 /// What `--json` prints of these files.
 #[track_caller]
 fn json_of(arena: &Arena, files: &[&Path]) -> Value {
-    let words = [OsStr::new("--json")].into_iter();
-    let words = words.chain(files.iter().map(|file| file.as_os_str()));
-    let done = stats(arena, words).run().succeeded();
+    let args = [OsStr::new("--json")].into_iter();
+    let args = args.chain(files.iter().map(|file| file.as_os_str()));
+    let done = stats(arena, args).run().succeeded();
     assert!(done.stderr.is_empty(), "{done:?}");
     serde_json::from_slice(&done.stdout).unwrap()
 }
@@ -61,15 +61,15 @@ fn arena() -> Arena {
 
 #[test]
 fn what_the_shim_has_written() {
-    let Some(arena) = Arena::across_devices(&gits()[0]) else {
+    let Some(arena) = Arena::new(&gits()[0]).across_mounts() else {
         return;
     };
     let source = source::small(&arena, "src");
     let file = arena.root().join("log");
     for runs in 1..=2 {
-        let line = from(&source, words("clone -l SRC dst"));
+        let line = with_source(&source, args("clone -l SRC dst"));
         let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG_FILE", &file);
-        arena.run(&|_| (), call).outcome.succeeded();
+        arena.run(call).outcome.succeeded();
         records::wait_for(&file, runs);
     }
     let records = records::wait_for(&file, 2);
@@ -275,12 +275,12 @@ fn files_that_cannot_be_read() {
         format!("git-clone-shim: cannot read {root}/no\\nwhere: No such file or directory"),
         format!("git-clone-shim: cannot read {root}: Is a directory"),
     ] {
-        assert!(said.says(&line), "{said:?}");
+        assert!(said.stderr_contains(&line), "{said:?}");
     }
     assert!(said.stdout.starts_with(b"second runs     4: "), "{said:?}");
 
-    for words in [&[][..], &["--rows=many", "x"], &["--nonsense", "x"]] {
-        let said = stats(&arena, words).run();
+    for args in [&[][..], &["--rows=many", "x"], &["--nonsense", "x"]] {
+        let said = stats(&arena, args).run();
         assert!(said.is_our_failure(2), "{said:?}");
     }
 }

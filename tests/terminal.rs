@@ -4,26 +4,25 @@ use std::os::unix::process::ExitStatusExt;
 
 use nix::libc;
 
-use crate::support::arena::Arena;
+use crate::support::arena::for_each_git;
+use crate::support::args::{args, with_source};
 use crate::support::arrangement;
 use crate::support::executable;
-use crate::support::gits::gits;
-use crate::support::held::Held;
 use crate::support::hook::{self, TEMPLATE};
+use crate::support::paused_clone::PausedClone;
 use crate::support::process;
 use crate::support::source;
 use crate::support::terminal::{self, SESSION, Terminal};
 use crate::support::tree;
 use crate::support::wait;
-use crate::support::words::{from, words};
 
 #[test]
 fn keys_that_send_signals() {
-    for git in gits() {
+    for_each_git(|git, _| {
         for (key, signal) in [(b"\x03", libc::SIGINT), (b"\x1c", libc::SIGQUIT)] {
             let ends = [true, false].map(|through_shim| {
                 let terminal = Terminal::open();
-                let held = Held::start_as(
+                let paused = PausedClone::start_as(
                     git,
                     through_shim,
                     &SESSION,
@@ -33,13 +32,13 @@ fn keys_that_send_signals() {
                     },
                 );
                 terminal.watch().type_in(key);
-                held.end()
+                paused.end()
             });
             assert_eq!(ends[0].0, ends[1].0);
             assert_eq!(ends[0].0.signal(), Some(signal), "{:?}", ends[0].0);
             assert!(ends[0].1.keys().eq(ends[1].1.keys()));
         }
-    }
+    });
 }
 
 #[test]
@@ -49,21 +48,20 @@ fn a_key_before_there_is_a_git() {
         return;
     };
     let calls = "clone,?fork,?clone3";
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let terminal = Terminal::open();
         // One that comes late finds a git to reach.
-        hook::post_checkout(arena.place(), "sleep 60");
+        hook::post_checkout(arena.work_dir(), "sleep 60");
         let mut command = arena.command("setsid");
         command
             .arg("--ctty")
             .arg(&strace)
             .args(["-qo", "/dev/null", "-e", &format!("trace={calls}")])
             .args(["-e", &format!("inject={calls}:delay_enter=1000000:when=1")])
-            .args(from(
+            .args(with_source(
                 &source,
-                words(&format!("git clone -l {TEMPLATE} SRC dst")),
+                args(&format!("git clone -l {TEMPLATE} SRC dst")),
             ))
             .env("PATH", arena.path_of(true));
         terminal.connect(&mut command);
@@ -78,87 +76,88 @@ fn a_key_before_there_is_a_git() {
         terminal.watch().type_in(b"\x03");
         let status = child.wait().unwrap();
         assert_eq!(status.signal(), Some(libc::SIGINT), "{status:?}");
-    }
+    });
 }
 
 #[test]
 fn hanging_up() {
-    for git in gits() {
+    for_each_git(|git, _| {
         let ends = [true, false].map(|through_shim| {
             let terminal = Terminal::open();
-            let held = Held::start_as(git, through_shim, &SESSION, "exec git \"$@\"", |command| {
-                terminal.connect(command);
-            });
+            let paused =
+                PausedClone::start_as(git, through_shim, &SESSION, "exec git \"$@\"", |command| {
+                    terminal.connect(command);
+                });
             drop(terminal);
-            held.end()
+            paused.end()
         });
         assert_eq!(ends[0].0, ends[1].0);
         assert_eq!(ends[0].0.signal(), Some(libc::SIGHUP), "{:?}", ends[0].0);
         assert!(ends[0].1.keys().eq(ends[1].1.keys()));
-    }
+    });
 }
 
 #[test]
 fn stopped_and_taken_up_again_from_a_shell() {
-    for git in gits() {
+    for_each_git(|git, _| {
         for through_shim in [true, false] {
             let terminal = Terminal::open();
             // With job control the clone is a job of its own, as it is at a prompt.
             let script =
                 "set -m; git \"$@\"; echo \"stopped $?\"; read -r; fg; echo \"ended $?\"; exit 7";
-            let held = Held::start_as(git, through_shim, &SESSION, script, |command| {
+            let paused = PausedClone::start_as(git, through_shim, &SESSION, script, |command| {
                 terminal.connect(command);
             });
             let mut terminal = terminal.watch();
             terminal.type_in(b"\x1a");
             wait::until("the shell to go on", || terminal.shows(b"stopped 148"));
-            assert!(process::is_stopped(held.git));
+            assert!(process::is_stopped(paused.git));
             terminal.type_in(b"\n");
-            wait::until("git to go on", || !process::is_stopped(held.git));
-            held.release();
-            let (status, tree) = held.end();
+            wait::until("git to go on", || !process::is_stopped(paused.git));
+            paused.release();
+            let (status, tree) = paused.end();
             assert_eq!(status.code(), Some(7), "{status:?}");
             // What has been written on a terminal is seen a moment later.
             wait::until("its last words", || terminal.shows(b"ended 0"));
             assert!(!tree.is_empty());
         }
-    }
+    });
 }
 
 #[test]
 fn a_window_of_another_size() {
     // The kernel tells the foreground group, and the shim is not in the way: a hook asks for the size when it is told.
-    for git in gits() {
+    for_each_git(|git, _| {
         for through_shim in [true, false] {
             let terminal = Terminal::open();
-            let held = Held::start_as(git, through_shim, &SESSION, "exec git \"$@\"", |command| {
-                terminal.connect(command);
-            });
+            let paused =
+                PausedClone::start_as(git, through_shim, &SESSION, "exec git \"$@\"", |command| {
+                    terminal.connect(command);
+                });
             let terminal = terminal.watch();
-            let [ready, size] = ["ready", "size"].map(|name| held.arena.root().join(name));
+            let [ready, size] = ["ready", "size"].map(|name| paused.arena.root().join(name));
             // The trap is sprung when `read` has read.
-            held.release_to(&format!(
+            paused.release_to(&format!(
                 "trap 'stty size </dev/tty >{}' WINCH; echo >{}; read -r line <{}",
                 size.display(),
                 ready.display(),
-                held.arena.root().join("release").display(),
+                paused.arena.root().join("release").display(),
             ));
             wait::for_line(&ready);
             terminal.resize(40);
-            held.release();
+            paused.release();
             assert_eq!(wait::for_line(&size), "24 40");
-            let (status, _) = held.end();
+            let (status, _) = paused.end();
             assert_eq!(status.code(), Some(0), "{status:?}");
         }
-    }
+    });
 }
 
 #[test]
 fn in_the_background_of_a_terminal_that_stops_writers() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
-        let line = from(&source, words("git clone -l SRC dst"));
+        let line = with_source(&source, args("git clone -l SRC dst"));
         let script =
             "set -m; stty tostop; \"$@\" & wait $!; echo \"stopped $?\"; fg; echo \"ended $?\"";
         let [shim, plain] = [true, false].map(|through_shim| {
@@ -167,7 +166,7 @@ fn in_the_background_of_a_terminal_that_stops_writers() {
                 .args(["--ctty", "bash", "-c", script, "bash"])
                 .args(&line);
             shell.env("PATH", arena.path_of(through_shim));
-            tree::clear(arena.place());
+            tree::clear(arena.work_dir());
             terminal::run(shell, 80, &[])
         });
         assert_eq!(shim, plain);
@@ -176,5 +175,5 @@ fn in_the_background_of_a_terminal_that_stops_writers() {
             plain.shows(&stopped) && plain.shows("ended 0\r\n"),
             "{plain:?}"
         );
-    }
+    });
 }

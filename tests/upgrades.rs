@@ -8,10 +8,10 @@ use std::thread;
 use nix::libc;
 
 use crate::support::arena::{Arena, REFUSED};
+use crate::support::args::{args, with_source};
 use crate::support::call::{Call, Outcome};
 use crate::support::installer::{SH, Site, version};
 use crate::support::source;
-use crate::support::words::{from, words};
 
 /// How many clones run at least, and how many at a time.
 const CLONES: usize = 200;
@@ -23,7 +23,7 @@ const SWITCHES: usize = 12;
 /// Clones where links are refused, with these directories first on PATH.
 fn clone(site: &Site, source: &Path, to: &str, path: &[PathBuf]) -> Outcome {
     let mut command = site.arena.command("git");
-    command.args(from(source, words(&format!("clone -q -l SRC {to}"))));
+    command.args(with_source(source, args(&format!("clone -q -l SRC {to}"))));
     let call = Call::new(command).env("PATH", Arena::path(path));
     call.links_fail(Some(libc::EPERM)).run()
 }
@@ -60,12 +60,12 @@ fn no_clone_fails() {
         while !done() {
             let [old, new] = [numbers.next().unwrap(), *numbers.peek().unwrap()].map(version);
             site.install(&new, &[]);
-            for words in [
+            for args in [
                 ["--activate", &old],
                 ["--activate", &new],
                 ["--uninstall", &old],
             ] {
-                site.run(SH, words).succeeded();
+                site.run(SH, args).succeeded();
             }
             switches.fetch_add(3, Ordering::Relaxed);
         }

@@ -9,14 +9,14 @@ use std::process::Command;
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED};
+use crate::support::arena::{Arena, REFUSED, for_each_git};
+use crate::support::args::{Args, args, with_source};
 use crate::support::gits::gits;
 use crate::support::hook;
 use crate::support::source;
 use crate::support::terminal::Terminal;
 use crate::support::tree;
-use crate::support::witness::{self, Testimony};
-use crate::support::words::{Words, from, words};
+use crate::support::witness::{self, ProcessSnapshot};
 
 /// The one variable that the shim adds to the environment.
 const MARKER: &str = "_GIT_CLONE_SHIM_SEEN";
@@ -68,11 +68,11 @@ impl Court {
         &self,
         through_shim: bool,
         setup: &str,
-        line: &Words,
+        line: &Args,
         names: [&str; N],
-    ) -> [Testimony; N] {
-        tree::clear(self.arena.place());
-        let odd = ODD.map(|name| self.arena.place().join(OsStr::from_bytes(name)));
+    ) -> [ProcessSnapshot; N] {
+        tree::clear(self.arena.work_dir());
+        let odd = ODD.map(|name| self.arena.work_dir().join(OsStr::from_bytes(name)));
         fs::create_dir(&odd[2]).unwrap();
         for name in names {
             fs::create_dir(self.report(name)).unwrap();
@@ -99,7 +99,7 @@ impl Court {
         names.map(|name| {
             let report = self.report(name);
             assert!(report.join("status").exists(), "{}", screen.escape_ascii());
-            let testimony = Testimony::read(&report, child.id());
+            let testimony = ProcessSnapshot::read(&report, child.id());
             fs::remove_dir_all(report).unwrap();
             testimony
         })
@@ -107,22 +107,22 @@ impl Court {
 
     /// The words of a clone of `SRC` whose hook has one witness report on itself, as `child`, and one on the `git` of the
     /// clone.
-    fn clone(&self, options: &str) -> Words {
+    fn clone(&self, options: &str) -> Args {
         let reports = [("self", "child"), ("$PPID", "git")].map(|(process, name)| {
-            let words = witness::words(process, &self.report(name));
-            format!("git witness {}", words.join(OsStr::new(" ")).display())
+            let args = witness::args(process, &self.report(name));
+            format!("git witness {}", args.join(OsStr::new(" ")).display())
         });
         hook::post_checkout(self.arena.root(), &reports.join("\n"));
         let source = source::small(&self.arena, "src");
         let template = self.arena.root().join("template");
         let line = format!("clone {options} --template={} SRC dst", template.display());
-        from(source, words(&line))
+        with_source(source, args(&line))
     }
 }
 
 /// Asserts that all that is unusual has been seen.
 #[track_caller]
-fn assert_unusual(testimony: &Testimony) {
+fn assert_unusual(testimony: &ProcessSnapshot) {
     for variable in ["EMPTY=", "na\\xefve=\\xff\\n="] {
         let mut environment = testimony.fact("environment").lines();
         assert!(environment.any(|line| line == variable), "{testimony:?}");
@@ -146,7 +146,11 @@ fn assert_unusual(testimony: &Testimony) {
 
 /// Asserts that the shim has added one variable to the environment, and that these facts are all that differs besides.
 #[track_caller]
-fn assert_differences(shim: Testimony, plain: &Testimony, expected: &[&str]) -> Testimony {
+fn assert_differences(
+    shim: ProcessSnapshot,
+    plain: &ProcessSnapshot,
+    expected: &[&str],
+) -> ProcessSnapshot {
     let shim = shim.without_variable(MARKER);
     let differences = shim.differences(plain);
     assert!(
@@ -158,10 +162,10 @@ fn assert_differences(shim: Testimony, plain: &Testimony, expected: &[&str]) -> 
 
 #[test]
 fn a_program_that_git_finds() {
-    for git in gits() {
+    for_each_git(|git, _| {
         let court = Court::of_git(Arena::new(git));
-        let mut line = words("witness");
-        line.extend(witness::words("self", &court.report("child")));
+        let mut line = args("witness");
+        line.extend(witness::args("self", &court.report("child")));
         line.splice(3..3, ODD.map(|odd| OsStr::from_bytes(odd).to_owned()));
         let [shim, plain] = [true, false].map(|through_shim| {
             let [child] = court.hear(through_shim, UNUSUAL, &line, ["child"]);
@@ -175,14 +179,14 @@ fn a_program_that_git_finds() {
                 .contains("\n\\xff\\xfe\ntwo\\nlines\ncaf\\xe9\n")
         );
         assert_differences(shim, &plain, &[]);
-    }
+    });
 }
 
 #[test]
 fn git_itself() {
     // What git does about some of this, such as to take SIGPIPE up again, does not hide what it was handed.
     let court = Court::of_witness(Arena::new(&gits()[0]));
-    let line = witness::words("self", &court.report("git"));
+    let line = witness::args("self", &court.report("git"));
     let hear = |setup: &str| {
         let [shim, plain] = [true, false].map(|through_shim| {
             let [git] = court.hear(through_shim, setup, &line, ["git"]);
@@ -211,7 +215,7 @@ fn git_itself() {
 
 #[test]
 fn in_a_supervised_clone() {
-    for git in gits() {
+    for_each_git(|git, _| {
         let court = Court::of_git(Arena::new(git));
         let line = court.clone("-l");
         let [shim, plain] = [true, false]
@@ -233,25 +237,25 @@ fn in_a_supervised_clone() {
             .fact("words")
             .replace("\nclone\n", "\nclone\n--progress\n");
         assert_eq!(git.fact("words"), watched);
-    }
+    });
 }
 
 #[test]
 fn in_the_second_run() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let court = Court::of_git(arena);
         let line = court.clone("-l");
         let failed = court.arena.real(line.clone()).run();
         assert!(failed.died_of(REFUSED), "{failed:?}");
-        let copying = [&line[..], &words("--no-hardlinks")].concat();
+        let with_no_hardlinks = [&line[..], &args("--no-hardlinks")].concat();
         let shim = court.hear(true, UNUSUAL, &line, ["child", "git"]);
-        let plain = court.hear(false, UNUSUAL, &copying, ["child", "git"]);
+        let plain = court.hear(false, UNUSUAL, &with_no_hardlinks, ["child", "git"]);
         plain.iter().for_each(assert_unusual);
         for (shim, plain) in shim.into_iter().zip(plain) {
             assert_differences(shim, &plain, &[]);
         }
-    }
+    });
 }

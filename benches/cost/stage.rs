@@ -34,7 +34,7 @@ impl Stage {
     /// A stage for a copy of the shim that is installed in the directory `bin`: its path is to be as long as the others'.
     pub fn new(bin: &Path) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let far = fault::another_device(root.path());
+        let far = fault::another_mount(root.path());
         let shim = root.path().join("shim");
         let stage = Self { root, far, shim };
         stage.directory("home");

@@ -1,89 +1,114 @@
-//! Where a test takes place: a sealed environment, one real git, and twin runs.
+//! The sealed environment in which a test runs commands, with one real git, and the comparison of twin runs.
 
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use tempfile::TempDir;
 
+use super::args::{Args, with_no_hardlinks};
 use super::call::{Call, Outcome};
 use super::executable;
 use super::fault;
-use super::gits::Git;
+use super::gits::{Git, gits};
 use super::tree::{self, Tree};
-use super::words::{Words, copying};
 
-/// The sentence of uv issue 11420.
+/// The beginning of git's message in uv issue 11420.
 pub const REFUSED: &str = "fatal: failed to create link '";
 
-/// A sealed environment with a directory in which commands run, and what makes links fail there.
-pub struct Arena {
-    root: TempDir,
-    /// On another device, if that is the fault.
-    far: Option<TempDir>,
-    place: PathBuf,
-    errno: Option<i32>,
+/// What git writes when link(2) succeeds, but the new name is another file.
+pub const DIFFERENT: &str = "fatal: hardlink different from source at '";
+
+/// Runs `test` once with every real git of this machine, each time in a new arena. A failure names the git.
+#[track_caller]
+pub fn for_each_git(mut test: impl FnMut(&'static Git, Arena)) {
+    /// Dropped by a test that panics as well as by one that returns.
+    struct NameGitOnFailure(&'static Git, &'static Location<'static>);
+
+    impl Drop for NameGitOnFailure {
+        fn drop(&mut self) {
+            if thread::panicking() {
+                let Self(git, location) = self;
+                let file = git.file.display();
+                eprintln!("FAILED with {} ({file}), run from {location}", git.version);
+            }
+        }
+    }
+
+    for git in gits() {
+        let _name = NameGitOnFailure(git, Location::caller());
+        test(git, Arena::new(git));
+    }
 }
 
-/// How a command ended and what it left behind.
+/// A sealed environment: its own HOME and TMPDIR, a working directory, one real git and the shim, each in a directory of
+/// its own for PATH; and a fault of hard links, if the test asks for one.
+pub struct Arena {
+    root: TempDir,
+    /// Where the working directory is, if that is on another mount.
+    other_mount: Option<TempDir>,
+    work_dir: PathBuf,
+    /// The error with which link(2) fails for the commands of this arena.
+    link_error: Option<i32>,
+}
+
+/// How a command ended, what it wrote, and what it left in the working directory.
 #[derive(PartialEq)]
-pub struct Result {
+pub struct RunResult {
     pub outcome: Outcome,
     pub tree: Tree,
 }
 
 impl Arena {
-    /// An arena for `git` in which nothing fails.
+    /// An arena for `git`, without any fault.
     pub fn new(git: &Git) -> Self {
         eprintln!("with {} ({})", git.version, git.file.display());
         let root = tempfile::tempdir().unwrap();
-        // Commands may run as somebody else.
+        // Some commands run as another user.
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        for directory in ["home", "tmp", "real", "shim", "place"] {
+        for directory in ["home", "tmp", "real", "shim", "work"] {
             fs::create_dir(root.path().join(directory)).unwrap();
         }
-        // No maintenance in the background, which would change a source between two clones of it.
+        // No background maintenance, which would change a source between two clones of it.
         let quiet = "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
         fs::write(root.path().join("home/.gitconfig"), quiet).unwrap();
         symlink(&git.file, root.path().join("real/git")).unwrap();
         symlink(executable::shim(), root.path().join("shim/git")).unwrap();
-        let place = root.path().join("place");
+        let work_dir = root.path().join("work");
         Self {
             root,
-            far: None,
-            place,
-            errno: None,
+            other_mount: None,
+            work_dir,
+            link_error: None,
         }
     }
 
-    /// An arena whose commands run on another device than the rest of it, so that links fail with EXDEV.
+    /// Has link(2) fail with `errno` for the calls that [`Arena::run`] and [`Arena::under_fault`] start. Source and
+    /// destination stay on one mount.
+    pub fn with_links_failing(mut self, errno: i32) -> Self {
+        self.link_error = Some(errno);
+        self
+    }
+
+    /// Moves the working directory to another mount, to which nothing in the rest of the arena can be linked (EXDEV).
     #[track_caller]
-    pub fn across_devices(git: &Git) -> Option<Self> {
-        let mut arena = Self::new(git);
-        let far = fault::another_device(arena.root())?;
-        // One level down, so that `..` of the place is still a directory of this test's own.
-        arena.place = far.path().join("place");
-        fs::create_dir(&arena.place).unwrap();
-        arena.far = Some(far);
-        Some(arena)
+    pub fn across_mounts(mut self) -> Option<Self> {
+        let other_mount = fault::another_mount(self.root())?;
+        // One level down, so that `..` is still a directory of this test's own.
+        self.work_dir = other_mount.path().join("work");
+        fs::create_dir(&self.work_dir).unwrap();
+        self.other_mount = Some(other_mount);
+        Some(self)
     }
 
-    /// An arena whose commands find that link(2) fails with `errno`.
-    pub fn with_links_failing(git: &Git, errno: i32) -> Self {
-        Self {
-            errno: Some(errno),
-            ..Self::new(git)
-        }
-    }
-
-    /// An arena whose commands run in `place`, for instance on a filesystem of the test's own.
-    pub fn in_place(git: &Git, place: &Path) -> Self {
-        Self {
-            place: place.to_owned(),
-            ..Self::new(git)
-        }
+    /// Has commands run in `work_dir`, for instance on a filesystem that the test has mounted.
+    pub fn in_directory(mut self, work_dir: &Path) -> Self {
+        work_dir.clone_into(&mut self.work_dir);
+        self
     }
 
     /// The directory of this arena, in which sources are made.
@@ -91,9 +116,9 @@ impl Arena {
         self.root.path()
     }
 
-    /// The directory in which commands run. It is empty at first, and again before each run that gives a [`Result`].
-    pub fn place(&self) -> &Path {
-        &self.place
+    /// The directory in which commands run. It is empty at first, and emptied before each run that gives a [`RunResult`].
+    pub fn work_dir(&self) -> &Path {
+        &self.work_dir
     }
 
     /// The shim's directory on PATH; it holds `git`.
@@ -132,7 +157,7 @@ impl Arena {
             .env("LC_ALL", "C")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
-            // What a slow checkout shows depends on how slow it is.
+            // A slow checkout would show progress.
             .env("GIT_PROGRESS_DELAY", "3600")
             .envs([
                 ("GIT_AUTHOR_NAME", "A"),
@@ -144,63 +169,76 @@ impl Arena {
                 ("GIT_COMMITTER_EMAIL", "c@c"),
                 ("GIT_COMMITTER_DATE", date),
             ])
-            .current_dir(&self.place);
+            .current_dir(&self.work_dir);
         command
     }
 
     /// A call of the real git, under the arena's fault only where it says so.
-    pub fn real(&self, words: impl IntoIterator<Item = OsString>) -> Call {
+    pub fn real(&self, args: impl IntoIterator<Item = OsString>) -> Call {
         let mut command = self.command("git");
-        command.args(words);
+        command.args(args);
         Call::new(command)
     }
 
     /// The same call, with the shim first on PATH.
-    pub fn shim(&self, words: impl IntoIterator<Item = OsString>) -> Call {
-        self.real(words).env("PATH", self.path_of(true))
+    pub fn shim(&self, args: impl IntoIterator<Item = OsString>) -> Call {
+        self.real(args).env("PATH", self.path_of(true))
     }
 
-    /// Empties the place, prepares it with `prepare`, and runs `call` there under the arena's fault.
-    pub fn run(&self, prepare: &dyn Fn(&Path), call: Call) -> Result {
-        tree::clear(&self.place);
-        prepare(&self.place);
-        let outcome = call.links_fail(self.errno).run();
-        Result {
+    /// Empties the working directory, and runs `call` there under the arena's fault.
+    pub fn run(&self, call: Call) -> RunResult {
+        self.run_in(&|_| (), call)
+    }
+
+    /// As [`Arena::run`], in a working directory that `prepare` has filled.
+    pub fn run_in(&self, prepare: &dyn Fn(&Path), call: Call) -> RunResult {
+        tree::clear(&self.work_dir);
+        prepare(&self.work_dir);
+        let outcome = self.under_fault(|| call.run());
+        RunResult {
             outcome,
-            tree: tree::read(&self.place),
+            tree: tree::read(&self.work_dir),
         }
     }
 
-    /// Asserts that `words` fail with the real git, and that the shim makes of them what `git clone --no-hardlinks` would
-    /// have made: the same status, streams and tree, in which no object has a second name.
-    #[track_caller]
-    pub fn assert_cured(&self, words: &Words) -> Result {
-        self.assert_cured_in(&|_| (), words, REFUSED)
+    /// Calls `start` under the arena's fault, which all processes that it starts inherit.
+    pub fn under_fault<T: Send>(&self, start: impl FnOnce() -> T + Send) -> T {
+        match self.link_error {
+            Some(errno) => fault::with_links_failing(errno, start),
+            None => start(),
+        }
     }
 
-    /// As [`Arena::assert_cured`], in a place prepared by `prepare`, where the real git dies of `sentence`.
+    /// Asserts that the real git fails with `args`, and that the shim with the same args comes to what the real git comes to
+    /// with `--no-hardlinks`: the same status, streams and tree, in which no object has a second name.
+    #[track_caller]
+    pub fn assert_cured(&self, args: &Args) -> RunResult {
+        self.assert_cured_in(&|_| (), args, REFUSED)
+    }
+
+    /// As [`Arena::assert_cured`], in a working directory that `prepare` has filled, where the real git ends with `message`.
     #[track_caller]
     pub fn assert_cured_in(
         &self,
         prepare: &dyn Fn(&Path),
-        words: &Words,
-        sentence: &str,
-    ) -> Result {
-        let failed = self.run(prepare, self.real(words.clone()));
+        args: &Args,
+        message: &str,
+    ) -> RunResult {
+        let failed = self.run_in(prepare, self.real(args.clone()));
         assert!(
-            failed.outcome.died_of(sentence),
+            failed.outcome.died_of(message),
             "the fault does not work: {:?}",
             failed.outcome
         );
-        let expected = self.run(prepare, self.real(copying(words)));
+        let expected = self.run_in(prepare, self.real(with_no_hardlinks(args)));
         assert!(
             expected.outcome.status.success(),
             "copying does not cure it: {:?}",
             expected.outcome
         );
-        let cured = expected.cured_in_time(|| self.run(prepare, self.shim(words.clone())));
+        let cured = expected.retried_while_late(|| self.run_in(prepare, self.shim(args.clone())));
         cured.assert_equals(&expected);
-        let links = tree::object_links(&self.place);
+        let links = tree::object_links(&self.work_dir);
         assert!(
             !links.is_empty() && links.iter().all(|&links| links == 1),
             "{links:?}"
@@ -208,45 +246,48 @@ impl Arena {
         cured
     }
 
-    /// Asserts that the shim makes of `words` exactly what the real git makes of them.
+    /// Asserts that a call through the shim comes to exactly what the same call of the real git comes to.
     #[track_caller]
-    pub fn assert_twins(&self, words: &Words) -> Result {
-        self.assert_twins_in(&|_| (), words)
+    pub fn assert_twins(&self, args: &Args) -> RunResult {
+        self.assert_twins_in(&|_| (), args)
     }
 
-    /// As [`Arena::assert_twins`], in a place prepared by `prepare`.
+    /// As [`Arena::assert_twins`], in a working directory that `prepare` has filled.
     #[track_caller]
-    pub fn assert_twins_in(&self, prepare: &dyn Fn(&Path), words: &Words) -> Result {
-        let expected = self.run(prepare, self.real(words.clone()));
-        let twin = self.run(prepare, self.shim(words.clone()));
+    pub fn assert_twins_in(&self, prepare: &dyn Fn(&Path), args: &Args) -> RunResult {
+        let expected = self.run_in(prepare, self.real(args.clone()));
+        let twin = self.run_in(prepare, self.shim(args.clone()));
         twin.assert_equals(&expected);
         twin
     }
 }
 
-/// What `run`, a clone that the shim runs twice, comes to. On a machine so busy that git needs a second to fail, its first
-/// words are seen as well: that proves nothing where `is_late` tells so, and is tried again.
-pub fn in_time<T>(run: impl Fn() -> T, is_late: impl Fn(&T) -> bool) -> T {
-    let mut cured = run();
+/// Runs a clone that ends with a fallback, again while `is_late` is true of it, six times at most.
+///
+/// On a busy machine git can need more than the second for which the shim holds its stderr; then the first lines of the
+/// failed attempt are seen as well. Such a run proves nothing.
+pub fn retry_while_late<T>(run: impl Fn() -> T, is_late: impl Fn(&T) -> bool) -> T {
+    let mut result = run();
     for _ in 0..5 {
-        if is_late(&cured) {
-            cured = run();
+        if is_late(&result) {
+            result = run();
         }
     }
-    cured
+    result
 }
 
-impl Result {
-    /// What `run` comes to, which is to come to this (see [`in_time`]).
-    pub fn cured_in_time(&self, run: impl Fn() -> Self) -> Self {
-        in_time(run, |cured| {
-            let (seen, due) = (&cured.outcome.stderr, &self.outcome.stderr);
-            seen.len() > due.len() && seen.ends_with(due)
+impl RunResult {
+    /// Runs a clone that is expected to come to this result, again while it is late (see [`retry_while_late`]).
+    pub fn retried_while_late(&self, run: impl Fn() -> Self) -> Self {
+        retry_while_late(run, |result| {
+            let (stderr, expected) = (&result.outcome.stderr, &self.outcome.stderr);
+            stderr.len() > expected.len() && stderr.ends_with(expected)
         })
     }
 
+    /// Asserts that a run came to the same status, streams and tree.
     #[track_caller]
-    fn assert_equals(&self, expected: &Self) {
+    pub fn assert_equals(&self, expected: &Self) {
         assert_eq!(self.outcome, expected.outcome);
         assert_eq!(tree::differences(&self.tree, &expected.tree), [""; 0]);
     }

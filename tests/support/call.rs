@@ -1,4 +1,4 @@
-//! A call of git, and what came of it.
+//! A call of git or another program: how it ended and what it wrote.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 
 use super::fault;
 
-/// One call: with the real git or through the shim, according to the PATH that its arena gave it.
+/// One call, of the real git or through the shim: that depends on the PATH that its arena gave it.
 #[must_use]
 pub struct Call {
     pub command: Command,
@@ -49,7 +49,7 @@ impl Call {
     }
 
     pub fn run(mut self) -> Outcome {
-        let line = self.command.get_args().map(OsStr::to_owned).collect();
+        let args = self.command.get_args().map(OsStr::to_owned).collect();
         let run = || {
             self.command
                 .stdin(Stdio::piped())
@@ -57,7 +57,7 @@ impl Call {
                 .stderr(Stdio::piped());
             let mut child = self.command.spawn().unwrap();
             let mut stdin = child.stdin.take().unwrap();
-            // From a thread of its own, since the program may speak before it has read all; and it need not read.
+            // In a thread of its own: the program may write before it has read all of it, and it may not read at all.
             let feed = std::thread::spawn(move || drop(stdin.write_all(&self.stdin)));
             let output = child.wait_with_output().unwrap();
             feed.join().unwrap();
@@ -67,48 +67,47 @@ impl Call {
             Some(errno) => fault::with_links_failing(errno, run),
             None => run(),
         };
-        Outcome::new(line, output)
+        Outcome::new(args, output)
     }
 }
 
-/// Leaves a command nothing but standard error, which goes to `stderr`.
+/// Connects a command's stderr to `stderr`, and its stdin and stdout to /dev/null.
 pub fn only_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> &mut Command {
     let command = command.stdin(Stdio::null()).stdout(Stdio::null());
     command.stderr(stderr)
 }
 
-/// How a call ended and what it wrote. Equal if all of that is equal, whatever the words were.
+/// How a call ended and what it wrote. Two are equal if status, stdout and stderr are; the args are not compared.
 #[derive(Clone)]
 pub struct Outcome {
-    line: Vec<OsString>,
+    args: Vec<OsString>,
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
 }
 
 impl Outcome {
-    fn new(line: Vec<OsString>, output: Output) -> Self {
+    fn new(args: Vec<OsString>, output: Output) -> Self {
         Self {
-            line,
+            args,
             status: output.status,
             stdout: output.stdout,
             stderr: output.stderr,
         }
     }
 
-    /// Whether git ended with status 128 and these words of its own on standard error.
-    pub fn died_of(&self, sentence: &str) -> bool {
-        self.status.code() == Some(128) && self.says(sentence)
+    /// Whether git ended with status 128 and this message on stderr.
+    pub fn died_of(&self, message: &str) -> bool {
+        self.status.code() == Some(128) && self.stderr_contains(message)
     }
 
-    /// Whether standard error holds these words.
-    pub fn says(&self, words: &str) -> bool {
+    pub fn stderr_contains(&self, text: &str) -> bool {
         self.stderr
-            .windows(words.len())
-            .any(|window| window == words.as_bytes())
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
     }
 
-    /// Whether the shim itself failed: with this status, no output, and one line of its own on standard error.
+    /// Whether the shim itself failed: with this status, an empty stdout, and one line of its own on stderr.
     pub fn is_our_failure(&self, status: i32) -> bool {
         let line = self.stderr.strip_suffix(b"\n").unwrap_or_default();
         let one = line.starts_with(b"git-clone-shim: ") && !line.contains(&b'\n');
@@ -131,8 +130,8 @@ impl PartialEq for Outcome {
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\n  git")?;
-        for word in &self.line {
-            write!(f, " {}", word.as_encoded_bytes().escape_ascii())?;
+        for arg in &self.args {
+            write!(f, " {}", arg.as_encoded_bytes().escape_ascii())?;
         }
         match self.status.signal() {
             Some(signal) => writeln!(f, "\n    killed by signal {signal}")?,

@@ -6,14 +6,14 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::arena::Arena;
+use super::args::args;
 use super::call::Call;
 use super::executable;
-use super::words::words;
 
 /// A call of doctor, with the shim first on PATH.
 pub fn doctor(arena: &Arena, options: &str, directories: &[&Path]) -> Call {
     let mut command = arena.command(executable::shim());
-    command.arg("doctor").args(words(options)).args(directories);
+    command.arg("doctor").args(args(options)).args(directories);
     let path = Arena::path(&[arena.shim_directory(), arena.real_directory()]);
     Call::new(command).env("PATH", path)
 }

@@ -1,26 +1,29 @@
-//! What makes link(2) fail, without privilege.
+//! Faults that need no privilege, most of them of link(2).
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::thread;
 
+use landlock::{
+    AccessFs, CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr, RulesetError,
+};
 use nix::libc;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tempfile::TempDir;
 
 use super::arrangement;
 
-/// Runs `what` where link(2) and linkat(2) fail with `errno`, for it and all that it starts.
-pub fn with_links_failing<T: Send>(errno: i32, what: impl FnOnce() -> T + Send) -> T {
-    with_calls_failing(&[libc::SYS_link, libc::SYS_linkat], errno, what)
+/// Runs `test` where link(2) and linkat(2) fail with `errno`, for it and all processes that it starts.
+pub fn with_links_failing<T: Send>(errno: i32, test: impl FnOnce() -> T + Send) -> T {
+    with_calls_failing(&[libc::SYS_link, libc::SYS_linkat], errno, test)
 }
 
-/// Runs `what` where these system calls fail with `errno`, for it and all that it starts.
+/// Runs `test` where these system calls fail with `errno`, for it and all processes that it starts.
 pub fn with_calls_failing<T: Send>(
     calls: &[libc::c_long],
     errno: i32,
-    what: impl FnOnce() -> T + Send,
+    test: impl FnOnce() -> T + Send,
 ) -> T {
     let refuse = SeccompAction::Errno(u32::try_from(errno).unwrap());
     let calls: BTreeMap<_, _> = calls.iter().map(|&call| (call, vec![])).collect();
@@ -29,11 +32,11 @@ pub fn with_calls_failing<T: Send>(
         .unwrap()
         .try_into()
         .unwrap();
-    // A filter is for ever, and for one thread: so that thread is one of its own.
+    // A filter applies to one thread and cannot be removed: use a new thread.
     thread::scope(|scope| {
         let filtered = scope.spawn(|| {
             seccompiler::apply_filter(&filter).unwrap();
-            what()
+            test()
         });
         filtered
             .join()
@@ -41,20 +44,45 @@ pub fn with_calls_failing<T: Send>(
     })
 }
 
-/// Whether the kernel refuses `O_CREAT` for the existing files of others in sticky directories (proc(5)).
-const PROTECTED_REGULAR: &str = "/proc/sys/fs/protected_regular";
-
-/// What `fs.protected_regular` was, and is again when this is dropped.
-pub struct Setting(Option<Vec<u8>>);
-
-/// Has the kernel refuse `O_CREAT` as most distributions have it, for the whole machine, if we may set that.
-pub fn protected_regular_files() -> Setting {
-    let before = fs::read(PROTECTED_REGULAR).ok();
-    let _ = fs::write(PROTECTED_REGULAR, "1");
-    Setting(before)
+/// Runs `test` where Landlock refuses links from one directory to another (EXDEV), for it and all processes that it starts,
+/// if this machine can. Links within one directory succeed.
+#[track_caller]
+pub fn without_links_across_directories(test: impl FnOnce() + Send) {
+    // A ruleset applies to one thread and cannot be removed: use a new thread.
+    let result = thread::scope(|scope| {
+        let restricted = scope.spawn(|| match restrict_links() {
+            Ok(_) => test(),
+            Err(error) => arrangement::missing(&format!("Landlock ({error})")),
+        });
+        restricted.join()
+    });
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
 }
 
-impl Drop for Setting {
+/// Every Landlock ruleset refuses links across directories; this one must name some right, and takes that to make block
+/// devices.
+fn restrict_links() -> Result<RestrictionStatus, RulesetError> {
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let ruleset = ruleset.handle_access(AccessFs::MakeBlock)?;
+    ruleset.create()?.restrict_self()
+}
+
+/// Whether the kernel refuses `O_CREAT` for existing files of other users in sticky directories (proc(5)).
+const PROTECTED_REGULAR: &str = "/proc/sys/fs/protected_regular";
+
+/// Restores the former value of `fs.protected_regular` when dropped.
+pub struct RestoreSetting(Option<Vec<u8>>);
+
+/// Sets `fs.protected_regular` to 1, as most distributions do, for the whole machine; nothing if we may not.
+pub fn protected_regular_files() -> RestoreSetting {
+    let before = fs::read(PROTECTED_REGULAR).ok();
+    let _ = fs::write(PROTECTED_REGULAR, "1");
+    RestoreSetting(before)
+}
+
+impl Drop for RestoreSetting {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
             let _ = fs::write(PROTECTED_REGULAR, before);
@@ -62,9 +90,9 @@ impl Drop for Setting {
     }
 }
 
-/// A fresh directory to which nothing in `from` can be hard-linked, since it is on another device.
+/// A new directory to which nothing in `from` can be hard-linked (EXDEV), since it is on another mount.
 #[track_caller]
-pub fn another_device(from: &Path) -> Option<TempDir> {
+pub fn another_mount(from: &Path) -> Option<TempDir> {
     let probe = from.join("probe");
     fs::write(&probe, "").unwrap();
     let places = ["/dev/shm", "/tmp", "/var/tmp", "/run/shm"];
@@ -77,7 +105,7 @@ pub fn another_device(from: &Path) -> Option<TempDir> {
         });
     fs::remove_file(&probe).unwrap();
     if found.is_none() {
-        arrangement::missing("second device to write to");
+        arrangement::missing("second filesystem to write to");
     }
     found
 }

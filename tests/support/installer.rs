@@ -63,22 +63,18 @@ impl Site {
     }
 
     /// Runs install.sh in `shell` with these words, for this site's prefix.
-    pub fn run<W: AsRef<OsStr>>(
-        &self,
-        shell: Shell,
-        words: impl IntoIterator<Item = W>,
-    ) -> Outcome {
-        Call::new(self.command(shell, words)).run()
+    pub fn run<W: AsRef<OsStr>>(&self, shell: Shell, args: impl IntoIterator<Item = W>) -> Outcome {
+        Call::new(self.command(shell, args)).run()
     }
 
     /// The command of [`Site::run`].
     pub fn command<W: AsRef<OsStr>>(
         &self,
         shell: Shell,
-        words: impl IntoIterator<Item = W>,
+        args: impl IntoIterator<Item = W>,
     ) -> Command {
         let mut command = self.installer(shell);
-        command.arg("--prefix").arg(&self.prefix).args(words);
+        command.arg("--prefix").arg(&self.prefix).args(args);
         command
     }
 
@@ -93,16 +89,16 @@ impl Site {
 
     /// Installs `version` with these further words.
     #[track_caller]
-    pub fn install(&self, version: &str, words: &[&str]) -> Outcome {
-        self.run(SH, self.words(version, words)).succeeded()
+    pub fn install(&self, version: &str, args: &[&str]) -> Outcome {
+        self.run(SH, self.args(version, args)).succeeded()
     }
 
     /// The words by which install.sh installs `version` without building it and without showing that it works, which would
     /// take most of the time; and these further ones.
-    pub fn words(&self, version: &str, words: &[&str]) -> Vec<OsString> {
+    pub fn args(&self, version: &str, args: &[&str]) -> Vec<OsString> {
         let mut all = self.binary(version);
         all.push("--destdir=/".into());
-        all.extend(words.iter().map(OsString::from));
+        all.extend(args.iter().map(OsString::from));
         all
     }
 

@@ -1,17 +1,19 @@
 //! What the tests are made of.
 
 pub mod arena;
+pub mod args;
 pub mod arrangement;
 pub mod call;
 pub mod doctor;
 pub mod executable;
 pub mod fault;
 pub mod gits;
-pub mod held;
 pub mod hook;
 pub mod installer;
 pub mod module_tool;
 pub mod mounted;
+pub mod path;
+pub mod paused_clone;
 pub mod process;
 pub mod python;
 pub mod records;
@@ -21,6 +23,6 @@ pub mod sshfs;
 pub mod terminal;
 pub mod trace;
 pub mod tree;
+pub mod uv;
 pub mod wait;
 pub mod witness;
-pub mod words;

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::arena::Arena;
+use super::args::args;
 use super::arrangement;
-use super::words::words;
 
 /// A virtual environment that is made when it is absent, by the first test that needs it.
 pub struct Environment {
@@ -109,7 +109,7 @@ pub fn package(arena: &Arena) -> PathBuf {
     fs::write(repository.join("backend.py"), BACKEND).unwrap();
     fs::write(repository.join("tinypkg/__init__.py"), "ANSWER = 42\n").unwrap();
     for line in ["init -q .", "add .", "commit -q -m package"] {
-        arena.real(words(line)).cwd(&repository).run().succeeded();
+        arena.real(args(line)).cwd(&repository).run().succeeded();
     }
     repository
 }

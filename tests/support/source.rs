@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::arena::Arena;
-use super::words::words;
+use super::args::args;
 
 /// A repository of three commits on two branches, a tag and a symbolic link: some loose objects.
 pub fn small(arena: &Arena, name: &str) -> PathBuf {
     let source = arena.root().join(name);
-    let git = |line: &str| drop(arena.real(words(line)).cwd(&source).run().succeeded());
+    let git = |line: &str| drop(arena.real(args(line)).cwd(&source).run().succeeded());
     fs::create_dir(&source).unwrap();
     git("init -q .");
     git("symbolic-ref HEAD refs/heads/trunk");
@@ -34,7 +34,7 @@ pub fn with_loose_objects(arena: &Arena, name: &str, count: usize) -> PathBuf {
     for number in 0..count {
         fs::write(tree.join(number.to_string()), format!("{number}\n")).unwrap();
     }
-    let git = |line: &str| drop(arena.real(words(line)).cwd(&source).run().succeeded());
+    let git = |line: &str| drop(arena.real(args(line)).cwd(&source).run().succeeded());
     git("-c core.fsync=none add many");
     git("commit -q -m many");
     assert!(loose_objects(&source) >= count);
@@ -48,7 +48,7 @@ pub fn with_submodule(arena: &Arena, name: &str) -> PathBuf {
     let url = format!("file://{}", inner.display());
     let add = format!("-c protocol.file.allow=always submodule --quiet add {url} inner");
     for line in [&add, "commit -q -m inner"] {
-        arena.real(words(line)).cwd(&source).run().succeeded();
+        arena.real(args(line)).cwd(&source).run().succeeded();
     }
     source
 }
@@ -62,7 +62,7 @@ pub fn with_filter(arena: &Arena, name: &str, filter: &str) -> PathBuf {
     )
     .unwrap();
     for line in ["add .gitattributes", "commit -q -m filter"] {
-        arena.real(words(line)).cwd(&source).run().succeeded();
+        arena.real(args(line)).cwd(&source).run().succeeded();
     }
     source
 }
@@ -78,7 +78,7 @@ pub fn with_large_file(arena: &Arena, name: &str, git_lfs: &Path, content: &str)
         "add .",
         "commit -q -m large",
     ] {
-        arena.real(words(line)).cwd(&source).run().succeeded();
+        arena.real(args(line)).cwd(&source).run().succeeded();
     }
     source
 }
@@ -87,7 +87,7 @@ pub fn with_large_file(arena: &Arena, name: &str, git_lfs: &Path, content: &str)
 pub fn packed(arena: &Arena, name: &str) -> PathBuf {
     let source = small(arena, name);
     arena
-        .real(words("repack -q -a -d"))
+        .real(args("repack -q -a -d"))
         .cwd(&source)
         .run()
         .succeeded();

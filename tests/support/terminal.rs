@@ -57,7 +57,7 @@ impl Terminal {
     }
 
     /// Reads what is written on it from now on; the screen is complete when nobody has the far end any more.
-    pub fn watch(self) -> Watched {
+    pub fn watch(self) -> WatchedTerminal {
         let mut near = self.near.try_clone().unwrap();
         let screen = Arc::clone(&self.screen);
         let reading = thread::spawn(move || {
@@ -67,7 +67,7 @@ impl Terminal {
                 screen.lock().unwrap().extend_from_slice(&chunk[..count]);
             }
         });
-        Watched {
+        WatchedTerminal {
             near: self.near,
             screen: self.screen,
             reading,
@@ -76,13 +76,13 @@ impl Terminal {
 }
 
 /// A terminal whose far end belongs to the programs on it.
-pub struct Watched {
+pub struct WatchedTerminal {
     near: File,
     screen: Arc<Mutex<Vec<u8>>>,
     reading: thread::JoinHandle<()>,
 }
 
-impl Watched {
+impl WatchedTerminal {
     pub fn type_in(&mut self, keys: &[u8]) {
         self.near.write_all(keys).unwrap();
     }
@@ -113,16 +113,16 @@ fn resize(near: &File, columns: u16) {
 
 /// How a command on a terminal has ended, and all that was written on it.
 #[derive(PartialEq)]
-pub struct Seen {
+pub struct TerminalOutcome {
     pub status: ExitStatus,
     pub bytes: Vec<u8>,
     columns: u16,
 }
 
-impl Seen {
+impl TerminalOutcome {
     /// Whether these words have been written.
-    pub fn shows(&self, words: &str) -> bool {
-        holds(&self.bytes, words.as_bytes())
+    pub fn shows(&self, args: &str) -> bool {
+        holds(&self.bytes, args.as_bytes())
     }
 
     /// What is left to be seen of it, on a screen that has lines enough.
@@ -134,14 +134,14 @@ impl Seen {
     }
 }
 
-impl fmt::Debug for Seen {
+impl fmt::Debug for TerminalOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.status, self.bytes.escape_ascii())
     }
 }
 
 /// Runs a command on a terminal of its own of so many columns, and gives each answer when its question is seen.
-pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> Seen {
+pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> TerminalOutcome {
     let terminal = Terminal::of(columns);
     terminal.connect(&mut command);
     let mut child = command.spawn().unwrap();
@@ -153,13 +153,13 @@ pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> Seen
         terminal.type_in(answer.as_bytes());
     }
     let bytes = terminal.screen();
-    Seen {
+    TerminalOutcome {
         status: child.wait().unwrap(),
         bytes,
         columns,
     }
 }
 
-fn holds(bytes: &[u8], words: &[u8]) -> bool {
-    bytes.windows(words.len()).any(|part| part == words)
+fn holds(bytes: &[u8], args: &[u8]) -> bool {
+    bytes.windows(args.len()).any(|part| part == args)
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::words::Words;
+use super::args::Args;
 
 /// What it copies of a process.
 const FILES: [&str; 8] = [
@@ -32,7 +32,7 @@ const STATUS: [&str; 11] = [
 
 /// What a process was handed, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Testimony(BTreeMap<String, String>);
+pub struct ProcessSnapshot(BTreeMap<String, String>);
 
 /// Puts a witness into a directory of its own below `root`, under the names by which git is found and finds its own kind.
 pub fn directory(root: &Path) -> PathBuf {
@@ -45,7 +45,7 @@ pub fn directory(root: &Path) -> PathBuf {
 }
 
 /// The words by which a witness reports on `process`, a pid or `self`, to the directory `report`.
-pub fn words(process: &str, report: &Path) -> Words {
+pub fn args(process: &str, report: &Path) -> Args {
     let files = FILES.map(|file| format!("/proc/{process}/{file}").into());
     // Nobody may write to the directories of /proc, and not everybody can remove a copy of such a one.
     let options = ["-r", "-P", "--no-preserve=mode"].map(Into::into);
@@ -53,7 +53,7 @@ pub fn words(process: &str, report: &Path) -> Words {
     copy.chain([report.into()]).collect()
 }
 
-impl Testimony {
+impl ProcessSnapshot {
     /// Reads a report. Of other processes only this test and the `program` that it started can be told apart.
     pub fn read(report: &Path, program: u32) -> Self {
         let read = |file: &str| fs::read(report.join(file)).unwrap();

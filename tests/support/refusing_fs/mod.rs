@@ -9,8 +9,10 @@ mod nodes;
 mod passthrough;
 mod replies;
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -21,6 +23,11 @@ use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
 
+use tempfile::TempDir;
+
+use super::arena::Arena;
+use super::arrangement;
+use super::source;
 use nodes::{Open, State};
 
 /// Several requests are served at once, though none waits for anything but the backing filesystem.
@@ -43,6 +50,43 @@ pub enum LinkRule {
     InodePerPath,
     /// Links are made as symbolic links, as on `BeeGFS` with `sysCreateHardlinksAsSymlinks`.
     Symlink,
+}
+
+/// Mounts a filesystem with this rule on a temporary directory, if this machine can.
+#[track_caller]
+pub fn mount(rule: LinkRule) -> Option<(TempDir, RefusingFs)> {
+    let directory = tempfile::tempdir().unwrap();
+    let [backing, mountpoint] = ["backing", "mount"].map(|name| directory.path().join(name));
+    fs::create_dir(&backing).unwrap();
+    fs::create_dir(&mountpoint).unwrap();
+    match RefusingFs::mount(&backing, &mountpoint, rule) {
+        // In this order, so that it is unmounted before its directories are removed.
+        Ok(filesystem) => Some((directory, filesystem)),
+        Err(error) => {
+            arrangement::missing(&format!("FUSE filesystem to mount ({error})"));
+            None
+        }
+    }
+}
+
+/// Moves the working directory of `arena` to a new directory on `filesystem`, and makes a source beside it.
+///
+/// Clones there should be quiet (`-q`): on a busy machine an attempt on a FUSE filesystem can take more than the second for
+/// which the shim holds git's stderr, and then git's first line is seen twice.
+pub fn arena_on(filesystem: &RefusingFs, arena: Arena) -> (Arena, PathBuf) {
+    let directory = tempfile::tempdir_in(filesystem.path()).unwrap().keep();
+    let work_dir = directory.join("work");
+    fs::create_dir(&work_dir).unwrap();
+    let made = source::small(&arena, "src");
+    let source = directory.join("src");
+    let copied = Command::new("cp")
+        .arg("-R")
+        .arg(&made)
+        .arg(&source)
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    (arena.in_directory(&work_dir), source)
 }
 
 /// A mounted filesystem, unmounted when dropped.

@@ -29,7 +29,7 @@ const DYING: [&str; 8] = [
 
 /// Bytes of any kind, among them much of what the judge looks for.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    let words = [
+    let args = [
         &b"failed to create link '"[..],
         b"hardlink different from source at '",
         b"hardlink cannot be checked at '",
@@ -40,7 +40,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
         b"\r",
         b"\n",
     ];
-    let known = [&PREFIXES[..], &words].concat();
+    let known = [&PREFIXES[..], &args].concat();
     let piece = prop_oneof![
         4 => select(known).prop_map(<[u8]>::to_vec),
         1 => vec(any::<u8>(), 0..40),
@@ -69,7 +69,7 @@ fn offset(stderr: &[u8], failure: &LinkFailure<'_>) -> Option<usize> {
 /// The seeds of bytes that were once misjudged; every run begins with them.
 const REGRESSIONS: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
-    "/tests/judge_properties.regressions.txt"
+    "/tests/link_failure_properties.regressions.txt"
 );
 
 proptest! {

@@ -2,17 +2,15 @@
 
 use std::path::Path;
 
-use crate::support::arena::Arena;
-use crate::support::gits::gits;
+use crate::support::arena::for_each_git;
+use crate::support::args::{args, with_source};
 use crate::support::hook::{self, TEMPLATE};
 use crate::support::source;
 use crate::support::tree;
-use crate::support::words::{from, words};
 
 #[test]
 fn every_object_is_hard_linked() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         for source in [
             source::small(&arena, "src"),
             source::with_loose_objects(&arena, "many", 3000),
@@ -27,21 +25,20 @@ fn every_object_is_hard_linked() {
                 "clone -l SRC",
                 "clone SRC dst",
             ] {
-                arena.assert_twins(&from(&source, words(line)));
-                let links = tree::object_links(arena.place());
+                arena.assert_twins(&with_source(&source, args(line)));
+                let links = tree::object_links(arena.work_dir());
                 assert!(
                     !links.is_empty() && links.iter().all(|&links| links == 2),
                     "{line}: {links:?}"
                 );
             }
         }
-    }
+    });
 }
 
 #[test]
 fn clones_that_do_not_link_are_gits_own() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let url = format!("file://{}", source.display());
         for line in [
@@ -50,19 +47,21 @@ fn clones_that_do_not_link_are_gits_own() {
             "clone --no-local SRC dst",
             "clone -l --no-local SRC dst",
         ] {
-            arena.assert_twins(&from(&source, words(line)));
+            arena.assert_twins(&with_source(&source, args(line)));
         }
         let ignored = arena
-            .assert_twins(&from(url, words("clone --local SRC dst")))
+            .assert_twins(&with_source(url, args("clone --local SRC dst")))
             .outcome;
-        assert!(ignored.says("warning: --local is ignored"), "{ignored:?}");
-    }
+        assert!(
+            ignored.stderr_contains("warning: --local is ignored"),
+            "{ignored:?}"
+        );
+    });
 }
 
 #[test]
 fn hooks_and_what_they_say() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let says = |place: &Path| {
             hook::post_checkout(
@@ -72,13 +71,17 @@ fn hooks_and_what_they_say() {
         };
         let twin = arena.assert_twins_in(
             &says,
-            &from(&source, words(&format!("clone -l {TEMPLATE} SRC dst"))),
+            &with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst"))),
         );
         assert_ne!(
             twin.outcome.status.code(),
             Some(0),
             "the hook's status counts"
         );
-        assert!(twin.outcome.says("err\nno newline"), "{:?}", twin.outcome);
-    }
+        assert!(
+            twin.outcome.stderr_contains("err\nno newline"),
+            "{:?}",
+            twin.outcome
+        );
+    });
 }

@@ -5,16 +5,15 @@ use std::os::unix::fs::PermissionsExt;
 
 use regex::Regex;
 
-use crate::support::arena::{Arena, REFUSED, in_time};
+use crate::support::arena::{Arena, REFUSED, for_each_git, retry_while_late};
+use crate::support::args::{Args, args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
-use crate::support::gits::gits;
-use crate::support::held::{Held, Stage, Start};
 use crate::support::hook::{self, TEMPLATE};
+use crate::support::paused_clone::{PausedClone, Stage, Start};
 use crate::support::source;
-use crate::support::terminal::{self, SESSION, Seen, Terminal};
+use crate::support::terminal::{self, SESSION, Terminal, TerminalOutcome};
 use crate::support::tree;
 use crate::support::wait;
-use crate::support::words::{Words, copying, from, words};
 
 /// Progress that is shown at once, and not after two seconds.
 const AT_ONCE: (&str, &str) = ("GIT_PROGRESS_DELAY", "0");
@@ -42,8 +41,8 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn run(&self, through_shim: bool, line: &Words) -> Seen {
-        let place = self.arena.place();
+    fn run(&self, through_shim: bool, line: &Args) -> TerminalOutcome {
+        let place = self.arena.work_dir();
         tree::clear(place);
         hook::post_checkout(place, self.hook.0);
         let mode = fs::Permissions::from_mode(self.hook.1);
@@ -58,18 +57,18 @@ impl<'a> Scene<'a> {
         terminal::run(command, self.columns, self.answers)
     }
 
-    /// What `line` leaves on the terminal through the shim, which runs it twice (see [`in_time`]).
-    fn cured_in_time(&self, line: &Words) -> Seen {
-        let is_late = |seen: &Seen| {
+    /// What `line` leaves on the terminal through the shim, which runs it twice (see [`retry_while_late`]).
+    fn retried_while_late(&self, line: &Args) -> TerminalOutcome {
+        let is_late = |seen: &TerminalOutcome| {
             let contents = seen.screen().contents();
             contents.matches("Cloning into").count() > 1
         };
-        in_time(|| self.run(true, line), is_late)
+        retry_while_late(|| self.run(true, line), is_late)
     }
 
     /// What `line` leaves on the terminal through the shim, and with the real git. Both succeed.
     #[track_caller]
-    fn twins(&self, line: &Words) -> [Seen; 2] {
+    fn twins(&self, line: &Args) -> [TerminalOutcome; 2] {
         let twins = [true, false].map(|through_shim| self.run(through_shim, line));
         assert!(twins.iter().all(|seen| seen.status.success()), "{twins:?}");
         twins
@@ -77,7 +76,7 @@ impl<'a> Scene<'a> {
 
     /// Asserts that both leave the same screen.
     #[track_caller]
-    fn assert_same_screen(&self, line: &Words) -> Seen {
+    fn assert_same_screen(&self, line: &Args) -> TerminalOutcome {
         let [shim, plain] = self.twins(line);
         let screens = [&shim, &plain].map(|seen| seen.screen().contents_formatted());
         assert_eq!(screens[0], screens[1], "{line:?}");
@@ -87,7 +86,7 @@ impl<'a> Scene<'a> {
 
 /// The lines of a screen in order, without throughputs. What is said by several processes, or on two streams, comes in the
 /// order in which they happen to be run, and how fast data came depends on the moment.
-fn lines(seen: &Seen) -> Vec<String> {
+fn lines(seen: &TerminalOutcome) -> Vec<String> {
     let throughput = Regex::new(r", [0-9.]+ [A-Za-z]+ \| [0-9.]+ [A-Za-z]+/s").unwrap();
     let contents = seen.screen().contents();
     let mut lines: Vec<_> = contents
@@ -100,8 +99,7 @@ fn lines(seen: &Seen) -> Vec<String> {
 
 #[test]
 fn progress_of_a_checkout() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::with_loose_objects(&arena, "many", 150);
         let trace = arena.root().join("trace");
         let trace = trace.to_str().unwrap();
@@ -120,7 +118,7 @@ fn progress_of_a_checkout() {
                 variables: &[AT_ONCE, ("GIT_TRACE", trace)],
                 ..Scene::new(&arena)
             };
-            let line = from(&source, words(&format!("clone {options} SRC dst")));
+            let line = with_source(&source, args(&format!("clone {options} SRC dst")));
             let plain = scene.assert_same_screen(&line);
             let progress = plain.shows("\r") && plain.shows("% (") && plain.shows(", done.");
             assert_eq!(progress, options != "-l -q", "{plain:?}");
@@ -129,13 +127,13 @@ fn progress_of_a_checkout() {
             assert_eq!(watched, added, "{options}: {traced}");
             fs::remove_file(trace).unwrap();
         }
-    }
+    });
 }
 
 #[test]
 fn a_second_run() {
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::with_loose_objects(&arena, "many", 150);
@@ -145,23 +143,23 @@ fn a_second_run() {
             hook: ("", 0o644),
             ..Scene::new(&arena)
         };
-        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
+        let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
         let failed = scene.run(false, &line);
         assert_eq!(failed.status.code(), Some(128));
         assert!(failed.shows(REFUSED), "{failed:?}");
-        let expected = scene.run(false, &copying(&line));
-        let cured = scene.cured_in_time(&line);
+        let expected = scene.run(false, &with_no_hardlinks(&line));
+        let cured = scene.retried_while_late(&line);
         assert!(cured.status.success() && expected.shows(", done."));
         let screens = [cured, expected].map(|seen| seen.screen().contents_formatted());
         assert_eq!(screens[0], screens[1]);
-    }
+    });
 }
 
 #[test]
 fn a_failure_that_comes_late() {
     // git is held in its first run until its first words have been seen: then they are seen twice.
-    for git in gits() {
-        let Some(arena) = Arena::across_devices(git) else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let start = Start {
@@ -170,23 +168,22 @@ fn a_failure_that_comes_late() {
             ..Start::default()
         };
         let terminal = Terminal::open();
-        let held = Held::start_in(arena, true, start, |command| terminal.connect(command));
+        let paused = PausedClone::start_in(arena, true, start, |command| terminal.connect(command));
         let terminal = terminal.watch();
         wait::until("its first words", || terminal.shows(b"Cloning into"));
         // Once for each run.
-        held.release_to(":\n:");
-        let (status, _) = held.end();
+        paused.release_to(":\n:");
+        let (status, _) = paused.end();
         assert!(status.success(), "{status:?}");
         let screen = String::from_utf8(terminal.screen()).unwrap();
         let twice = "Cloning into 'dst'...\r\nCloning into 'dst'...\r\ndone.\r\n";
         assert_eq!(screen, twice);
-    }
+    });
 }
 
 #[test]
 fn submodules() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::with_submodule(&arena, "src");
         let scene = Scene {
             variables: &[AT_ONCE],
@@ -194,7 +191,7 @@ fn submodules() {
         };
         for (options, progress) in [("", true), ("--no-progress", false), ("-q", false)] {
             let line = "-c protocol.file.allow=always clone -l --recurse-submodules";
-            let line = from(&source, words(&format!("{line} {options} SRC dst")));
+            let line = with_source(&source, args(&format!("{line} {options} SRC dst")));
             let [shim, plain] = scene.twins(&line);
             assert_eq!(
                 plain.shows("Receiving objects: 100%"),
@@ -204,7 +201,7 @@ fn submodules() {
             assert_eq!(plain.shows("Submodule path 'inner'"), options != "-q");
             assert_eq!(lines(&shim), lines(&plain));
         }
-    }
+    });
 }
 
 #[test]
@@ -212,105 +209,103 @@ fn large_files() {
     let Some(git_lfs) = arrangement::program("git-lfs") else {
         return;
     };
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::with_large_file(&arena, "src", &git_lfs, &"x".repeat(100_000));
         let scene = Scene {
             variables: &[AT_ONCE],
             ..Scene::new(&arena)
         };
-        let line = from(&source, words("clone -l SRC dst"));
+        let line = with_source(&source, args("clone -l SRC dst"));
         let [shim, plain] = scene.twins(&line);
         assert!(plain.shows("Filtering content: 100% (1/1)"), "{plain:?}");
         assert_eq!(lines(&shim), lines(&plain));
-    }
+    });
 }
 
 #[test]
 fn a_filter_that_shows_its_own_progress() {
     let drawn = "printf 'one third\\r' >&2; printf 'two thirds\\r' >&2; echo all of it >&2; cat";
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::with_filter(&arena, "src", "slow");
-        let mut line = words("clone -l -c");
+        let mut line = args("clone -l -c");
         line.push(format!("filter.slow.smudge={drawn}").into());
         line.extend([source.into(), "dst".into()]);
         let plain = Scene::new(&arena).assert_same_screen(&line);
         assert!(plain.shows("two thirds\rall of it"), "{plain:?}");
-    }
+    });
 }
 
 #[test]
 fn hints_have_no_colour_in_the_first_run() {
     // What git and its children colour where standard error is a terminal they do not colour on a pipe.
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let scene = Scene {
             hook: ("", 0o644),
             ..Scene::new(&arena)
         };
-        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
+        let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
         let [shim, plain] = scene.twins(&line);
         assert!(plain.shows("\x1b[33mhint: "), "{plain:?}");
         assert!(shim.shows("\nhint: "), "{shim:?}");
         assert_eq!(shim.screen().contents(), plain.screen().contents());
-    }
+    });
 }
 
 #[test]
 fn a_pager() {
     let variables = [("GIT_PAGER", "sed s/^/paged:/")];
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let scene = Scene {
             variables: &variables,
             ..Scene::new(&arena)
         };
-        let log = [&["-C".into(), source.into()], &words("log --color")[..]].concat();
+        let log = [&["-C".into(), source.into()], &args("log --color")[..]].concat();
         let plain = scene.assert_same_screen(&log);
         assert!(plain.shows("\npaged:Author: "), "{plain:?}");
-    }
+    });
 }
 
 #[test]
 fn a_pager_for_a_clone_sees_the_second_run_only() {
     // git hands its standard error to the pager if it is a terminal.
     let variables = [("GIT_PAGER", "sed s/^/paged:/")];
-    for git in gits() {
-        for arena in [Some(Arena::new(git)), Arena::across_devices(git)] {
+    for_each_git(|git, _| {
+        for arena in [Some(Arena::new(git)), Arena::new(git).across_mounts()] {
             let Some(arena) = arena else { return };
             let source = source::small(&arena, "src");
             // Not with the pager: git would wait for it for ever, and it for upload-pack, which waits for git.
-            let unpaged = from(&source, words("clone -l SRC dst"));
-            let refused = arena
-                .run(&|_| (), arena.real(unpaged))
-                .outcome
-                .died_of(REFUSED);
+            let unpaged = with_source(&source, args("clone -l SRC dst"));
+            let refused = arena.run(arena.real(unpaged)).outcome.died_of(REFUSED);
             let scene = Scene {
                 variables: &variables,
                 ..Scene::new(&arena)
             };
-            let line = from(&source, words("-p clone -l SRC dst"));
-            let paged = scene.run(false, &copying(&line)).screen().contents();
+            let line = with_source(&source, args("-p clone -l SRC dst"));
+            let paged = scene
+                .run(false, &with_no_hardlinks(&line))
+                .screen()
+                .contents();
             assert!(paged.contains("paged:Cloning into"), "{paged}");
             let expected = match refused {
                 true => paged,
                 false => paged.replace("paged:", ""),
             };
-            assert_eq!(scene.cured_in_time(&line).screen().contents(), expected);
+            assert_eq!(
+                scene.retried_while_late(&line).screen().contents(),
+                expected
+            );
         }
-    }
+    });
 }
 
 #[test]
 fn progress_in_the_background() {
     // git draws progress only in the foreground, and on a pipe it cannot tell. What is left is the same.
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::with_loose_objects(&arena, "many", 150);
-        let line = from(&source, words("git clone -l SRC dst"));
+        let line = with_source(&source, args("git clone -l SRC dst"));
         let [shim, plain] = [true, false].map(|through_shim| {
             let mut shell = arena.command("setsid");
             let script = "set -m; \"$@\" & wait $!";
@@ -320,13 +315,13 @@ fn progress_in_the_background() {
             shell
                 .envs([AT_ONCE])
                 .env("PATH", arena.path_of(through_shim));
-            tree::clear(arena.place());
+            tree::clear(arena.work_dir());
             terminal::run(shell, 80, &[])
         });
         assert!(shim.shows(" 50% (") && !plain.shows(" 50% ("), "{plain:?}");
         assert!(plain.shows(", done."), "{plain:?}");
         assert_eq!(shim.screen().contents(), plain.screen().contents());
-    }
+    });
 }
 
 /// What git asks for on the terminal, and what is typed.
@@ -337,8 +332,7 @@ const ANSWERS: [(&str, &str); 2] = [
 
 #[test]
 fn a_prompt() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let asked = arena.root().join("asked");
         fs::write(&asked, "protocol=https\nhost=example.com\n").unwrap();
         let line = |through_shim| {
@@ -353,7 +347,7 @@ fn a_prompt() {
         let plain = line(false);
         assert!(plain.shows("password=secret"), "{plain:?}");
         assert_eq!(line(true), plain);
-    }
+    });
 }
 
 #[test]
@@ -361,8 +355,7 @@ fn a_prompt_in_a_supervised_clone() {
     // The hook writes by way of the shim, and git asks on the terminal itself: not before all has been seen that comes first.
     let script = "echo asking; read -r line </dev/tty; printf 'protocol=https\\nhost=example.com\\n' | git credential fill";
     let answers = [&[("asking\r\n", "ask\n")], &ANSWERS[..]].concat();
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let scene = Scene {
             variables: &[("GIT_TERMINAL_PROMPT", "1")],
@@ -370,9 +363,9 @@ fn a_prompt_in_a_supervised_clone() {
             hook: (script, 0o755),
             ..Scene::new(&arena)
         };
-        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
+        let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
         let [shim, plain] = scene.twins(&line);
         assert!(plain.shows("password=secret"), "{plain:?}");
         assert_eq!(lines(&shim), lines(&plain));
-    }
+    });
 }

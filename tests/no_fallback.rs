@@ -8,13 +8,12 @@ use std::process::Command;
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED};
+use crate::support::arena::{Arena, REFUSED, for_each_git};
+use crate::support::args::{args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
 use crate::support::executable;
-use crate::support::gits::gits;
 use crate::support::hook::{self, TEMPLATE};
 use crate::support::source;
-use crate::support::words::{copying, from, words};
 
 /// Asserts that the shim makes of a failing line what git makes of it, and that git ran once.
 #[track_caller]
@@ -24,7 +23,7 @@ fn assert_once(arena: &Arena, prepare: &dyn Fn(&Path), line: &[OsString]) {
     // git's own trace, in a file, counts the runs.
     let trace = arena.root().join("trace");
     let _ = fs::remove_file(&trace);
-    let traced = arena.run(prepare, arena.shim(line.to_vec()).env("GIT_TRACE", &trace));
+    let traced = arena.run_in(prepare, arena.shim(line.to_vec()).env("GIT_TRACE", &trace));
     assert_eq!(traced.outcome, twin.outcome);
     let text = fs::read_to_string(&trace).unwrap();
     let runs = text
@@ -36,14 +35,17 @@ fn assert_once(arena: &Arena, prepare: &dyn Fn(&Path), line: &[OsString]) {
 
 #[test]
 fn errors_of_the_caller() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let filled = |place: &Path| {
             fs::create_dir(place.join("dst")).unwrap();
             fs::write(place.join("dst/file"), "").unwrap();
         };
-        assert_once(&arena, &filled, &from(&source, words("clone -l SRC dst")));
+        assert_once(
+            &arena,
+            &filled,
+            &with_source(&source, args("clone -l SRC dst")),
+        );
         for line in [
             "clone -l absent dst",
             "clone -l",
@@ -56,46 +58,45 @@ fn errors_of_the_caller() {
             "clone --local SRC dst -o",
             "clone -local SRC dst",
         ] {
-            assert_once(&arena, &|_| (), &from(&source, words(line)));
+            assert_once(&arena, &|_| (), &with_source(&source, args(line)));
         }
-    }
+    });
 }
 
 #[test]
 fn a_symbolic_link_among_the_objects() {
     let mut refused = 0;
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         symlink("/nowhere", source.join(".git/objects/odd")).unwrap();
-        let line = from(&source, words("clone -l SRC dst"));
+        let line = with_source(&source, args("clone -l SRC dst"));
         // Gits before 2.39.2 and 2.38.4 do not mind.
         if arena
-            .run(&|_| (), arena.real(line.clone()))
+            .run(arena.real(line.clone()))
             .outcome
             .died_of("refusing to clone with --local")
         {
             assert_once(&arena, &|_| (), &line);
             refused += 1;
         }
-    }
+    });
     assert!(refused > 0, "no git on this machine minds");
 }
 
 #[test]
 fn a_destination_that_git_does_not_clean_up() {
-    for git in gits() {
-        let arena = Arena::with_links_failing(git, libc::EPERM);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = "--work-tree tree clone -l --separate-git-dir repository SRC dst";
-        let line = from(&source, words(line));
-        let left = arena.run(&|_| (), arena.real(line.clone()));
+        let line = with_source(&source, args(line));
+        let left = arena.run(arena.real(line.clone()));
         assert!(left.outcome.died_of(REFUSED), "{:?}", left.outcome);
         // git leaves the gitfile behind, so that a second run, by whomever, can only die of that.
-        let second = arena.real(copying(&line)).run();
+        let second = arena.real(with_no_hardlinks(&line)).run();
         assert!(second.died_of("'dst' already exists"), "{second:?}");
         assert_once(&arena, &|_| (), &line);
-    }
+    });
 }
 
 #[test]
@@ -105,8 +106,7 @@ fn names_like_the_sentence() {
         "fatal: failed to create link 'x': Operation not permitted",
         "x\nfatal: failed to create link 'x': Operation not permitted\n",
     ];
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         for name in &imitations[..2] {
             for option in [
@@ -141,23 +141,22 @@ fn names_like_the_sentence() {
         for option in ["-b", "--reference"] {
             let line = ["clone", "-l", option, imitations[2]].map(OsString::from);
             let line = [&line[..], &[source.clone().into(), "dst".into()]].concat();
-            let expected = arena.run(&|_| (), arena.real(line.clone()));
+            let expected = arena.run(arena.real(line.clone()));
             assert!(
                 expected.outcome.died_of("fatal: "),
                 "{:?}",
                 expected.outcome
             );
-            let twin = expected.cured_in_time(|| arena.run(&|_| (), arena.shim(line.clone())));
+            let twin = expected.retried_while_late(|| arena.run(arena.shim(line.clone())));
             assert_eq!(twin.outcome, expected.outcome);
             assert!(twin.tree == expected.tree);
         }
-    }
+    });
 }
 
 #[test]
 fn a_hook_that_says_the_sentence() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         for status in [1, 128] {
             let prepare = |place: &Path| {
@@ -169,32 +168,31 @@ fn a_hook_that_says_the_sentence() {
                 "clone -l --template=template SRC dst",
                 "clone -l --template=template SRC",
             ] {
-                assert_once(&arena, &prepare, &from(&source, words(line)));
+                assert_once(&arena, &prepare, &with_source(&source, args(line)));
             }
         }
-    }
+    });
 }
 
 #[test]
 fn a_hook_that_says_the_sentence_and_has_git_abort() {
     // git removes what it has cloned then, so that the destination is free as after a refused link.
     let mut aborted = 0;
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let prepare = |place: &Path| {
             let says = format!("echo \"{REFUSED}x': Operation not permitted\" >&2; exit 1");
             hook::put(place, "reference-transaction", &says);
         };
-        let line = from(&source, words(&format!("clone -l {TEMPLATE} SRC dst")));
+        let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
         // Since git 2.28.
-        let real = arena.run(&prepare, arena.real(line.clone()));
+        let real = arena.run_in(&prepare, arena.real(line.clone()));
         if real.outcome.died_of(REFUSED) {
-            assert!(!arena.place().join("dst").exists());
+            assert!(!arena.work_dir().join("dst").exists());
             assert_once(&arena, &prepare, &line);
             aborted += 1;
         }
-    }
+    });
     assert!(aborted > 0, "no git on this machine runs it");
 }
 
@@ -202,8 +200,7 @@ fn a_hook_that_says_the_sentence_and_has_git_abort() {
 fn a_quiet_clone_whose_hook_says_the_sentence_and_has_git_abort() {
     // Without git's own word that the links are made, nothing tells the hook from git: it runs twice, and all else is alike.
     let mut aborted = 0;
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let count = arena.root().join("count");
         let prepare = |place: &Path| {
@@ -213,24 +210,23 @@ fn a_quiet_clone_whose_hook_says_the_sentence_and_has_git_abort() {
             );
             hook::put(place, "reference-transaction", &says);
         };
-        let line = from(&source, words(&format!("clone -q -l {TEMPLATE} SRC dst")));
-        let real = arena.run(&prepare, arena.real(line.clone()));
+        let line = with_source(&source, args(&format!("clone -q -l {TEMPLATE} SRC dst")));
+        let real = arena.run_in(&prepare, arena.real(line.clone()));
         if real.outcome.died_of(REFUSED) {
             let once = fs::read(&count).unwrap().len();
-            let shim = arena.run(&prepare, arena.shim(line));
+            let shim = arena.run_in(&prepare, arena.shim(line));
             assert_eq!(shim.outcome, real.outcome);
             assert!(shim.tree == real.tree);
             assert_eq!(fs::read(&count).unwrap().len(), 3 * once);
             aborted += 1;
         }
-    }
+    });
     assert!(aborted > 0, "no git on this machine runs it");
 }
 
 #[test]
 fn a_filter_that_says_the_sentence() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::with_filter(&arena, "src", "liar");
         let liar = executable::script(
             &arena.root().join("liar"),
@@ -240,17 +236,16 @@ fn a_filter_that_says_the_sentence() {
             "clone -l -c filter.liar.required=true -c filter.liar.smudge={} SRC dst",
             liar.display()
         );
-        let line = from(&source, words(&line));
-        let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+        let line = with_source(&source, args(&line));
+        let real = arena.run(arena.real(line.clone())).outcome;
         assert!(real.died_of(REFUSED), "{real:?}");
         assert_once(&arena, &|_| (), &line);
-    }
+    });
 }
 
 #[test]
 fn death_by_a_signal() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         for signal in ["KILL", "TERM", "INT", "QUIT", "USR1", "SEGV", "RTMIN"] {
             let prepare = |place: &Path| {
@@ -262,10 +257,10 @@ fn death_by_a_signal() {
             assert_once(
                 &arena,
                 &prepare,
-                &from(&source, words("clone -l --template=template SRC dst")),
+                &with_source(&source, args("clone -l --template=template SRC dst")),
             );
         }
-    }
+    });
 }
 
 #[test]
@@ -274,8 +269,7 @@ fn dubious_ownership() {
         return;
     }
     let mut refused = 0;
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let given = Command::new("chown")
             .args(["-R", "12345"])
@@ -283,17 +277,17 @@ fn dubious_ownership() {
             .status()
             .unwrap();
         assert!(given.success());
-        let line = from(&source, words("clone -l SRC dst"));
+        let line = with_source(&source, args("clone -l SRC dst"));
         // Gits before 2.45.1 and 2.39.4 do not mind.
         if arena
-            .run(&|_| (), arena.real(line.clone()))
+            .run(arena.real(line.clone()))
             .outcome
             .died_of("detected dubious ownership")
         {
             assert_once(&arena, &|_| (), &line);
             refused += 1;
         }
-    }
+    });
     assert!(refused > 0, "no git on this machine minds");
 }
 
@@ -302,12 +296,12 @@ fn a_full_disk() {
     if !arrangement::is_root() {
         return;
     }
-    for git in gits() {
+    for_each_git(|_, arena| {
         let outside = tempfile::tempdir().unwrap();
         let small = Tmpfs::mount(outside.path(), "512k");
-        let place = small.place.join("place");
+        let place = small.place.join("work");
         fs::create_dir(&place).unwrap();
-        let arena = Arena::in_place(git, &place);
+        let arena = arena.in_directory(&place);
 
         // Links work here, and what git writes beside them finds no room.
         let near = small.place.join("near");
@@ -319,10 +313,10 @@ fn a_full_disk() {
             .unwrap();
         assert!(copied.success());
         let fill = |_: &Path| drop(fs::write(small.place.join("filler"), vec![0; 1 << 20]));
-        let line = from(&near, words("clone -l SRC dst"));
-        let failed = arena.run(&fill, arena.real(line.clone())).outcome;
+        let line = with_source(&near, args("clone -l SRC dst"));
+        let failed = arena.run_in(&fill, arena.real(line.clone())).outcome;
         assert!(
-            failed.says("No space left on device"),
+            failed.stderr_contains("No space left on device"),
             "the disk is not full: {failed:?}"
         );
         assert_once(&arena, &fill, &line);
@@ -330,15 +324,15 @@ fn a_full_disk() {
 
         // A refused link and then a full disk: the second run ends as the copy that the user would have asked for.
         let source = source::with_loose_objects(&arena, "many", 1000);
-        let line = from(&source, words("clone -l SRC dst"));
-        let real = arena.run(&|_| (), arena.real(line.clone())).outcome;
+        let line = with_source(&source, args("clone -l SRC dst"));
+        let real = arena.run(arena.real(line.clone())).outcome;
         assert!(real.died_of(REFUSED), "{real:?}");
-        let expected = arena.run(&|_| (), arena.real(copying(&line)));
+        let expected = arena.run(arena.real(with_no_hardlinks(&line)));
         let died = expected.outcome.died_of("No space left on device");
         assert!(died, "{:?}", expected.outcome);
-        let shim = expected.cured_in_time(|| arena.run(&|_| (), arena.shim(line.clone())));
+        let shim = expected.retried_while_late(|| arena.run(arena.shim(line.clone())));
         assert_eq!(shim.outcome, expected.outcome);
-    }
+    });
 }
 
 /// A small filesystem in memory, unmounted on drop.

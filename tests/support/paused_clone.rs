@@ -1,4 +1,4 @@
-//! A clone that is held half-way, so that something can happen to it.
+//! A clone that waits at a known point until the test lets it go on.
 
 use std::fs::OpenOptions;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use nix::unistd::Pid;
 
 use super::arena::Arena;
+use super::args::args;
 use super::call::only_stderr;
 use super::executable;
 use super::gits::Git;
@@ -16,24 +17,23 @@ use super::process;
 use super::source;
 use super::tree::{self, Tree};
 use super::wait;
-use super::words::words;
 
-/// Where in a clone it is held.
+/// Where a clone waits.
 #[derive(Clone, Copy)]
 pub enum Stage {
-    /// Before the first link: git waits for its upload-pack.
+    /// Before the first link: git waits for its upload-pack, which waits for the test.
     Transport,
-    /// After the checkout: git waits for a hook.
+    /// After the checkout: git waits for its post-checkout hook, which waits for the test.
     Checkout,
 }
 
-/// How a clone is started that is to be held.
+/// How a clone that is to wait is started.
 #[derive(Clone, Copy)]
 pub struct Start<'a> {
     pub stage: Stage,
-    /// Those of `git clone`.
+    /// The options of `git clone`.
     pub options: &'a str,
-    /// The words of a shell, which runs `script` with git's words.
+    /// The argv of a shell, which runs `script`; git's args are the script's.
     pub shell: &'a [&'a str],
     pub script: &'a str,
 }
@@ -49,29 +49,29 @@ impl Default for Start<'_> {
     }
 }
 
-/// A clone, through the shim or with the real git, in which a script of bash waits until it is released.
-pub struct Held {
+/// A clone, through the shim or with the real git, in which a bash script waits until the test releases it.
+pub struct PausedClone {
     pub arena: Arena,
     child: Child,
-    /// The process that is git.
+    /// The git process that clones: the shim's child during an attempt, else the process that was started.
     pub git: Pid,
     release: PathBuf,
 }
 
-impl Held {
-    /// Starts a `git clone -l` after a shell has done `setup`, and waits until its hook waits.
+impl PausedClone {
+    /// Has a shell run `setup` and exec `git clone -l`, and returns when the clone's hook waits.
     pub fn start(git: &Git, through_shim: bool, setup: &str) -> Self {
         let script = format!("{setup} exec git \"$@\"");
-        let held = Self::start_as(git, through_shim, &["bash"], &script, apart);
+        let paused = Self::start_as(git, through_shim, &["bash"], &script, in_own_process_group);
         assert_eq!(
             through_shim,
-            held.git != held.pid(),
+            paused.git != paused.pid(),
             "the shim supervises, git does not"
         );
-        held
+        paused
     }
 
-    /// As [`Held::start`]: `shell`, the words of a shell, runs `script` with git's words, and `arrange` its streams.
+    /// As [`PausedClone::start`], with this shell and script (see [`Start`]); `arrange` sets up the streams.
     pub fn start_as(
         git: &Git,
         through_shim: bool,
@@ -87,7 +87,7 @@ impl Held {
         Self::start_in(Arena::new(git), through_shim, start, arrange)
     }
 
-    /// As [`Held::start_as`], in this arena.
+    /// As [`PausedClone::start_as`], in this arena and under its fault.
     pub fn start_in(
         arena: Arena,
         through_shim: bool,
@@ -102,20 +102,20 @@ impl Held {
             started.display(),
             release.display()
         );
-        let mut line = words("clone");
+        let mut line = args("clone");
         match start.stage {
             Stage::Checkout => {
-                hook::post_checkout(arena.place(), &waits);
+                hook::post_checkout(arena.work_dir(), &waits);
                 line.push(TEMPLATE.into());
             }
             Stage::Transport => {
                 let script = format!("#!/bin/bash\n{waits}\nexec git upload-pack \"$@\"\n");
                 let program = executable::script(&arena.root().join("upload-pack"), &script);
-                // git starts it by a shell, which would be the parent of the one that waits.
+                // git starts it with a shell; without `exec` that shell, not git, would be the parent.
                 line.push(format!("--upload-pack=exec {}", program.display()).into());
             }
         }
-        line.extend(words(start.options));
+        line.extend(args(start.options));
         line.extend([source.into(), "dst".into()]);
         let mut command = arena.command(start.shell[0]);
         command
@@ -124,7 +124,7 @@ impl Held {
             .args(line)
             .env("PATH", arena.path_of(through_shim));
         arrange(&mut command);
-        let child = command.spawn().unwrap();
+        let child = arena.under_fault(|| command.spawn().unwrap());
         let git = Pid::from_raw(wait::for_line(&started).parse().unwrap());
         Self {
             arena,
@@ -134,27 +134,27 @@ impl Held {
         }
     }
 
-    /// The process that the caller started.
+    /// The process that the test started.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
 
-    /// Lets the script end, if it still waits.
+    /// Lets the script exit with 0, if it still waits.
     pub fn release(&self) {
         self.release_to("exit 0");
     }
 
-    /// Lets the script go on with this line of shell.
+    /// Lets the script continue with this line of shell code.
     pub fn release_to(&self, line: &str) {
-        // A reader must be there, or opening for writing alone would wait or fail.
+        // Also opened for reading: opening a FIFO only for writing waits for a reader.
         let mut options = OpenOptions::new();
         let fifo = options.read(true).write(true).open(&self.release).unwrap();
         nix::unistd::write(&fifo, format!("{line}\n").as_bytes()).unwrap();
-        // Kept open until the script has read; it ends with the test's process at the latest.
+        // Closed only when the test process exits: the script must be able to read the line until then.
         std::mem::forget(fifo);
     }
 
-    /// Waits until the caller's process has ended.
+    /// Waits until the process that the test started has ended.
     pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         wait::until("the clone to end", || {
@@ -164,11 +164,12 @@ impl Held {
         status.unwrap()
     }
 
-    /// Waits until the caller's process has ended; how, core file aside, and what is left in the destination.
+    /// Waits until that process and git have ended. Returns its status, without the core-dump bit, and what is in the
+    /// destination.
     pub fn end(mut self) -> (ExitStatus, Tree) {
         let status = self.wait();
         wait::until("git to end", || !process::is_running(self.git));
-        let destination = self.arena.place().join("dst");
+        let destination = self.arena.work_dir().join("dst");
         let tree = if destination.exists() {
             tree::read(&destination)
         } else {
@@ -178,14 +179,14 @@ impl Held {
     }
 }
 
-/// Has a command run in a group of its own, as a shell gives it, and say nothing: in an orphaned group the kernel lets no
-/// process stop (setpgid(2)).
-pub fn apart(command: &mut Command) {
+/// Has a command run in a process group of its own, as a shell would, without output. In an orphaned process group the
+/// kernel stops no process (setpgid(2)).
+pub fn in_own_process_group(command: &mut Command) {
     command.process_group(0);
     only_stderr(command, Stdio::null());
 }
 
-impl Drop for Held {
+impl Drop for PausedClone {
     fn drop(&mut self) {
         self.release();
         let _ = self.child.kill();

@@ -20,15 +20,15 @@ use proptest::test_runner::{
 };
 use proptest::{bool, prop_assert, prop_assert_eq, prop_oneof};
 
-use crate::support::arena::{Arena, Result};
-use crate::support::gits::{Git, gits};
+use crate::support::arena::{Arena, RunResult, for_each_git};
+use crate::support::args::{Args, with_source};
+use crate::support::gits::Git;
 use crate::support::source::small;
-use crate::support::words::{Words, from};
 
 /// The seeds of lines that were once read wrongly; every run begins with them.
 const REGRESSIONS: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
-    "/tests/reader_against_git.regressions.txt"
+    "/tests/command_line_against_git.regressions.txt"
 );
 
 /// Every option of `clone`, with values that git takes; none for a flag.
@@ -171,7 +171,7 @@ const SOURCES: [&str; 4] = ["../src", "../src/", "../src/.git", "absent"];
 const DESTINATIONS: [&str; 6] = ["dst", "deep/dst", "here", "full", "--local", "--"];
 
 /// A line for a real git, without its name; the word `SRC` stands for the source.
-fn line() -> impl Strategy<Value = Words> {
+fn line() -> impl Strategy<Value = Args> {
     let source = prop_oneof![2 => Just("SRC"), 1 => select(&SOURCES[..])];
     let destination = option::of(select(&DESTINATIONS[..]));
     let positionals = (source, destination).prop_map(|(source, destination)| match destination {
@@ -194,11 +194,11 @@ fn line() -> impl Strategy<Value = Words> {
                 }
             }
             let positionals = end.map(|end| [vec![end], positionals].concat());
-            let words = globals.into_iter().flatten();
-            let words = words.chain(["clone".to_owned()]);
-            let words = words.chain(options.into_iter().flatten());
+            let args = globals.into_iter().flatten();
+            let args = args.chain(["clone".to_owned()]);
+            let args = args.chain(options.into_iter().flatten());
             let behind = positionals.into_iter().flatten().map(str::to_owned);
-            words.chain(behind).map(OsString::from).collect()
+            args.chain(behind).map(OsString::from).collect()
         })
 }
 
@@ -291,15 +291,15 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn new(git: &Git, faulty: &'a Arena) -> Self {
-        let place = CString::new(faulty.place().as_os_str().as_bytes()).unwrap();
+        let place = CString::new(faulty.work_dir().as_os_str().as_bytes()).unwrap();
         Self {
-            sound: Arena::in_place(git, faulty.place()),
+            sound: Arena::new(git).in_directory(faulty.work_dir()),
             faulty,
             opening: [c"git".into(), c"-C".into(), place],
         }
     }
 
-    fn run(arena: &Arena, words: impl IntoIterator<Item = OsString>) -> Result {
+    fn run(arena: &Arena, args: impl IntoIterator<Item = OsString>) -> RunResult {
         let prepare = |place: &Path| {
             for directory in ["here", "clone", "full"] {
                 fs::create_dir(place.join(directory)).unwrap();
@@ -307,19 +307,19 @@ impl<'a> Stage<'a> {
             fs::write(place.join("full/file"), "").unwrap();
         };
         // Without the sample hooks a clone takes half the time.
-        arena.run(&prepare, arena.real(words).env("GIT_TEMPLATE_DIR", ""))
+        arena.run_in(&prepare, arena.real(args).env("GIT_TEMPLATE_DIR", ""))
     }
 
-    /// The words that the shim would run, as `splice` makes them of `words`.
-    fn spliced<'w>(words: &[&'w CStr], splice: impl Fn(&[&'w CStr]) -> Vec<&'w CStr>) -> Words {
-        let spliced = splice(words).into_iter().skip(3);
+    /// The words that the shim would run, as `splice` makes them of `args`.
+    fn spliced<'w>(args: &[&'w CStr], splice: impl Fn(&[&'w CStr]) -> Vec<&'w CStr>) -> Args {
+        let spliced = splice(args).into_iter().skip(3);
         spliced
             .map(|word| OsStr::from_bytes(word.to_bytes()).to_owned())
             .collect()
     }
 
     /// Compares the reader and git; returns whether git died of a refused link.
-    fn compare(&self, line: &Words) -> std::result::Result<bool, TestCaseError> {
+    fn compare(&self, line: &Args) -> Result<bool, TestCaseError> {
         let attempt = Self::run(self.faulty, line.clone());
         let died = died_of_a_link(&attempt);
 
@@ -327,8 +327,8 @@ impl<'a> Stage<'a> {
             .iter()
             .map(|word| CString::new(word.as_bytes()).unwrap());
         let owned: Vec<_> = self.opening.iter().cloned().chain(line_words).collect();
-        let words: Vec<_> = owned.iter().map(CString::as_c_str).collect();
-        let Some(clone) = command_line::read(&words) else {
+        let args: Vec<_> = owned.iter().map(CString::as_c_str).collect();
+        let Some(clone) = command_line::read(&args) else {
             prop_assert!(!died, "not read as a clone: {:?}", attempt.outcome);
             return Ok(false);
         };
@@ -339,7 +339,7 @@ impl<'a> Stage<'a> {
         }
         if died {
             let destination = destination::directory(&clone);
-            // With `--work-tree` and `--separate-git-dir` git does not clean up: see never_again.rs.
+            // With `--work-tree` and `--separate-git-dir` git does not clean up: see no_fallback.rs.
             let is_curable = |path: &Path| destination::is_free(path) || is_gitfile(path);
             prop_assert!(
                 destination.as_deref().is_none_or(is_curable),
@@ -349,7 +349,7 @@ impl<'a> Stage<'a> {
         }
 
         if !clone.progress_decided {
-            let shown = Self::spliced(&words, |words| clone.with_progress(words));
+            let shown = Self::spliced(&args, |args| clone.with_progress(args));
             let shown = Self::run(self.faulty, shown);
             prop_assert_eq!(
                 shown.outcome.status,
@@ -363,7 +363,7 @@ impl<'a> Stage<'a> {
         if clone.linking == Linking::IfLocal && attempt.outcome.status.success() {
             return Ok(died);
         }
-        let second = Self::spliced(&words, |words| clone.without_hard_links(words));
+        let second = Self::spliced(&args, |args| clone.without_hard_links(args));
         let second = Self::run(self.faulty, second);
         prop_assert!(!died_of_a_link(&second), "{:?}", second.outcome);
         let expected = Self::run(&self.sound, line.clone());
@@ -387,13 +387,13 @@ fn can_hard_link(clone: &CloneCommand<'_>) -> bool {
     }
 }
 
-fn died_of_a_link(result: &Result) -> bool {
+fn died_of_a_link(result: &RunResult) -> bool {
     result.outcome.status.code() == Some(128)
         && link_failure::find(&result.outcome.stderr).is_some()
 }
 
 /// Asserts that a clone which succeeded is where the shim would have looked for it.
-fn assert_destination(clone: &CloneCommand<'_>, done: &Result) -> TestCaseResult {
+fn assert_destination(clone: &CloneCommand<'_>, done: &RunResult) -> TestCaseResult {
     if done.outcome.status.success() {
         let destination = destination::directory(clone).unwrap_or_default();
         let is_made = is_gitfile(&destination)
@@ -412,8 +412,8 @@ fn is_gitfile(path: &Path) -> bool {
 
 /// Compares the reader and every git on generated lines, where link(2) answers with `errno`.
 fn compare_where_links_fail(errno: i32) {
-    for git in gits() {
-        let faulty = Arena::with_links_failing(git, errno);
+    for_each_git(|git, arena| {
+        let faulty = arena.with_links_failing(errno);
         let source = small(&faulty, "src");
         let stage = Stage::new(git, &faulty);
         let mut runner = TestRunner::new(Config {
@@ -424,7 +424,7 @@ fn compare_where_links_fail(errno: i32) {
         });
         let (compared, died) = (Cell::new(0), Cell::new(0));
         let result = runner.run(&line(), |line| {
-            let died_now = stage.compare(&from(&source, line))?;
+            let died_now = stage.compare(&with_source(&source, line))?;
             compared.set(compared.get() + 1);
             died.set(died.get() + u32::from(died_now));
             Ok(())
@@ -433,7 +433,7 @@ fn compare_where_links_fail(errno: i32) {
         let (compared, died) = (compared.get(), died.get());
         eprintln!("git died of a link {died} times in {compared}");
         assert!(died > 0 || errno == 0, "the lines hardly try to link");
-    }
+    });
 }
 
 #[test]
