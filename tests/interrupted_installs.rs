@@ -1,115 +1,107 @@
-//! install.sh, interrupted wherever it changes something: the previous version works, and nothing is half-installed.
+//! `install`, `activate` and `uninstall`, interrupted or killed at every system call that changes something: the version that
+//! was current works, nothing is half-installed, and the next run removes what the dead one left.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::libc;
 
-use crate::support::arena::Arena;
+use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
-use crate::support::executable;
-use crate::support::installer::{SH, Shell, Site, shells, version};
+use crate::support::installer::{Site, version};
 use crate::support::tree::{self, Tree};
 
-/// The programs by which install.sh changes what is on disk.
-const PROGRAMS: [&str; 7] = ["mktemp", "install", "ln", "chmod", "mv", "rm", "rmdir"];
+/// The system calls by which the program changes what is on disk. A signal comes as one begins: so the state after each change
+/// is met when the next one begins.
+const CALLS: [&str; 7] = [
+    "mkdirat",
+    "write",
+    "fchmod",
+    "fsync",
+    "symlinkat",
+    "?renameat,?renameat2",
+    "unlinkat",
+];
 
-/// Runs the program of its own name. At the `$AT`-th call of any of them, it sends a signal to the whole process group, as
-/// a terminal does.
-const INTERRUPTER: &str = r#"#!/bin/sh
-set -C
-call=1
-until true >"$CALLS/$call"; do call=$((call + 1)); done 2>/dev/null
-PATH=${PATH#*:}
-status=0
-"${0##*/}" "$@" || status=$?
-[ "$call" != "$AT" ] || kill -s "$SIGNAL" 0
-exit $status
-"#;
-
-/// An installation that is staged below a directory, since then install.sh ends with what is tested here.
-struct Staged {
+/// An installation, and a copy of what it was before.
+struct Trial {
     site: Site,
-    shell: Shell,
-    /// All that is there.
-    directory: PathBuf,
-    /// What it is set back to.
     before: PathBuf,
 }
 
-impl Staged {
-    /// With these versions installed, the last of them current.
-    fn new(shell: Shell, versions: &[String]) -> Self {
+impl Trial {
+    /// With these versions installed, the last of them current. `None` where there is no strace.
+    #[track_caller]
+    fn new(versions: &[String]) -> Option<Self> {
+        arrangement::program("strace")?;
         let site = Site::new();
-        let directory = site.arena.root().join("staged");
-        let before = site.arena.root().join("before");
-        let programs = site.arena.root().join("interrupters");
-        fs::create_dir(&directory).unwrap();
-        fs::create_dir(&programs).unwrap();
-        for program in PROGRAMS {
-            executable::script(&programs.join(program), INTERRUPTER);
-        }
-        let staged = Self {
-            site,
-            shell,
-            directory,
-            before,
-        };
         for version in versions {
-            staged.run(&staged.site.args(version, &[])).succeeded();
+            site.install(version, &[]);
         }
-        copy(&staged.directory, &staged.before);
-        staged
-    }
-
-    fn command(&self, args: &[OsString]) -> Command {
-        let mut command = self.site.command(self.shell, args);
-        command.arg("--destdir").arg(&self.directory);
-        command
-    }
-
-    fn run(&self, args: &[OsString]) -> Outcome {
-        Call::new(self.command(args)).run()
-    }
-
-    /// Runs install.sh and sends `signal` after the `at`-th program; and whether there were as many.
-    fn interrupt(&self, args: &[OsString], signal: &str, at: usize) -> (Outcome, bool) {
-        let calls = self.site.arena.root().join("calls");
-        let _ = fs::remove_dir_all(&calls);
-        fs::create_dir(&calls).unwrap();
-        let path = [
-            self.site.arena.root().join("interrupters"),
-            self.site.arena.real_directory(),
-        ];
-        let mut command = self.command(args);
-        command.process_group(0);
-        let call = Call::new(command)
-            .env("PATH", Arena::path(&path))
-            .env("CALLS", &calls)
-            .env("SIGNAL", signal)
-            .env("AT", at.to_string());
-        let outcome = call.run();
-        (outcome, calls.join(at.to_string()).exists())
-    }
-
-    /// This path below the prefix, where it is staged.
-    fn below(&self, path: &str) -> PathBuf {
-        self.directory
-            .join(self.site.prefix.strip_prefix("/").unwrap())
-            .join(path)
-    }
-
-    fn tree(&self) -> Tree {
-        tree::read(&self.directory)
+        let before = site.arena.root().join("before");
+        if site.prefix.exists() {
+            copy(&site.prefix, &before);
+        }
+        Some(Self { site, before })
     }
 
     /// Makes all as it was at first.
     fn reset(&self) {
-        fs::remove_dir_all(&self.directory).unwrap();
-        copy(&self.before, &self.directory);
+        if self.site.prefix.exists() {
+            fs::remove_dir_all(&self.site.prefix).unwrap();
+        }
+        if self.before.exists() {
+            copy(&self.before, &self.site.prefix);
+        }
+    }
+
+    fn tree(&self) -> Tree {
+        match self.site.prefix.exists() {
+            true => tree::read(&self.site.prefix),
+            false => Tree::new(),
+        }
+    }
+
+    /// Runs `command`, which gets this signal at the `at`-th of these system calls; `None` if there are not as many.
+    fn interrupt(&self, command: &Command, signal: &str, call: &str, at: usize) -> Option<Outcome> {
+        let trace = self.site.arena.root().join("trace");
+        let mut strace = self.site.arena.command("strace");
+        strace
+            .arg("-o")
+            .arg(&trace)
+            .args(["-e", &format!("trace={call}"), "-e"])
+            .arg(format!("inject={call}:signal={signal}:when={at}"))
+            .arg(command.get_program())
+            .args(command.get_args());
+        let outcome = Call::new(strace).run();
+        let is_injected = fs::read_to_string(trace)
+            .unwrap()
+            .contains(&format!("--- SIG{signal}"));
+        (is_injected || outcome.status.signal().is_some()).then_some(outcome)
+    }
+
+    /// Runs `command` once for each of its calls with this signal, from the same state each time; then does `check`.
+    fn for_each_call(
+        &self,
+        command: &Command,
+        signal: &str,
+        mut check: impl FnMut(&str, &Outcome),
+    ) {
+        let mut all = 0;
+        for call in CALLS {
+            for at in 1.. {
+                self.reset();
+                let Some(outcome) = self.interrupt(command, signal, call, at) else {
+                    break;
+                };
+                check(&format!("{call} {at}: {outcome:?}"), &outcome);
+                all += 1;
+            }
+        }
+        assert!(all > 5, "{all}");
     }
 }
 
@@ -118,119 +110,234 @@ fn copy(from: &Path, to: &Path) {
     assert!(done.unwrap().success());
 }
 
-/// Asserts that an installation beside these versions is complete or has not taken place, if it is interrupted after
-/// any of `calls`.
-fn assert_all_or_nothing(shell: Shell, versions: &[String], calls: impl Iterator<Item = usize>) {
-    let staged = Staged::new(shell, versions);
-    let args = staged
-        .site
-        .args(&version(2), &["--profile-d", "/etc/profile.d"]);
-    let before = staged.tree();
-    staged.run(&args).succeeded();
-    let complete = staged.tree();
-    staged.reset();
+/// Asserts that an installation beside these versions is complete or has not taken place if it is interrupted.
+fn assert_all_or_nothing(versions: &[String]) {
+    let Some(trial) = Trial::new(versions) else {
+        return;
+    };
+    let before = trial.tree();
+    let profile_d = trial.site.prefix.join("profile.d");
+    let options = ["--profile-d", profile_d.to_str().unwrap()];
+    let install = trial.site.install_command(&version(2), &options);
+    trial.site.install(&version(2), &options);
+    let complete = trial.tree();
     let mut undone = 0;
-    for at in calls {
-        let (outcome, sent) = staged.interrupt(&args, "INT", at);
-        // mksh, too, has ended by the signal: that is how it tells.
-        let died = outcome.status.signal() == Some(libc::SIGINT)
-            || outcome.status.code() == Some(128 + libc::SIGINT);
-        assert!(died || outcome.status.success(), "{outcome:?}");
-        let tree = staged.tree();
-        let is_undone = tree == before;
-        assert!(
-            is_undone && died || tree == complete,
-            "call {at}: {outcome:?}"
-        );
-        if !sent {
-            break;
-        }
-        match is_undone {
-            true => undone += 1,
-            false => staged.reset(),
-        }
+    for signal in ["INT", "TERM", "HUP"]
+        .iter()
+        .take(if versions.is_empty() { 1 } else { 3 })
+    {
+        trial.for_each_call(&install, signal, |at, outcome| {
+            let tree = trial.tree();
+            if outcome.status.signal().is_some() {
+                assert_eq!(tree::differences(&tree, &before), [""; 0], "{at}");
+                undone += 1;
+            } else {
+                assert!(outcome.status.success(), "{at}");
+                assert_eq!(tree::differences(&tree, &complete), [""; 0], "{at}");
+            }
+        });
     }
-    // Signals wait only where a temporary file is made, and at the end.
-    assert!(undone > 1, "{undone}");
+    assert!(undone > 5, "{undone}");
 }
 
 #[test]
-fn an_upgrade() {
-    // By turns, so that each step is interrupted in one of them.
-    let shells = shells();
-    for (turn, shell) in shells.iter().enumerate() {
-        let calls = (1 + turn..).step_by(shells.len());
-        assert_all_or_nothing(shell, &[version(1)], calls);
-    }
+fn an_interrupted_upgrade_is_complete_or_undone() {
+    assert_all_or_nothing(&[version(1)]);
 }
 
 #[test]
-fn the_first_installation() {
-    assert_all_or_nothing(SH, &[], 1..);
+fn an_interrupted_first_installation_is_complete_or_undone() {
+    assert_all_or_nothing(&[]);
+}
+
+/// Whether a path is what an installation leaves for a moment only.
+fn is_temporary(path: &Path) -> bool {
+    path.to_string_lossy().contains(".git-clone-shim.")
+}
+
+#[track_caller]
+fn assert_nothing_is_left(trial: &Trial, at: &str) {
+    let left: Vec<_> = trial
+        .tree()
+        .into_keys()
+        .filter(|path| is_temporary(path))
+        .collect();
+    assert!(left.is_empty(), "{at}: {left:?}");
+}
+
+/// Asserts that what comes after a killed run works: another installation, an activation and a removal, by turns.
+fn assert_next_run_mends(trial: &Trial, command: &Command, old: &str, new: &str) {
+    let site = &trial.site;
+    site.install(new, &[]);
+    let complete = trial.tree();
+    let mut turn = 0;
+    trial.for_each_call(command, "KILL", |at, outcome| {
+        assert_eq!(outcome.status.signal(), Some(libc::SIGKILL), "{at}");
+        // Whatever it was doing, one of the two is current and works.
+        let current = site.current().unwrap_or_else(|| panic!("{at}"));
+        site.assert_works(&site.bin(), current.to_str().unwrap());
+        match turn % 3 {
+            0 => {
+                site.install(new, &[]);
+                assert_eq!(tree::differences(&trial.tree(), &complete), [""; 0], "{at}");
+            }
+            1 => {
+                site.run("activate", [old]).succeeded();
+                site.assert_works(&site.bin(), old);
+                assert_nothing_is_left(trial, at);
+            }
+            _ => {
+                site.run("uninstall", [""; 0]).succeeded();
+                assert_eq!(trial.tree().len(), 0, "{at}");
+            }
+        }
+        turn += 1;
+    });
 }
 
 #[test]
-fn killed_outright() {
+fn the_run_after_a_killed_upgrade_mends_it() {
     let [old, new] = [1, 2].map(version);
-    let staged = Staged::new(SH, std::slice::from_ref(&old));
-    let args = staged.site.args(&new, &[]);
-    let current = staged.below("git-clone-shim/current/bin");
-    staged.run(&args).succeeded();
-    let complete = staged.tree();
-    for at in (1..).step_by(2) {
-        staged.reset();
-        let (outcome, sent) = staged.interrupt(&args, "KILL", at);
-        if !sent {
-            break;
-        }
-        assert_eq!(outcome.status.signal(), Some(libc::SIGKILL));
-        let listed = staged.run(&["--list".into()]).succeeded().stdout;
-        let switched = listed == format!("{old}\n{new} (current)\n").as_bytes();
-        staged
-            .site
-            .assert_works(&current, if switched { &new } else { &old });
-        // The next run makes it complete, but for what it cannot know to be nobody's.
-        staged.run(&args).succeeded();
-        let mut tree = staged.tree();
-        tree.retain(|path, _| !path.to_string_lossy().contains("/.git-clone-shim."));
-        assert_eq!(tree::differences(&tree, &complete), [""; 0], "call {at}");
-    }
+    let Some(trial) = Trial::new(std::slice::from_ref(&old)) else {
+        return;
+    };
+    let install = trial.site.install_command(&new, &[]);
+    assert_next_run_mends(&trial, &install, &old, &new);
 }
 
 #[test]
-fn a_switch() {
+fn the_run_after_a_killed_activation_mends_it() {
+    let [old, new] = [1, 2].map(version);
+    let Some(trial) = Trial::new(&[old.clone(), new.clone()]) else {
+        return;
+    };
+    let activate = trial.site.command("activate", [&old]);
+    assert_next_run_mends(&trial, &activate, &old, &new);
+}
+
+#[test]
+fn the_run_after_a_killed_first_installation_mends_it() {
+    let Some(trial) = Trial::new(&[]) else {
+        return;
+    };
+    let new = version(2);
+    trial.site.install(&new, &[]);
+    let complete = trial.tree();
+    let install = trial.site.install_command(&new, &[]);
+    let mut turn = 0;
+    trial.for_each_call(&install, "KILL", |at, _| {
+        if turn % 2 == 0 {
+            trial.site.install(&new, &[]);
+            let mut tree = trial.tree();
+            // Which directories it has made is only known once there is a place to list them.
+            let manifest = Path::new("git-clone-shim/manifest");
+            tree.insert(manifest.to_owned(), complete[manifest].clone());
+            assert_eq!(tree::differences(&tree, &complete), [""; 0], "{at}");
+        } else {
+            // Perhaps there is nothing to remove.
+            trial.site.run("uninstall", [""; 0]);
+            let is_file = |path: &PathBuf| !trial.site.prefix.join(path).is_dir();
+            let left: Vec<_> = trial.tree().into_keys().filter(is_file).collect();
+            assert!(left.is_empty(), "{at}: {left:?}");
+        }
+        turn += 1;
+    });
+}
+
+#[test]
+fn the_run_after_a_killed_removal_mends_it() {
+    let [old, new] = [1, 2].map(version);
+    let Some(trial) = Trial::new(&[old.clone(), new.clone()]) else {
+        return;
+    };
+    trial.site.run("uninstall", [&old]).succeeded();
+    let removed = trial.tree();
+    trial.reset();
+    let complete = trial.tree();
+    let mut turn = 0;
+    let uninstall = trial.site.command("uninstall", [&old]);
+    trial.for_each_call(&uninstall, "KILL", |at, _| {
+        let site = &trial.site;
+        site.assert_works(&site.bin(), &new);
+        match turn % 3 {
+            0 => {
+                // It has been removed, or is now.
+                if site.list().contains(&old) {
+                    site.run("uninstall", [&old]).succeeded();
+                } else {
+                    site.run("activate", [&new]).succeeded();
+                }
+                assert_eq!(tree::differences(&trial.tree(), &removed), [""; 0], "{at}");
+            }
+            1 => {
+                site.run("uninstall", [""; 0]).succeeded();
+                assert_eq!(trial.tree().len(), 0, "{at}");
+            }
+            _ => {
+                // A version of which something is missing differs, and is removed before it is installed again.
+                if !site.try_install(&old, &["--no-default"]).status.success() {
+                    site.run("uninstall", [&old]).succeeded();
+                    site.install(&old, &["--no-default"]);
+                }
+                assert_eq!(tree::differences(&trial.tree(), &complete), [""; 0], "{at}");
+            }
+        }
+        turn += 1;
+    });
+}
+
+#[test]
+fn the_run_after_a_killed_complete_removal_mends_it() {
+    let new = version(2);
+    let Some(trial) = Trial::new(std::slice::from_ref(&new)) else {
+        return;
+    };
+    let uninstall = trial.site.command("uninstall", [OsStr::new("--destdir=/")]);
+    trial.for_each_call(&uninstall, "KILL", |at, _| {
+        let site = &trial.site;
+        site.run("uninstall", [""; 0]);
+        let left = trial.tree();
+        assert!(left.is_empty(), "{at}: {left:?}", left = left.keys());
+    });
+}
+
+#[test]
+fn an_interrupted_activation_is_complete_or_undone() {
     let versions = [1, 2].map(version);
-    let staged = Staged::new(SH, &versions);
-    let args = ["--activate".into(), versions[0].clone().into()];
-    let current = staged.below("git-clone-shim/current/bin");
-    for at in 1.. {
-        let (outcome, sent) = staged.interrupt(&args, "INT", at);
-        let now = usize::from(!outcome.status.success());
-        staged.site.assert_works(&current, &versions[now]);
-        if !sent {
-            break;
-        }
-        staged.reset();
-    }
+    let Some(trial) = Trial::new(&versions) else {
+        return;
+    };
+    let activate = trial.site.command("activate", [&versions[0]]);
+    let before = trial.tree();
+    trial.site.run("activate", [&versions[0]]).succeeded();
+    let complete = trial.tree();
+    trial.for_each_call(&activate, "INT", |at, outcome| {
+        let expected = match outcome.status.success() {
+            true => &complete,
+            false => &before,
+        };
+        assert_eq!(tree::differences(&trial.tree(), expected), [""; 0], "{at}");
+    });
 }
 
 #[test]
-fn a_removal() {
+fn a_removal_is_finished_although_it_is_interrupted() {
     let [old, new] = [1, 2].map(version);
-    let staged = Staged::new(SH, &[old.clone(), new.clone()]);
-    let args = ["--uninstall".into(), old.into()];
-    staged.run(&args).succeeded();
-    let complete = staged.tree();
-    let current = staged.below("git-clone-shim/current/bin");
-    for at in 1.. {
-        staged.reset();
-        // It is so short that a signal has no effect.
-        let (outcome, sent) = staged.interrupt(&args, "INT", at);
-        outcome.succeeded();
-        staged.site.assert_works(&current, &new);
-        assert_eq!(tree::differences(&staged.tree(), &complete), [""; 0]);
-        if !sent {
-            break;
-        }
-    }
+    let Some(trial) = Trial::new(&[old.clone(), new.clone()]) else {
+        return;
+    };
+    trial.site.run("uninstall", [&old]).succeeded();
+    let complete = trial.tree();
+    trial.reset();
+    let before = trial.tree();
+    let uninstall = trial.site.command("uninstall", [&old]);
+    trial.for_each_call(&uninstall, "INT", |at, outcome| {
+        trial.site.assert_works(&trial.site.bin(), &new);
+        let expected = match outcome.status.success() {
+            true => &complete,
+            // It had not begun.
+            false => &before,
+        };
+        assert_eq!(tree::differences(&trial.tree(), expected), [""; 0], "{at}");
+    });
 }

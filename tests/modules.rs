@@ -8,7 +8,7 @@ use nix::libc;
 
 use crate::support::arena::{Arena, REFUSED};
 use crate::support::call::Call;
-use crate::support::installer::{SH, Site, VERSION, version};
+use crate::support::installer::{Site, VERSION, version};
 use crate::support::module_tool::ModuleTool;
 use crate::support::refusing_fs::{LinkRule, mount};
 use crate::support::source;
@@ -179,7 +179,7 @@ fn the_tree_moves() {
         let paths = modules.paths(tool, BASH, &["module load git-clone-shim"]);
         assert_eq!(paths, [modules.path(&[&modules.bin(VERSION)])], "{tool:?}");
     }
-    modules.site.run(SH, ["--uninstall"]).succeeded();
+    modules.site.run("uninstall", [""; 0]).succeeded();
     assert!(!modules.site.root().exists());
 }
 
@@ -231,11 +231,11 @@ fn module_files_in_another_place() {
         }
         let older = version(1);
         site.install(&older, &["--modules", place.to_str().unwrap()]);
-        site.run(SH, ["--activate", VERSION]).succeeded();
+        site.run("activate", [VERSION]).succeeded();
         for tool in ModuleTool::all() {
             assert_eq!(tool.paths(&site.arena, BASH, &lines)[1], path, "{tool:?}");
         }
-        site.run(SH, ["--uninstall"]).succeeded();
+        site.run("uninstall", [""; 0]).succeeded();
         assert!(!site.arena.root().join("site").exists());
     }
 }

@@ -10,7 +10,7 @@ use nix::libc;
 use crate::support::arena::{Arena, REFUSED};
 use crate::support::args::{args, with_source};
 use crate::support::call::{Call, Outcome};
-use crate::support::installer::{SH, Site, version};
+use crate::support::installer::{Site, version};
 use crate::support::source;
 
 /// How many clones run at least, and how many at a time.
@@ -60,12 +60,8 @@ fn no_clone_fails() {
         while !done() {
             let [old, new] = [numbers.next().unwrap(), *numbers.peek().unwrap()].map(version);
             site.install(&new, &[]);
-            for args in [
-                ["--activate", &old],
-                ["--activate", &new],
-                ["--uninstall", &old],
-            ] {
-                site.run(SH, args).succeeded();
+            for (task, version) in [("activate", &old), ("activate", &new), ("uninstall", &old)] {
+                site.run(task, [version]).succeeded();
             }
             switches.fetch_add(3, Ordering::Relaxed);
         }

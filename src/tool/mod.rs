@@ -2,6 +2,7 @@
 
 mod doctor;
 mod explain;
+mod install;
 mod stats;
 mod text;
 
@@ -47,6 +48,14 @@ enum Task {
     Explain(explain::Options),
     /// Count the second runs that `GIT_CLONE_SHIM_LOG_FILE` has recorded
     Stats(stats::Options),
+    /// Install this program, beside its other versions
+    Install(install::InstallOptions),
+    /// List the installed versions
+    Versions(install::VersionsOptions),
+    /// Make an installed version the current one and the default module
+    Activate(install::ActivateOptions),
+    /// Remove an installed version, or all of them
+    Uninstall(install::UninstallOptions),
 }
 
 /// Runs the tool with `args`, its own name first, and returns the exit status: 0, 1 if the task says no, 2 for args that
@@ -59,6 +68,10 @@ pub fn run(args: &[&CStr]) -> i32 {
             Task::Doctor(options) => doctor::run(&options),
             Task::Explain(options) => explain::run(&options),
             Task::Stats(options) => stats::run(&options),
+            Task::Install(options) => install::install(&options),
+            Task::Versions(options) => install::versions(&options),
+            Task::Activate(options) => install::activate(&options),
+            Task::Uninstall(options) => install::uninstall(&options),
         },
         Err(error) if error.use_stderr() => {
             failure::say(&one_line(&error));

@@ -34,3 +34,8 @@ pub(super) fn printable(text: &str) -> String {
     }
     printable
 }
+
+/// A path as text that does nothing to a terminal.
+pub(super) fn printable_path(path: &Path) -> String {
+    printable(&of_path(path))
+}

@@ -1,6 +1,6 @@
-//! install.sh, run as an admin would run it.
+//! The program's own installer, run as an admin would run it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,16 +17,13 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// A shell, as it is called.
 pub type Shell = &'static [&'static str];
 
-/// The shells that have to understand install.sh.
+/// The shells that have to understand install.sh, the snippets and the printed line.
 const SHELLS: [Shell; 4] = [
     &["dash"],
     &["busybox", "sh"],
     &["mksh"],
     &["bash", "--posix"],
 ];
-
-/// The shell that install.sh runs in where its own name is the command.
-pub const SH: Shell = &["sh"];
 
 /// Those of the shells that this machine has; says which it has not.
 #[track_caller]
@@ -62,56 +59,48 @@ impl Site {
         Self { arena, prefix }
     }
 
-    /// Runs install.sh in `shell` with these words, for this site's prefix.
-    pub fn run<W: AsRef<OsStr>>(&self, shell: Shell, args: impl IntoIterator<Item = W>) -> Outcome {
-        Call::new(self.command(shell, args)).run()
+    /// Runs a task of the program under test with these arguments, for this site's prefix.
+    pub fn run<A: AsRef<OsStr>>(&self, task: &str, args: impl IntoIterator<Item = A>) -> Outcome {
+        Call::new(self.command(task, args)).run()
     }
 
     /// The command of [`Site::run`].
-    pub fn command<W: AsRef<OsStr>>(
+    pub fn command<A: AsRef<OsStr>>(
         &self,
-        shell: Shell,
-        args: impl IntoIterator<Item = W>,
+        task: &str,
+        args: impl IntoIterator<Item = A>,
     ) -> Command {
-        let mut command = self.installer(shell);
-        command.arg("--prefix").arg(&self.prefix).args(args);
+        let mut command = self.arena.command(self.program(VERSION));
+        command
+            .arg(task)
+            .arg("--prefix")
+            .arg(&self.prefix)
+            .args(args);
         command
     }
 
-    /// install.sh without any word, to be run in `shell`.
-    pub fn installer(&self, shell: Shell) -> Command {
-        let mut command = self.arena.command(shell[0]);
-        command
-            .args(&shell[1..])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"));
-        command
-    }
-
-    /// Installs `version` with these further words.
+    /// Installs `version` with these further arguments, without showing that it works, which would take most of the time.
     #[track_caller]
     pub fn install(&self, version: &str, args: &[&str]) -> Outcome {
-        self.run(SH, self.args(version, args)).succeeded()
+        self.try_install(version, args).succeeded()
     }
 
-    /// The words by which install.sh installs `version` without building it and without showing that it works, which would
-    /// take most of the time; and these further ones.
-    pub fn args(&self, version: &str, args: &[&str]) -> Vec<OsString> {
-        let mut all = self.binary(version);
-        all.push("--destdir=/".into());
-        all.extend(args.iter().map(OsString::from));
-        all
+    /// As [`Site::install`], where that may fail.
+    pub fn try_install(&self, version: &str, args: &[&str]) -> Outcome {
+        Call::new(self.install_command(version, args)).run()
     }
 
-    /// The words by which install.sh installs `version` without building it.
-    pub fn binary(&self, version: &str) -> Vec<OsString> {
-        vec!["--binary".into(), self.program(version).into()]
+    /// The command of [`Site::install`].
+    pub fn install_command(&self, version: &str, args: &[&str]) -> Command {
+        let mut command = self.arena.command(self.program(version));
+        command.arg("install").arg("--prefix").arg(&self.prefix);
+        command.arg("--destdir=/").args(args);
+        command
     }
 
-    /// A program of this version: the one under test, or a copy of it that tells another version.
+    /// A program of this version: the one under test, or one that is told to be another version. Where there is strip, it has
+    /// a sixth of the bytes, which are copied and compared over and over.
     pub fn program(&self, version: &str) -> PathBuf {
-        if version == VERSION {
-            return executable::shim().to_owned();
-        }
         let directory = self.arena.root().join("programs").join(version);
         let copy = directory.join("git-clone-shim");
         if !directory.exists() {
@@ -120,10 +109,16 @@ impl Site {
             let mut sed = self.arena.command("sed");
             let edited = sed.arg(script).arg(executable::shim()).output().unwrap();
             executable::write(&copy, &edited.stdout);
-            // Where there is strip: a sixth of the bytes, which are copied and compared over and over.
             let _ = self.arena.command("strip").arg(&copy).output();
         }
         copy
+    }
+
+    /// The versions that are listed, in lines.
+    #[track_caller]
+    pub fn list(&self) -> String {
+        let listed = self.run("versions", [""; 0]).succeeded();
+        String::from_utf8(listed.stdout).unwrap()
     }
 
     /// The directory of this version.

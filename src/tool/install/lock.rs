@@ -1,0 +1,90 @@
+//! One installation, activation or removal at a time.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+
+use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::directory::Directory;
+use super::{interrupted, text};
+use crate::failure;
+
+/// The file that is locked. NFS locks no directory: there an exclusive lock needs a descriptor that can be written to.
+const NAME: &str = ".git-clone-shim.lock";
+
+/// A lock on a tree of versions. Dropped, it is released and its file removed.
+pub(super) struct Lock<'a> {
+    root: &'a Directory,
+    /// `None` where the filesystem has no locks.
+    held: Option<Flock<File>>,
+}
+
+impl<'a> Lock<'a> {
+    /// Locks the tree in `root`, waiting for another process that has locked it. `None` if the tree was removed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The tree cannot be written to, or a termination signal arrived.
+    pub(super) fn take(root: &'a Directory) -> Result<Option<Self>> {
+        loop {
+            let file = match root.open_private(OsStr::new(NAME)) {
+                Ok(file) => file,
+                Err(Errno::ENOENT) => return Ok(None),
+                Err(errno) => {
+                    let root = text::printable_path(root.path());
+                    return Err(anyhow!("cannot write to {root}: {}", errno.desc()));
+                }
+            };
+            let held = lock(file, root)?;
+            let Some(locked) = &held else {
+                return Ok(Some(Self { root, held }));
+            };
+            // Its last holder may have removed the file after we opened it: then the lock is on nothing.
+            let ours = locked.metadata().context("cannot examine the lock")?;
+            let entry = root.entry(OsStr::new(NAME))?;
+            if entry.is_some_and(|entry| (entry.st_dev, entry.st_ino) == (ours.dev(), ours.ino())) {
+                return Ok(Some(Self { root, held }));
+            }
+        }
+    }
+}
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        // While it is still locked: another process that waits for it sees that it is gone, and makes one anew.
+        let _ = self.root.remove(OsStr::new(NAME));
+        self.held = None;
+    }
+}
+
+fn lock(mut file: File, root: &Directory) -> Result<Option<Flock<File>>> {
+    let mut how = FlockArg::LockExclusiveNonblock;
+    loop {
+        let errno;
+        (file, errno) = match Flock::lock(file, how) {
+            Ok(locked) => return Ok(Some(locked)),
+            Err(refused) => refused,
+        };
+        match errno {
+            Errno::EWOULDBLOCK => {
+                let root = text::printable_path(root.path());
+                failure::say(&format!(
+                    "waiting for another process that changes {root} …"
+                ));
+                how = FlockArg::LockExclusive;
+            }
+            Errno::EINTR => interrupted()?,
+            errno => {
+                let root = text::printable_path(root.path());
+                failure::say(&format!(
+                    "{root} cannot be locked ({}): let nothing else install there meanwhile",
+                    errno.desc()
+                ));
+                return Ok(None);
+            }
+        }
+    }
+}
