@@ -38,7 +38,6 @@ pub mod log;
 pub mod mountinfo;
 pub mod plan;
 pub mod process;
-pub mod record;
 pub mod settings;
 pub mod shim;
 pub mod tool;

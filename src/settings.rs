@@ -9,7 +9,7 @@ use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
 use crate::failure;
-use crate::log::{Pattern, SecondRuns};
+use crate::log::{Fallbacks, Pattern};
 use crate::process::environment;
 
 /// What to do with a clone that can hard-link (`GIT_CLONE_SHIM`).
@@ -60,8 +60,8 @@ impl Settings {
 /// Where second runs are accounted for: `GIT_CLONE_SHIM_LOG_FILE` and `GIT_CLONE_SHIM_SYSLOG`. Not among the settings, since
 /// no call but one that runs git again need know.
 #[must_use]
-pub fn second_runs() -> SecondRuns {
-    SecondRuns {
+pub fn fallbacks() -> Fallbacks {
+    Fallbacks {
         file: set(c"GIT_CLONE_SHIM_LOG_FILE").and_then(log_file),
         syslog: set(c"GIT_CLONE_SHIM_SYSLOG").is_some_and(syslog),
     }

@@ -74,7 +74,7 @@ pub fn run(args: &[&CStr]) -> Result<Infallible> {
         let copying = clone.without_hard_links(args);
         info!(ending = %finished.ending, sentence = failure.message.name, said = %failure.line.escape_ascii(), "the attempt");
         info!(args = %QuotedArgs(&copying), "exec git");
-        settings::second_runs().begin(destination::directory(&clone), &failure, begun.elapsed());
+        settings::fallbacks().begin(destination::directory(&clone), &failure, begun.elapsed());
         return Err(git.exec(&copying).into());
     }
     info!(ending = %finished.ending, "the attempt");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
-use crate::record::Record;
+use super::record::Record;
 
 /// What an escape stands for: the host, the number of the user, the day in UTC, and a percent sign.
 ///
@@ -94,7 +94,7 @@ mod tests {
 
     use super::Pattern;
     use crate::git::link_failure;
-    use crate::record::Record;
+    use crate::log::record::Record;
 
     #[test]
     fn lines_are_not_mixed_up() {

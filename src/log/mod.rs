@@ -1,11 +1,13 @@
 //! What the shim tells about itself: to people on standard error, and of every second run to a file or the system log.
 
+mod fallbacks;
 mod file;
-mod lines;
-mod second_runs;
+mod quote;
+pub mod record;
 mod stderr;
 mod syslog;
 
+pub use fallbacks::Fallbacks;
 pub use file::Pattern;
-pub use second_runs::SecondRuns;
-pub use stderr::{QuotedArgs, start};
+pub use quote::QuotedArgs;
+pub use stderr::start;

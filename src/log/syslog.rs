@@ -5,8 +5,8 @@ use std::os::unix::net::UnixDatagram;
 
 use serde_json::Value;
 
+use super::record::Record;
 use crate::NAME;
-use crate::record::Record;
 
 /// Where syslogd and journald listen.
 const SOCKET: &str = "/dev/log";

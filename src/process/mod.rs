@@ -12,7 +12,7 @@ pub mod executable;
 pub mod exit_reason;
 pub mod interruption;
 pub mod liveness;
-pub mod observe;
+pub mod observer;
 pub mod relay;
 pub mod signals;
 pub mod startup;

@@ -18,7 +18,7 @@ const VARIABLES: [(&str, &str); 5] = [
 
 /// What the shim makes of the environment: `settings`, read from it.
 pub(super) fn in_force(settings: &Settings, modules: &Modules) -> Vec<Setting> {
-    let second_runs = settings::second_runs();
+    let fallbacks = settings::fallbacks();
     let setting = |(name, default): (&str, &str)| {
         let value = env::var_os(name).filter(|value| !value.is_empty());
         let origin = match &value {
@@ -26,8 +26,8 @@ pub(super) fn in_force(settings: &Settings, modules: &Modules) -> Vec<Setting> {
             Some(value) => match name {
                 "GIT_CLONE_SHIM" if *settings.mode.to_string() != **value => Origin::NotUnderstood,
                 "GIT_CLONE_SHIM_LOG" if settings.log.is_none() => Origin::NotUnderstood,
-                "GIT_CLONE_SHIM_LOG_FILE" if second_runs.file.is_none() => Origin::NotUnderstood,
-                "GIT_CLONE_SHIM_SYSLOG" if !second_runs.syslog && value != "0" => {
+                "GIT_CLONE_SHIM_LOG_FILE" if fallbacks.file.is_none() => Origin::NotUnderstood,
+                "GIT_CLONE_SHIM_SYSLOG" if !fallbacks.syslog && value != "0" => {
                     Origin::NotUnderstood
                 }
                 _ => Origin::Environment,

@@ -5,7 +5,7 @@ use std::iter::Sum;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Outcome, Record, SCHEMA};
+use crate::log::record::{Outcome, Record, SCHEMA};
 
 /// How many damaged lines are named; more would only be more.
 const NAMED: usize = 5;

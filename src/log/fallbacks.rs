@@ -4,23 +4,23 @@ use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 use super::file::Pattern;
+use super::record::{Outcome, Record};
 use super::syslog;
 use crate::git::destination;
 use crate::git::link_failure::LinkFailure;
 use crate::mountinfo::Filesystem;
-use crate::process::observe::observe;
-use crate::record::{Outcome, Record};
+use crate::process::observer::observe;
 
 /// Where second runs are accounted for: nowhere, unless asked for.
 #[derive(Clone, Debug, Default)]
-pub struct SecondRuns {
+pub struct Fallbacks {
     /// `GIT_CLONE_SHIM_LOG_FILE`.
     pub file: Option<Pattern>,
     /// `GIT_CLONE_SHIM_SYSLOG`.
     pub syslog: bool,
 }
 
-impl SecondRuns {
+impl Fallbacks {
     /// Sees to it that the second run of a clone to `directory`, which begins now, is accounted for when it has ended.
     /// `failure` is what its attempt died of, after the time `first`.
     ///
