@@ -42,14 +42,16 @@ pub mod settings;
 pub mod shim;
 pub mod tool;
 
-/// The name of the tool for people; by any other name this program is the shim.
+/// What the name of the tool for people begins with; by any other name this program is the shim.
 pub const NAME: &str = "git-clone-shim";
 
 /// Does what the name in the first of `args` asks for, and returns the exit status.
 #[must_use]
 pub fn start(args: &[&CStr]) -> c_int {
     let name = args.first().map_or(&b""[..], |arg| arg.to_bytes());
-    if name.rsplit(|&byte| byte == b'/').next() == Some(NAME.as_bytes()) {
+    let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
+    // A program of a release is called git-clone-shim-VERSION-ARCH.
+    if name.starts_with(NAME.as_bytes()) {
         return tool::run(args);
     }
     match shim::run(args) {

@@ -23,6 +23,7 @@ mod explain;
 mod fallback;
 mod finding_git;
 mod hostile_output;
+mod install_script;
 mod installer;
 mod interrupted_installs;
 mod languages;

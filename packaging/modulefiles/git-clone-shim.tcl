@@ -8,8 +8,8 @@ module-whatis "git clone --local where the filesystem refuses hard links"
 proc ModulesHelp { } {
     puts stderr {
 Puts a git first on PATH that is the git you have, but for one thing: when a tool
-runs `git clone --local` and the filesystem refuses hard links, the clone is run
-again with --no-hardlinks. Load it after any other module with a git.
+runs `git clone --local` and the filesystem refuses hard links, the clone is
+retried with --no-hardlinks. Load it after any other module with a git.
 
     git-clone-shim doctor              does it work here, and if not, why?
     GIT_CLONE_SHIM=off git clone ...   without it, for this command
@@ -18,7 +18,7 @@ again with --no-hardlinks. Load it after any other module with a git.
 }
 
 if { [module-info mode load] && ![file isdirectory $bin] } {
-    puts stderr "git-clone-shim: there is no directory $bin; this file only works where install.sh wrote it"
+    puts stderr "git-clone-shim: there is no directory $bin; this file only works where `git-clone-shim install` wrote it"
     break
 }
 conflict git-clone-shim

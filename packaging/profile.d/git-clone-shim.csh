@@ -1,4 +1,4 @@
-# Puts git-clone-shim first on PATH. Whoever sets GIT_CLONE_SHIM=off before stays without it.
+# Puts git-clone-shim first on PATH, unless GIT_CLONE_SHIM is off.
 set _git_clone_shim = on
 if ( $?GIT_CLONE_SHIM ) then
     set _git_clone_shim = "$GIT_CLONE_SHIM"

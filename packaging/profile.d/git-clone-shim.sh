@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Puts git-clone-shim first on PATH. Whoever sets GIT_CLONE_SHIM=off before stays without it.
+# Puts git-clone-shim first on PATH, unless GIT_CLONE_SHIM is off.
 if [ "${GIT_CLONE_SHIM:-}" != off ] && [ -x '/usr/libexec/git-clone-shim/bin/git' ]; then
     case ${PATH:-} in
         '/usr/libexec/git-clone-shim/bin' | '/usr/libexec/git-clone-shim/bin':*) ;;
