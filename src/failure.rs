@@ -27,16 +27,16 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Prints `error` as one line and returns the exit status that goes with it.
-#[must_use]
-pub fn report(error: &anyhow::Error) -> i32 {
-    say(&format!("{error:#}"));
-    error
-        .downcast_ref::<Failure>()
-        .map_or(OWN, |failure| failure.status)
+impl Failure {
+    /// Prints the line and returns the exit status.
+    #[must_use]
+    pub fn report(&self) -> i32 {
+        print(&self.line);
+        self.status
+    }
 }
 
 /// Prints one line of our own, in one write, and does without where standard error is closed.
-pub fn say(line: &str) {
+pub fn print(line: &str) {
     let _ = std::io::stderr().write_all(format!("git-clone-shim: {line}\n").as_bytes());
 }

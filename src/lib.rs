@@ -56,6 +56,6 @@ pub fn start(args: &[&CStr]) -> c_int {
     }
     match shim::run(args) {
         Ok(never) => match never {},
-        Err(error) => failure::report(&error),
+        Err(failure) => failure.report(),
     }
 }

@@ -27,8 +27,10 @@ pub enum PassThroughReason {
     NoClone,
     /// `--no-local`, `--no-hardlinks` or `--shared` is in effect.
     ToldNotTo,
-    /// Nothing was said, and the source is not a local repository.
+    /// No option decides, and the source is not a local repository.
     NotLocal,
+    /// The source is a URL, whose objects git never links, with `--local` or without.
+    Url,
 }
 
 impl<'a> Plan<'a> {
@@ -44,6 +46,10 @@ impl<'a> Plan<'a> {
         match clone.linking {
             Linking::Never => Self::PassThrough(PassThroughReason::ToldNotTo),
             // Not asked with `--local`: git dies then even of a source that is a link, or comes into being meanwhile.
+            // A server decides what git writes then: no message of it may start a fallback.
+            Linking::Demanded(_) if source::is_url(&clone) => {
+                Self::PassThrough(PassThroughReason::Url)
+            }
             Linking::IfLocal if !source::is_local(&clone) => {
                 Self::PassThrough(PassThroughReason::NotLocal)
             }
@@ -60,6 +66,7 @@ impl fmt::Display for PassThroughReason {
             Self::NoClone => "it is not a `git clone` that git would run",
             Self::ToldNotTo => "its options say not to hard-link",
             Self::NotLocal => "its source is not a local repository",
+            Self::Url => "its source is a URL",
         })
     }
 }

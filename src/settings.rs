@@ -120,7 +120,7 @@ fn syslog(value: &OsStr) -> bool {
 
 fn complain(name: &str, value: &OsStr, accepted: &str, default: &str) {
     let value = value.as_bytes().escape_ascii();
-    failure::say(&format!(
+    failure::print(&format!(
         "{name}={value} is not {accepted}; using {default}"
     ));
 }

@@ -1,28 +1,30 @@
-//! The policy, in one screen: find the real git, plan, attempt, judge, become.
+//! The policy, in one screen: find the real git, plan, attempt, and fall back where a link failed.
 
 use std::convert::Infallible;
 use std::ffi::CStr;
 use std::io::{IsTerminal, stderr};
 use std::time::Instant;
 
-use anyhow::Result;
 use tracing::info;
 
-use crate::git::command_line::{CloneCommand, Linking};
-use crate::git::destination;
+use crate::failure::Failure;
+use crate::git::command_line::CloneCommand;
+use crate::git::destination::{self, Destination};
+use crate::git::filesystem_type::fakes_or_refuses_links;
 use crate::git::link_failure::{self, LinkFailure};
 use crate::git::real_git::RealGit;
+use crate::git::{source, strerror};
 use crate::log::{self, QuotedArgs};
 use crate::plan::Plan;
 use crate::process::exit_reason::ExitReason;
 use crate::process::relay::Lines;
-use crate::process::supervise::{Finished, attempt};
+use crate::process::supervise::{Finished, supervise};
 use crate::settings::{self, Settings};
 
-/// The status of a git that has died (`die` in usage.c).
+/// How a git exits that has died (`die` in usage.c).
 const DIED: ExitReason = ExitReason::Exited(128);
 
-/// What git says of its links.
+/// Which stderr lines end the hold, and which are withheld until git exits.
 const LINES: Lines = Lines {
     end_the_hold: link_failure::is_ruled_out_by,
     are_last_words: link_failure::begins,
@@ -32,72 +34,96 @@ const LINES: Lines = Lines {
 ///
 /// # Errors
 ///
-/// A [`crate::failure::Failure`]: no real git was found, or it cannot be run.
-pub fn run(args: &[&CStr]) -> Result<Infallible> {
+/// No real git was found, or it cannot be run.
+pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
     let settings = Settings::from_environment();
     if let Some(filter) = settings.log {
         log::start(filter);
     }
     let mut git = RealGit::find(settings.git)?;
     info!(file = %git.file().as_os_str().as_encoded_bytes().escape_ascii(), "the real git");
-
-    let clone = match Plan::new(settings.mode, args) {
-        Plan::PassThrough(why) => {
-            info!(%why, "this call cannot hard-link: exec git");
-            return Err(git.exec(args).into());
+    match Plan::new(settings.mode, args) {
+        Plan::PassThrough(reason) => {
+            info!(%reason, "this call cannot hard-link: exec git");
+            Err(git.exec(args))
         }
-        Plan::Copy(clone) => {
-            let copying = clone.without_hard_links(args);
-            info!(args = %QuotedArgs(&copying), "GIT_CLONE_SHIM=always: exec git");
-            return Err(git.exec(&copying).into());
+        Plan::Copy(clone) => Err(exec_copying(&mut git, &clone, args)),
+        Plan::Attempt(clone) => {
+            info!(
+                reason = clone.linking.reason(args),
+                "this call can hard-link"
+            );
+            attempt(&mut git, &clone, args)
         }
-        Plan::Attempt(clone) => clone,
-    };
-    info!(reason = why(&clone, args), "this call can hard-link");
+    }
+}
 
-    let watched = stderr().is_terminal() && !clone.progress_decided;
-    let first = if watched {
-        clone.with_progress(args)
-    } else {
-        args.to_vec()
+/// Lets git try, and then execs the fallback or exits as git has exited.
+fn attempt(
+    git: &mut RealGit,
+    clone: &CloneCommand<'_>,
+    args: &[&CStr],
+) -> Result<Infallible, Failure> {
+    let destination = Destination::before_attempt(clone);
+    let shows_progress = stderr().is_terminal() && !clone.progress_decided;
+    let attempted = match shows_progress {
+        true => clone.with_progress(args),
+        false => args.to_vec(),
     };
-    let becoming = || crate::failure::report(&git.exec(&first).into());
+    let in_child = || git.exec(&attempted).report();
     let begun = Instant::now();
-    let finished = match attempt(becoming, LINES) {
+    let finished = match supervise(in_child, LINES) {
         Ok(finished) => finished,
         Err(error) => {
             info!(%error, "git cannot be supervised: exec git");
-            return Err(git.exec(args).into());
+            return Err(git.exec(args));
         }
     };
-    if let Some(failure) = judge(&finished, &clone) {
-        let copying = clone.without_hard_links(args);
-        info!(ending = %finished.ending, sentence = failure.message.name, said = %failure.line.escape_ascii(), "the attempt");
-        info!(args = %QuotedArgs(&copying), "exec git");
-        settings::fallbacks().begin(destination::directory(&clone), &failure, begun.elapsed());
-        return Err(git.exec(&copying).into());
-    }
-    info!(ending = %finished.ending, "the attempt");
-    finished.end()
+    info!(exit_reason = %finished.exit_reason, "the attempt");
+    let Some(failure) = link_failure(&finished, clone, &destination) else {
+        finished.end()
+    };
+    settings::fallbacks().begin(destination::directory(clone), &failure, begun.elapsed());
+    Err(exec_copying(git, clone, args))
 }
 
-fn why(clone: &CloneCommand<'_>, args: &[&CStr]) -> String {
-    match clone.linking {
-        Linking::Demanded(by) => format!(
-            "--local is in effect, by {}",
-            QuotedArgs(args.get(by..=by).unwrap_or_default())
-        ),
-        Linking::IfLocal | Linking::Never => "the source is a local repository".to_owned(),
-    }
+/// Execs git with `--no-hardlinks`; returns only why it cannot.
+fn exec_copying(git: &mut RealGit, clone: &CloneCommand<'_>, args: &[&CStr]) -> Failure {
+    let copying = clone.without_hard_links(args);
+    info!(args = %QuotedArgs(&copying), "exec git");
+    git.exec(&copying)
 }
 
-/// The link failure that git died of, if a second run can cure it.
-fn judge<'a>(finished: &'a Finished, clone: &CloneCommand<'_>) -> Option<LinkFailure<'a>> {
-    if finished.ending != DIED || finished.signalled {
+/// The link failure that git died of, if the fallback can cure it and may.
+fn link_failure<'a>(
+    finished: &'a Finished,
+    clone: &CloneCommand<'_>,
+    destination: &Destination<'_>,
+) -> Option<LinkFailure<'a>> {
+    if finished.exit_reason != DIED || finished.signalled {
         return None;
     }
-    let failure = link_failure::find(finished.said())?;
-    let free =
-        destination::directory(clone).is_none_or(|directory| destination::is_free(&directory));
-    free.then_some(failure)
+    let failure = link_failure::find(finished.stderr())?;
+    info!(kind = failure.message.name, line = %failure.line.escape_ascii(), "a link failure");
+    let refused = match destination.object(failure.path) {
+        None => "the path in the message is not below the destination",
+        Some(object) if !is_trusted(&failure, clone, object) => {
+            "other users can exchange objects of the source"
+        }
+        Some(_) if !destination.claim() => "the destination is not free, or may be another user's",
+        Some(_) => return Some(failure),
+    };
+    info!(reason = refused, "no fallback");
+    None
+}
+
+/// Whether the filesystem is why a link failed, and not another user who exchanged the object while git linked it: git dies of
+/// that on purpose (CVE-2024-32020), and the fallback must not undo it.
+fn is_trusted(failure: &LinkFailure<'_>, clone: &CloneCommand<'_>, object: &[u8]) -> bool {
+    failure
+        .errno
+        .is_some_and(strerror::comes_from_the_filesystem)
+        || source::objects(clone).is_some_and(|objects| {
+            fakes_or_refuses_links(&objects) || !source::others_can_exchange(&objects, object)
+        })
 }

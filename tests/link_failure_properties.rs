@@ -114,7 +114,9 @@ proptest! {
         let alone = find(dying.as_bytes());
         prop_assert!(alone.is_some());
         let stderr = [&before, dying.as_bytes(), b"\n", &after].concat();
-        prop_assert_eq!(find(&stderr), alone);
+        // What follows the path differs with what stands around it.
+        let known = |failure: Option<LinkFailure<'_>>| failure.map(|failure| (failure.message, failure.line.to_owned(), failure.errno));
+        prop_assert_eq!(known(find(&stderr)), known(alone));
     }
 }
 

@@ -22,6 +22,7 @@ mod doctor_on_path;
 mod explain;
 mod fallback;
 mod finding_git;
+mod hostile_neighbours;
 mod hostile_output;
 mod install_script;
 mod installer;

@@ -198,26 +198,30 @@ fn a_hook_that_says_the_sentence_and_has_git_abort() {
 
 #[test]
 fn a_quiet_clone_whose_hook_says_the_sentence_and_has_git_abort() {
-    // Without git's own word that the links are made, nothing tells the hook from git: it runs twice, and all else is alike.
+    // Without git's `done.`, and with the path of an object of this clone, nothing tells the hook from git: it runs twice, and
+    // all else is equal. With another path it runs once.
     let mut aborted = 0;
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let count = arena.root().join("count");
-        let prepare = |place: &Path| {
-            let says = format!(
-                "echo >>{}; echo \"{REFUSED}x': Operation not permitted\" >&2; exit 1",
+        let prepare = |path: &'static str| {
+            let script = format!(
+                "echo >>{}; echo \"{REFUSED}{path}': Invalid cross-device link\" >&2; exit 1",
                 count.display()
             );
-            hook::put(place, "reference-transaction", &says);
+            move |place: &Path| hook::put(place, "reference-transaction", &script)
         };
         let line = with_source(&source, args(&format!("clone -q -l {TEMPLATE} SRC dst")));
+        let elsewhere = prepare("x");
+        let prepare = prepare("dst/.git/objects/x");
         let real = arena.run_in(&prepare, arena.real(line.clone()));
         if real.outcome.died_of(REFUSED) {
             let once = fs::read(&count).unwrap().len();
-            let shim = arena.run_in(&prepare, arena.shim(line));
+            let shim = arena.run_in(&prepare, arena.shim(line.clone()));
             assert_eq!(shim.outcome, real.outcome);
             assert!(shim.tree == real.tree);
             assert_eq!(fs::read(&count).unwrap().len(), 3 * once);
+            assert_once(&arena, &elsewhere, &line);
             aborted += 1;
         }
     });

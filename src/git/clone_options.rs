@@ -11,6 +11,8 @@ pub(super) enum Meaning {
     Progress,
     Quiet,
     Verbose,
+    /// Its value is where the repository goes, apart from the work tree.
+    SeparateGitDir,
     Other,
 }
 
@@ -56,6 +58,11 @@ impl CloneOption {
         self
     }
 
+    const fn meaning(mut self, meaning: Meaning) -> Self {
+        self.meaning = meaning;
+        self
+    }
+
     const fn optionally(mut self) -> Self {
         self.takes = Takes::OptionalValue;
         self
@@ -85,7 +92,7 @@ static OPTIONS: [CloneOption; 43] = [
     value("upload-pack").or(b'u'),
     value("depth"),
     flag("single-branch", Meaning::Other),
-    value("separate-git-dir"),
+    value("separate-git-dir").meaning(Meaning::SeparateGitDir),
     value("config").or(b'c'),
     // Since 2.2 to 2.9.
     flag("dissociate", Meaning::Other),

@@ -62,6 +62,20 @@ pub enum Linking {
     Never,
 }
 
+impl Linking {
+    /// Why a clone hard-links, for the log and for people; `args` are those of the clone.
+    #[must_use]
+    pub fn reason(self, args: &[&CStr]) -> String {
+        match self {
+            Self::Demanded(by) => {
+                let by = args.get(by).map_or(&b""[..], |arg| arg.to_bytes());
+                format!("--local is in effect, by {}", by.escape_ascii())
+            }
+            Self::IfLocal | Self::Never => "the source is a local repository".to_owned(),
+        }
+    }
+}
+
 /// What an arg is to git.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -96,6 +110,8 @@ pub struct CloneCommand<'a> {
     pub positionals: Vec<&'a CStr>,
     /// Whether the repository will have no work tree (`--bare`, `--mirror`).
     pub bare: bool,
+    /// The value of `--separate-git-dir`: where the repository goes, apart from its work tree.
+    pub separate_git_dir: Option<&'a [u8]>,
     /// The index of the arg `clone`.
     command: usize,
     /// The index at which a further option is the last one: at `--` or `--end-of-options`, or at the very end.
@@ -187,6 +203,8 @@ struct Reader<N> {
     bare: bool,
     mirror: bool,
     progress: bool,
+    /// The arg that holds the value of `--separate-git-dir`, and where in it the value begins.
+    separate_git_dir: Option<(usize, usize)>,
     /// As in git's `parse_opt_verbosity_cb`: below zero is quiet.
     verbosity: i32,
 }
@@ -201,6 +219,7 @@ impl<N: FnMut(usize, Role)> Reader<N> {
             bare: false,
             mirror: false,
             progress: false,
+            separate_git_dir: None,
             verbosity: 0,
         }
     }
@@ -244,12 +263,16 @@ impl<N: FnMut(usize, Role)> Reader<N> {
             Some((false, _)) => Linking::Never,
             None => Linking::IfLocal,
         };
+        let separate_git_dir = self.separate_git_dir;
+        let separate_git_dir =
+            separate_git_dir.and_then(|(at, from)| args.get(at)?.to_bytes().get(from..));
         Some(CloneCommand {
             linking,
             progress_decided: self.progress || self.verbosity < 0,
             directories,
             positionals,
             bare: self.bare || self.mirror,
+            separate_git_dir,
             command,
             options_end,
         })
@@ -267,6 +290,14 @@ impl<N: FnMut(usize, Role)> Reader<N> {
             return at;
         };
         self.apply(option, on, at);
+        if option.meaning == Meaning::SeparateGitDir {
+            let place = if value {
+                (at, "--=".len() + name.len())
+            } else {
+                (at + 1, 0)
+            };
+            self.separate_git_dir = on.then_some(place);
+        }
         if on && !value && option.takes == Takes::Value {
             self.value_behind(at)
         } else {
@@ -308,7 +339,7 @@ impl<N: FnMut(usize, Role)> Reader<N> {
             Meaning::Progress => self.progress = true,
             Meaning::Quiet => self.verbosity = if on { self.verbosity.min(0) - 1 } else { 0 },
             Meaning::Verbose => self.verbosity = if on { self.verbosity.max(0) + 1 } else { 0 },
-            Meaning::Other => {}
+            Meaning::SeparateGitDir | Meaning::Other => {}
         }
     }
 }

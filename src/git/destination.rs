@@ -1,36 +1,181 @@
-//! Where a clone goes, and whether git would accept that place now.
+//! Where a clone goes, and whether the fallback may go there.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{FileStat, Mode, fstat, stat};
+use nix::unistd::mkdir;
+
 use super::command_line::CloneCommand;
+use super::source;
 
 /// The directory that `clone` goes to: the one it names, or else the one git derives from its source.
 ///
 /// `None` if the source is missing, or nothing can be derived from it.
 #[must_use]
 pub fn directory(clone: &CloneCommand<'_>) -> Option<PathBuf> {
-    let name = match clone.positionals.as_slice() {
-        [source] => OsStr::from_bytes(&derived(source.to_bytes(), clone.bare)?).to_owned(),
-        [_, named, ..] => OsStr::from_bytes(named.to_bytes()).to_owned(),
-        [] => return None,
+    let name = name(clone)?;
+    Some(clone.directory().join(OsStr::from_bytes(&name)))
+}
+
+/// The same, relative to the directory to which `-C` leads: as git spells it in its messages.
+fn name(clone: &CloneCommand<'_>) -> Option<Vec<u8>> {
+    match clone.positionals.as_slice() {
+        [source] => derived(source.to_bytes(), clone.bare),
+        [_, named, ..] => Some(named.to_bytes().to_owned()),
+        [] => None,
+    }
+}
+
+/// The destination of a clone that is attempted, as it was before the attempt.
+///
+/// The attempt frees the name when it fails, and the fallback uses it again: between the two it must not become the
+/// directory of another user, who could then exchange what git writes there, hooks included.
+pub struct Destination<'a> {
+    clone: &'a CloneCommand<'a>,
+    /// `None` if it cannot be told; then there is no fallback.
+    directory: Option<PathBuf>,
+    /// The directory that was there. As long as it is open, no other directory can get its inode number.
+    existing: Option<OwnedFd>,
+}
+
+impl<'a> Destination<'a> {
+    /// Looks at the destination of `clone` before its attempt.
+    #[must_use]
+    pub fn before_attempt(clone: &'a CloneCommand<'a>) -> Self {
+        let directory = directory(clone);
+        let existing = directory.as_ref().and_then(|directory| {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            open(directory, flags, Mode::empty()).ok()
+        });
+        Self {
+            clone,
+            directory,
+            existing,
+        }
+    }
+
+    /// The name of an object below the clone's directory of objects, such as `ab/cdef…`, from the path in a message of git's,
+    /// which may be followed by more; `None` if it is not there.
+    #[must_use]
+    pub fn object<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        let directory = match self.clone.separate_git_dir {
+            Some(separate) => separate.to_owned(),
+            None => name(self.clone)?,
+        };
+        let from_root = self.clone.directory().join(OsStr::from_bytes(&directory));
+        let from_root = std::path::absolute(from_root).ok()?;
+        let directories = [directory.as_slice(), from_root.as_os_str().as_bytes()];
+        // With GIT_WORK_TREE in the environment, and without a work tree, the repository is the directory itself.
+        let mut places = directories.iter().flat_map(|directory| {
+            [&b"/.git/objects/"[..], b"/objects/"].map(|objects| spelled(directory, objects))
+        });
+        places.find_map(|place| below(&place, path))
+    }
+
+    /// Whether the fallback may clone to the destination; where another user could make its name first, makes it.
+    ///
+    /// After a link failure git has removed what it made: the destination is gone, or as empty as it was. Where it is not, git
+    /// had finished the clone and a hook or a filter wrote what looks like a link failure.
+    #[must_use]
+    pub fn claim(&self) -> bool {
+        let Some(directory) = &self.directory else {
+            return false;
+        };
+        if let Some(separate) = self.clone.separate_git_dir {
+            // git refuses one that exists, so it cannot be made for it.
+            let separate = self.clone.directory().join(OsStr::from_bytes(separate));
+            if !is_free(&separate) || is_shared(&separate) {
+                return false;
+            }
+        }
+        if self
+            .existing
+            .as_ref()
+            .is_some_and(|existing| is_same(existing, directory))
+        {
+            return is_free(directory);
+        }
+        if !is_shared(directory) {
+            return is_free(directory);
+        }
+        match mkdir(directory, Mode::from_bits_truncate(0o777)) {
+            Ok(()) => true,
+            Err(Errno::EEXIST) => is_ours_alone(directory) && is_free(directory),
+            Err(_) => false,
+        }
+    }
+}
+
+/// Whether `path` leads to the directory that is open as `existing`.
+fn is_same(existing: &OwnedFd, path: &Path) -> bool {
+    let identity = |found: nix::Result<FileStat>| found.map(|found| (found.st_dev, found.st_ino));
+    let (open, found) = (identity(fstat(existing)), identity(stat(path)));
+    open.is_ok() && open == found
+}
+
+/// Whether another user can make `path`, since he can write to the directory that it is in. `false` where that is not there:
+/// then git makes it, as it does without us.
+fn is_shared(path: &Path) -> bool {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) => Path::new("."),
+        None => return false,
     };
-    Some(clone.directory().join(name))
+    fs::metadata(parent).is_ok_and(|parent| source::is_writable_by_others(&parent, None))
+}
+
+/// Whether `path` is a directory, and no symbolic link to one, that is ours and that nobody else can write to.
+fn is_ours_alone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| {
+        found.is_dir()
+            && found.uid() == nix::unistd::geteuid().as_raw()
+            && !source::is_writable_by_others(&found, None)
+    })
 }
 
 /// Whether git would clone to `path`: it does not exist, or is an empty directory (`dest_exists` in builtin/clone.c).
-///
-/// After a refused link that is so, since git has removed what it made. Where it is not so, git had finished the clone and
-/// somebody else, a hook or a filter, said what git says of a refused link; and a second run could not succeed anyway.
 #[must_use]
 pub fn is_free(path: &Path) -> bool {
     match fs::symlink_metadata(path) {
         Ok(_) => fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
+}
+
+/// A path below `directory` as git spells it in its messages: without `./` at the beginning (`cleanup_path` in path.c) and
+/// slashes at the directory's end.
+fn spelled(mut directory: &[u8], below: &[u8]) -> Vec<u8> {
+    while let [rest @ .., b'/'] = directory {
+        directory = rest;
+    }
+    let path = [directory, below].concat();
+    let mut cleaned = path.as_slice();
+    while let Some(rest) = cleaned.strip_prefix(b"./") {
+        let slashes = rest.iter().take_while(|&&byte| byte == b'/').count();
+        cleaned = rest.get(slashes..).unwrap_or_default();
+    }
+    cleaned.to_owned()
+}
+
+/// What follows `directory` in `path`, in which git writes a question mark for a control character (`vreportf` in usage.c).
+///
+/// git cuts a message at 4096 bytes: what is as long as that and has not reached the end of `directory` is below it.
+fn below<'p>(directory: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
+    const SHOWN_AT_LEAST: usize = 3800;
+    let directory = directory.get(..SHOWN_AT_LEAST).unwrap_or(directory);
+    let (shown, rest) = path.split_at_checked(directory.len())?;
+    let mut pairs = directory.iter().zip(shown);
+    let same =
+        |(&own, &shown): (&u8, &u8)| own == shown || (own.is_ascii_control() && shown == b'?');
+    pairs.all(same).then_some(rest)
 }
 
 /// The directory name that git derives from a source (`git_url_basename` in dir.c).
@@ -90,7 +235,7 @@ fn derived(source: &[u8], bare: bool) -> Option<Vec<u8>> {
 mod tests {
     use std::path::PathBuf;
 
-    use super::{derived, directory, is_free};
+    use super::{Destination, derived, directory, is_free};
     use crate::git::command_line::read;
 
     #[test]
@@ -145,6 +290,68 @@ mod tests {
             Some(PathBuf::from("s.git"))
         );
         assert_eq!(at(&[c"git", c"clone"]), None);
+    }
+
+    #[test]
+    fn object_lies_below_the_destination_as_git_spells_it() {
+        for (args, path, expected) in [
+            (
+                &[c"git", c"clone", c"s", c"dst"][..],
+                "dst/.git/objects/ab/cd': x",
+                Some("ab/cd': x"),
+            ),
+            (
+                &[c"git", c"clone", c"s", c".//dst//"],
+                "dst/.git/objects/ab/cd",
+                Some("ab/cd"),
+            ),
+            (
+                &[c"git", c"clone", c"s", c"./"],
+                ".git/objects/ab/cd",
+                Some("ab/cd"),
+            ),
+            (
+                &[c"git", c"-C", c"x", c"clone", c"s", c"../dst"],
+                "../dst/.git/objects/ab/cd",
+                Some("ab/cd"),
+            ),
+            (
+                &[c"git", c"clone", c"--bare", c"/a/s"],
+                "s.git/objects/ab/cd",
+                Some("ab/cd"),
+            ),
+            (
+                &[c"git", c"clone", c"--separate-git-dir=sep", c"s", c"d"],
+                "sep/objects/ab/cd",
+                Some("ab/cd"),
+            ),
+            (
+                &[c"git", c"clone", c"--separate-git-dir", c"sep/", c"s", c"d"],
+                "sep/objects/ab/cd",
+                Some("ab/cd"),
+            ),
+            (
+                &[c"git", c"clone", c"s", c"/d\te"],
+                "/d?e/.git/objects/ab/cd",
+                Some("ab/cd"),
+            ),
+            (
+                &[c"git", c"clone", c"s", c"dst"],
+                "dst2/.git/objects/ab/cd",
+                None,
+            ),
+            (
+                &[c"git", c"clone", c"s", c"dst"],
+                "/elsewhere/dst/.git/objects/ab/cd",
+                None,
+            ),
+            (&[c"git", c"clone", c"s", c"dst"], "dst/.git/hooks/ab", None),
+            (&[c"git", c"clone", c"s", c"dst"], "x", None),
+        ] {
+            let clone = read(args).unwrap();
+            let object = Destination::before_attempt(&clone).object(path.as_bytes());
+            assert_eq!(object, expected.map(str::as_bytes), "{path}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use super::charset::{Charset, has_words};
 pub use super::messages::Message;
 use super::messages::{DONE, MESSAGES, PREFIXES};
+use super::strerror;
 use crate::process::relay::line_starts;
 
 /// At how many bytes git cuts a message, with its line break and, since 2.25, with its prefix.
@@ -19,9 +20,11 @@ pub struct LinkFailure<'a> {
     pub message: &'static Message,
     /// The line, after git's prefix.
     pub line: &'a [u8],
-    /// The system's words for the error, in the user's language. Never a part of the path, unless a name imitates a line of
-    /// git's to the letter; `None` if git gave none, or the path leaves it open where they begin.
-    pub reason: Option<&'a [u8]>,
+    /// What follows the wording's beginning: the path below the clone's directory of objects, and then what git wrote after it.
+    pub path: &'a [u8],
+    /// The name of the error that link(2) gave, such as `EPERM`; `None` if git wrote none that we know, or the path leaves it
+    /// open where its text begins.
+    pub errno: Option<&'static str>,
 }
 
 /// Looks for a link failure in what git wrote to standard error: whole lines, in any language.
@@ -35,7 +38,8 @@ pub fn find(stderr: &[u8]) -> Option<LinkFailure<'_>> {
         Some(LinkFailure {
             message: wording.message,
             line: first_line(message),
-            reason: wording.reason(message),
+            path: message.get(wording.before_path.len()..)?,
+            errno: wording.reason(message).and_then(strerror::name),
         })
     })
 }
@@ -158,7 +162,7 @@ impl Wording {
         }
     }
 
-    /// The system's words for the error in `message`, which is this sentence.
+    /// The text of the error in `message`, which has this wording.
     fn reason<'a>(&self, message: &'a [u8]) -> Option<&'a [u8]> {
         if !self.message.tells_why || may_be_cut(message) {
             return None;
@@ -220,24 +224,27 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_words() {
-        for (stderr, expected) in [
+    fn message_names_the_error_and_the_path() {
+        for (stderr, errno, path) in [
             (
                 &b"fatal: failed to create link 'b/x': Operation not permitted\nfatal: z\n"[..],
-                Some(&b"Operation not permitted"[..]),
+                Some("EPERM"),
+                "b/x': ",
             ),
-            (b"fatal: failed to create link 'b\nc/x': Unknown error 524", Some(b"Unknown error 524")),
-            (b"Schwerwiegend: Konnte Verweis 'x' nicht erstellen: Die Operation ist nicht erlaubt\n", Some(b"Die Operation ist nicht erlaubt")),
-            ("lỗi nghiêm trọng: gặp lỗi khi tạo liên kết mềm x: y\n".as_bytes(), Some(b"y")),
-            (b"?desdigert: misslyckades skapa l?nken \"/b/x\": Ogiltig\n", Some(b"Ogiltig")),
+            (b"fatal: failed to create link 'b\nc/x': Unknown error 524", Some("ENOTSUPP"), "b\nc/x': "),
+            (b"Schwerwiegend: Konnte Verweis 'x' nicht erstellen: Die Operation ist nicht erlaubt\n", Some("EPERM"), "x' nicht"),
+            ("lỗi nghiêm trọng: gặp lỗi khi tạo liên kết mềm x: Thao tác không được phép\n".as_bytes(), Some("EPERM"), "x: "),
+            (b"?desdigert: misslyckades skapa l?nken \"/b/x\": Ogiltig l?nk ?ver skilda enheter\n", Some("EXDEV"), "/b/x\""),
+            // Another text may be anything.
+            (b"fatal: failed to create link 'b/x': secret\n", None, "b/x"),
             // Nothing but a path is left of the line, or follows the quotation mark.
-            (b"fatal: failed to create link 'a': secret\nb/x': Operation not permitted\n", None),
-            (b"fatal: failed to create link 'a': secret/x': Operation not permitted\n", None),
-            (b"fatal: failed to create link 'a\nfatal: z\n", None),
-            (b"fatal: hardlink different from source at 'a': secret/x'\n", None),
+            (b"fatal: failed to create link 'a': Invalid argument\nb/x': Operation not permitted\n", None, "a': "),
+            (b"fatal: failed to create link 'a\nfatal: z\n", None, "a"),
+            (b"fatal: hardlink different from source at 'a': Invalid argument'\n", None, "a'"),
         ] {
-            let reason = find(stderr).unwrap().reason;
-            assert_eq!(reason, expected, "{}", stderr.escape_ascii());
+            let failure = find(stderr).unwrap();
+            assert_eq!(failure.errno, errno, "{}", stderr.escape_ascii());
+            assert!(failure.path.starts_with(path.as_bytes()), "{}", stderr.escape_ascii());
         }
         let cut = [
             b"fatal: failed to create link 'a': ",
@@ -245,7 +252,7 @@ mod tests {
             b"\n",
         ]
         .concat();
-        assert_eq!(find(&cut).unwrap().reason, None);
+        assert_eq!(find(&cut).unwrap().errno, None);
     }
 
     #[test]

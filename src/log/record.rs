@@ -36,7 +36,7 @@ pub struct Record<'a> {
     /// Which of git's sentences it was: [`crate::git::link_failure::Message::name`].
     #[serde(borrow)]
     pub sentence: Cow<'a, str>,
-    /// The system's words for the error, in the user's language; empty where git gave none.
+    /// The name of the error that link(2) gave, such as `EPERM`; empty where git wrote none that we know.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub error: Cow<'a, str>,
     /// The type of the destination's filesystem, as mount(8) shows it; empty where it cannot be told.
@@ -69,7 +69,6 @@ impl Record<'_> {
     #[must_use]
     pub fn new(failure: &LinkFailure<'_>, filesystem: Option<String>, first: Duration) -> Self {
         let host = nix::unistd::gethostname().unwrap_or_default();
-        let reason = failure.reason.unwrap_or_default();
         Self {
             schema: SCHEMA,
             time: humantime::format_rfc3339_seconds(SystemTime::now())
@@ -80,7 +79,7 @@ impl Record<'_> {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
             sentence: failure.message.name.into(),
-            error: String::from_utf8_lossy(reason).into_owned().into(),
+            error: failure.errno.unwrap_or_default().into(),
             filesystem: filesystem.unwrap_or_default().into(),
             first_ms: milliseconds(first),
             second_ms: None,

@@ -122,7 +122,7 @@ impl Relay {
 
     /// The end of what the child said, from the beginning of a line.
     #[must_use]
-    pub fn said(&self) -> &[u8] {
+    pub fn kept_lines(&self) -> &[u8] {
         let from = match self.cut {
             true => self
                 .kept
@@ -211,8 +211,8 @@ mod tests {
             assert!(relay.kept.len() <= 2 * KEEP + line.len());
         }
         assert_eq!(screen, expected);
-        assert!(expected.ends_with(relay.said()));
-        assert!(relay.said().len() > KEEP / 2);
+        assert!(expected.ends_with(relay.kept_lines()));
+        assert!(relay.kept_lines().len() > KEEP / 2);
     }
 
     #[test]
@@ -221,12 +221,12 @@ mod tests {
         relay.take(&vec![b'x'; 3 * KEEP]);
         relay.wrote(relay.pending().len());
         assert_eq!(
-            relay.said(),
+            relay.kept_lines(),
             b"",
             "the middle of a line is not the beginning of one"
         );
         relay.take(b" fatal: not a line of its own\nfatal: a line of its own\n");
-        assert_eq!(relay.said(), b"fatal: a line of its own\n");
+        assert_eq!(relay.kept_lines(), b"fatal: a line of its own\n");
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(relay.pending(), b"three\n");
         relay.wrote(relay.pending().len());
         assert_eq!(relay.pending(), b"");
-        assert!(relay.said().ends_with(b"fatal: four\nfive\n"));
+        assert!(relay.kept_lines().ends_with(b"fatal: four\nfive\n"));
         relay.release();
         assert_eq!(relay.pending(), b"fatal: four\nfive\n");
     }

@@ -24,11 +24,11 @@ const WRITE_AT_ONCE: usize = 4096;
 /// An attempt that is over.
 pub struct Finished {
     /// How the child ended.
-    pub ending: ExitReason,
+    pub exit_reason: ExitReason,
     /// Whether a signal that asks to end arrived meanwhile: then nothing more should be started.
     pub signalled: bool,
     /// What it wrote to standard error, partly shown.
-    stderr: Relay,
+    relay: Relay,
     /// `None` if nobody can write to it any more.
     reader: Option<OwnedFd>,
     // Kept until the process ends or is replaced: see `occupy_closed_streams`.
@@ -38,8 +38,8 @@ pub struct Finished {
 impl Finished {
     /// The end of what the child said, from the beginning of a line.
     #[must_use]
-    pub fn said(&self) -> &[u8] {
-        self.stderr.said()
+    pub fn stderr(&self) -> &[u8] {
+        self.relay.kept_lines()
     }
 
     /// Shows what is still held, and ends this process as the child has ended.
@@ -48,16 +48,16 @@ impl Finished {
     /// a process of its own, so that we need not wait for them.
     pub fn end(mut self) -> ! {
         signals::outlive_readers();
-        self.stderr.release();
+        self.relay.release();
         // What git said is due, however slow its reader is; but nobody waits for a reader to die of a signal.
-        let patience = match self.ending {
+        let patience = match self.exit_reason {
             ExitReason::Exited(_) => PollTimeout::NONE,
             ExitReason::Killed(_) => PollTimeout::ZERO,
         };
-        while !self.stderr.pending().is_empty()
+        while !self.relay.pending().is_empty()
             && poll_stderr(PollFlags::POLLOUT, patience).contains(PollFlags::POLLOUT)
         {
-            write_some(&mut self.stderr);
+            write_some(&mut self.relay);
         }
         if let Some(reader) = self.reader.filter(|reader| !is_at_end(reader)) {
             // SAFETY: this program has one thread, so the child may do whatever the parent may.
@@ -65,7 +65,7 @@ impl Finished {
                 forward(&reader);
             }
         }
-        self.ending.end()
+        self.exit_reason.end()
     }
 }
 
@@ -139,7 +139,7 @@ fn is_at_end(reader: &OwnedFd) -> bool {
 /// # Errors
 ///
 /// No pipe, no signal descriptor or no process could be had; then nothing has been started and nothing has changed.
-pub fn attempt(program: impl FnOnce() -> c_int, lines: Lines) -> io::Result<Finished> {
+pub fn supervise(program: impl FnOnce() -> c_int, lines: Lines) -> io::Result<Finished> {
     let placeholders = occupy_closed_streams()?;
     if is_abandoned(poll_stderr(PollFlags::empty(), PollTimeout::ZERO)) {
         // Nobody reads it: git dies at its first word, and should.
@@ -171,11 +171,11 @@ pub fn attempt(program: impl FnOnce() -> c_int, lines: Lines) -> io::Result<Fini
         hung_up: false,
         signalled: false,
     };
-    let ending = supervision.run();
+    let exit_reason = supervision.run();
     Ok(Finished {
-        ending,
+        exit_reason,
         signalled: supervision.signalled,
-        stderr: supervision.stderr,
+        relay: supervision.stderr,
         reader: supervision.reader,
         _placeholders: placeholders,
     })

@@ -74,13 +74,13 @@ pub fn run(args: &[&CStr]) -> i32 {
             Task::Uninstall(options) => install::uninstall(&options),
         },
         Err(error) if error.use_stderr() => {
-            failure::say(&one_line(&error));
+            failure::print(&one_line(&error));
             return USAGE;
         }
         Err(asked_for) => print(&asked_for.render().to_string()).map(|()| 0),
     };
     done.unwrap_or_else(|error| {
-        failure::say(&format!("cannot write the output: {error}"));
+        failure::print(&format!("cannot write the output: {error}"));
         failure::OWN
     })
 }

@@ -122,6 +122,6 @@ pub(super) fn watch<T: Clone + Serialize + DeserializeOwned>(
 
 fn mention(subject: &str, step: Option<&str>) {
     if let Some(step) = step.filter(|_| stderr().is_terminal()) {
-        failure::say(&format!("{}: {step} …", text::printable(subject)));
+        failure::print(&format!("{}: {step} …", text::printable(subject)));
     }
 }

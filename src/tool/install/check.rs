@@ -22,7 +22,7 @@ use crate::{NAME, failure};
 pub(super) fn run(places: &Places, bin: &Path) -> Result<bool> {
     let path = env::var_os("PATH").unwrap_or_default();
     if let Some(git) = shadowing(&path, &places.root()) {
-        failure::say(&format!(
+        failure::print(&format!(
             "on your PATH, {} comes before it",
             text::printable_path(&git)
         ));
@@ -41,7 +41,7 @@ pub(super) fn run(places: &Places, bin: &Path) -> Result<bool> {
         status.with_context(|| format!("cannot run {}", text::printable_path(&program)))?;
     interrupted()?;
     if !status.success() {
-        failure::say("it is installed, but does not work everywhere (see above)");
+        failure::print("it is installed, but does not work everywhere (see above)");
     }
     Ok(status.success())
 }

@@ -71,7 +71,7 @@ fn lock(mut file: File, root: &Directory) -> Result<Option<Flock<File>>> {
         match errno {
             Errno::EWOULDBLOCK => {
                 let root = text::printable_path(root.path());
-                failure::say(&format!(
+                failure::print(&format!(
                     "waiting for another process that changes {root} …"
                 ));
                 how = FlockArg::LockExclusive;
@@ -79,7 +79,7 @@ fn lock(mut file: File, root: &Directory) -> Result<Option<Flock<File>>> {
             Errno::EINTR => interrupted()?,
             errno => {
                 let root = text::printable_path(root.path());
-                failure::say(&format!(
+                failure::print(&format!(
                     "{root} cannot be locked ({}): let nothing else install there meanwhile",
                     errno.desc()
                 ));

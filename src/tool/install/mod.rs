@@ -205,7 +205,7 @@ fn finish(done: Result<i32>) -> io::Result<i32> {
         Ok(NotPrinted(error)) => return Err(error),
         Err(other) => other,
     };
-    failure::say(&text::printable(&format!("{error:#}")));
+    failure::print(&text::printable(&format!("{error:#}")));
     Ok(if error.is::<Usage>() { super::USAGE } else { 1 })
 }
 

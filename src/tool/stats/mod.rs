@@ -43,7 +43,7 @@ pub(super) fn run(options: &Options) -> io::Result<i32> {
     for file in &options.files {
         if let Err(error) = read(file, &mut tally) {
             let file = file.as_os_str().as_encoded_bytes().escape_ascii();
-            failure::say(&format!("cannot read {file}: {}", text::why(&error)));
+            failure::print(&format!("cannot read {file}: {}", text::why(&error)));
             status = 1;
         }
     }
