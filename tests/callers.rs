@@ -1,5 +1,5 @@
-//! Real programs that run git, unmodified, with the shim first on PATH: they come to the same as with the real git, and
-//! where they ask for `--local` on a boundary that refuses links, to what they could not come to. (uv: `uv`.)
+//! Unmodified programs that run git, with the shim first on PATH. They come to the same as with the real git, and where they
+//! ask for `--local` and links are refused, they succeed. For uv see `uv.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use crate::support::source;
 use crate::support::trace;
 use crate::support::tree;
 
-/// The newest ones, or what were the newest when the environment was made.
+/// The newest versions, or those that were the newest when the environment was made.
 static PYTHON: Environment = Environment::new("callers", &["GitPython", "pre-commit"]);
 
 /// A shell script that runs a caller, with its variables.
 struct Script<'a> {
     text: &'a str,
     variables: &'a [(&'a str, &'a Path)],
-    /// The directory of the caller, if that need not be the system's.
+    /// The directory of the caller, where that is not one of the system's.
     directory: Option<PathBuf>,
 }
 
@@ -45,19 +45,19 @@ impl Script<'_> {
         result
     }
 
-    /// Asserts that the caller succeeds and says `answer` on standard output, and all else as it does with the real git.
+    /// Asserts that the caller succeeds and writes `output` to stdout, with the real git and through the shim.
     #[track_caller]
-    fn assert_twins(&self, arena: &Arena, answer: &str) -> [RunResult; 2] {
+    fn assert_twins(&self, arena: &Arena, output: &str) -> [RunResult; 2] {
         let results = [false, true].map(|through_shim| self.run(arena, through_shim));
         let [real, shim] = &results;
         assert!(real.outcome.status.success(), "{:?}", real.outcome);
-        assert_eq!(real.outcome.stdout, answer.as_bytes(), "{:?}", real.outcome);
+        assert_eq!(real.outcome.stdout, output.as_bytes(), "{:?}", real.outcome);
         assert_eq!(shim.outcome, real.outcome);
         results
     }
 }
 
-/// A repository below the arena's root, of these files, with a tag.
+/// Makes a repository below the arena's root, with these files and a tag.
 fn repository(arena: &Arena, name: &str, files: &[(&str, &str)]) -> PathBuf {
     let repository = arena.root().join(name);
     for (file, text) in files {
@@ -72,7 +72,7 @@ fn repository(arena: &Arena, name: &str, files: &[(&str, &str)]) -> PathBuf {
 }
 
 #[test]
-fn pip() {
+fn pip_installs_from_a_repository() {
     let Some(pip) = PYTHON.program("pip") else {
         return;
     };
@@ -90,7 +90,7 @@ fn pip() {
 }
 
 #[test]
-fn cargo() {
+fn cargo_fetches_a_git_dependency() {
     let arena = Arena::new(&gits()[0]);
     let manifest = "[package]\nname = 'tinycrate'\nversion = '0.1.0'\nedition = '2021'\n";
     let files = [("Cargo.toml", manifest), ("src/lib.rs", "")];
@@ -104,14 +104,14 @@ fn cargo() {
             cargo tree --locked --offline --prefix=none --format='{lib}'
         "#,
         variables: &[("SRC", &source)],
-        // The very cargo that runs the tests, and rustc: what rustup puts on PATH needs a home directory.
+        // The cargo that runs the tests, and its rustc: rustup's proxies need a home directory.
         directory: Path::new(env!("CARGO")).parent().map(Path::to_owned),
     };
     script.assert_twins(&arena, "user\ntinycrate\n");
 }
 
 #[test]
-fn npm() {
+fn npm_installs_from_a_repository() {
     let Some(npm) = arrangement::program("npm") else {
         return;
     };
@@ -139,7 +139,7 @@ fn npm() {
 }
 
 #[test]
-fn pre_commit() {
+fn pre_commit_runs_a_hook_of_a_repository() {
     let Some(pre_commit) = PYTHON.program("pre-commit") else {
         return;
     };
@@ -169,7 +169,7 @@ fn pre_commit() {
 }
 
 #[test]
-fn pre_commit_hands_none_of_the_variables_on() {
+fn pre_commit_passes_on_none_of_the_variables() {
     let Some(python) = PYTHON.program("python") else {
         return;
     };
@@ -190,14 +190,12 @@ fn pre_commit_hands_none_of_the_variables_on() {
 }
 
 #[test]
-fn git_python() {
+fn git_python_is_cured() {
     let Some(python) = PYTHON.program("python") else {
         return;
     };
     let git = &gits()[0];
-    let Some(arena) = Arena::new(git).across_mounts() else {
-        return;
-    };
+    let arena = Arena::new(git).with_links_failing(libc::EPERM);
     let source = source::small(&arena, "src");
     let plain = with_source(&source, args("clone --no-hardlinks -v -- SRC dst"));
     let expected = arena.run(arena.real(plain));
@@ -229,14 +227,12 @@ fn git_python() {
 }
 
 #[test]
-fn make_with_64_clones_at_once() {
+fn make_with_64_clones_at_once_is_cured() {
     let Some(make) = arrangement::program("make") else {
         return;
     };
     for_each_git(|_git, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let makefile = arena.root().join("Makefile");
         let rules = "\
@@ -260,8 +256,8 @@ $(clones): ; git clone -q $(OPTION) $(SRC) $@
             "{:?}",
             failed.outcome
         );
-        let said = String::from_utf8_lossy(&failed.outcome.stderr);
-        assert_eq!(said.matches(REFUSED).count(), 64, "{said}");
+        let stderr = String::from_utf8_lossy(&failed.outcome.stderr);
+        assert_eq!(stderr.matches(REFUSED).count(), 64, "{stderr}");
         assert!(failed.tree.is_empty(), "{:?}", failed.tree);
 
         let expected = clone("--no-hardlinks", false);
@@ -274,9 +270,9 @@ $(clones): ; git clone -q $(OPTION) $(SRC) $@
 }
 
 #[test]
-fn an_alias_is_not_cured() {
-    // By design: the word after `git` is not `clone`, and reading the configuration would cost every call of git a
-    // second process. The git that an alias starts is the real one, since git puts its own programs first on PATH.
+fn alias_is_not_cured() {
+    // By design: the command is not `clone`, and reading the configuration would take a second process for every call of
+    // git. The git that an alias starts is the real one, since git puts its own programs first on PATH.
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
@@ -289,20 +285,18 @@ fn an_alias_is_not_cured() {
 }
 
 #[test]
-fn git_lfs() {
+fn git_lfs_works_in_clones() {
     let Some(git_lfs) = arrangement::program("git-lfs") else {
         return;
     };
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let large = "x".repeat(100_000);
         let source = source::with_large_file(&arena, "src", &git_lfs, &large);
         let checked_out = || fs::read_to_string(arena.work_dir().join("dst/large.bin")).unwrap();
         arena.assert_cured(&with_source(&source, args("clone -q -l SRC dst")));
         assert_eq!(checked_out(), large);
-        // As rattler-build calls it; what is excluded stays a pointer.
+        // As rattler-build calls it. Excluded files stay pointers.
         let excluded =
             "-c lfs.fetchinclude=*.txt -c lfs.fetchexclude=*.bin clone -q --local SRC dst";
         arena.assert_cured(&with_source(&source, args(excluded)));
@@ -315,12 +309,10 @@ fn git_lfs() {
 }
 
 #[test]
-fn git_submodule() {
+fn git_submodule_works() {
     const ALLOW: &str = "-c protocol.file.allow=always";
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let outer = source::with_submodule(&arena, "outer");
         let cloned = |_: &Path| {
             let clone = with_source(&outer, args("clone --no-hardlinks SRC dst"));
@@ -338,7 +330,7 @@ fn git_submodule() {
 }
 
 #[test]
-fn git_worktree() {
+fn git_worktree_works() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let cloned = |_: &Path| {

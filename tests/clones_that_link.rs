@@ -1,4 +1,4 @@
-//! Where hard links work, a clone through the shim is git's own, and every object is still hard-linked.
+//! Where hard links work, a clone through the shim is the same as with git, and every object is hard-linked.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ fn every_object_is_hard_linked() {
 }
 
 #[test]
-fn clones_that_do_not_link_are_gits_own() {
+fn clone_that_does_not_link_is_gits() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let url = format!("file://{}", source.display());
@@ -60,23 +60,23 @@ fn clones_that_do_not_link_are_gits_own() {
 }
 
 #[test]
-fn hooks_and_what_they_say() {
+fn output_and_status_of_a_hook_are_kept() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
-        let says = |place: &Path| {
+        let prepare = |work_dir: &Path| {
             hook::post_checkout(
-                place,
+                work_dir,
                 "echo out; echo err >&2; printf 'no newline' >&2; exit 3",
             );
         };
         let twin = arena.assert_twins_in(
-            &says,
+            &prepare,
             &with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst"))),
         );
         assert_ne!(
             twin.outcome.status.code(),
             Some(0),
-            "the hook's status counts"
+            "the hook's status is git's"
         );
         assert!(
             twin.outcome.stderr_contains("err\nno newline"),

@@ -1,6 +1,6 @@
-//! What the shim reads in a command line is what every real git reads in it: a differential test over generated lines.
+//! The shim reads a command line as every real git does: a differential test over generated command lines.
 //!
-//! `PROPTEST_CASES=20000` looks further than the default does. Seeds of failures are kept in `REGRESSIONS`.
+//! `PROPTEST_CASES=20000` tries more than the default. Seeds of failures are kept in `REGRESSIONS`.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -25,15 +25,15 @@ use crate::support::args::{Args, with_source};
 use crate::support::gits::Git;
 use crate::support::source::small;
 
-/// The seeds of lines that were once read wrongly; every run begins with them.
+/// The seeds of lines that were once misread; every run begins with them.
 const REGRESSIONS: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/command_line_against_git.regressions.txt"
 );
 
-/// Every option of `clone`, with values that git takes; none for a flag.
+/// Every option of `clone`, with values that git accepts; none for a flag.
 ///
-/// A list of its own, so that a mistake in the shim's table is not repeated here.
+/// Not the shim's own table, so that a mistake there is not repeated here.
 const OPTIONS: [(&str, &[&str]); 39] = [
     ("verbose", &[]),
     ("quiet", &[]),
@@ -87,7 +87,7 @@ const VALUE_LETTERS: [(&str, &[&str]); 5] = [
     ("j", &["2", "4"]),
 ];
 
-/// What decides whether a clone links, more often than chance would have it.
+/// The options that decide whether a clone links, which are chosen more often than others.
 const LINKING: [&str; 12] = [
     "--local",
     "--lo",
@@ -103,7 +103,7 @@ const LINKING: [&str; 12] = [
     "--no-shared",
 ];
 
-/// Options before the command, with values that git takes; none for a flag.
+/// Options before the command, with values that git accepts; none for a flag.
 const GLOBALS: [(&str, &[&str]); 28] = [
     ("-C", &["here", "", "clone", "."]),
     ("-c", &["a.b=c", "clone.x=y"]),
@@ -151,7 +151,7 @@ const LOOKALIKES: [&str; 12] = [
     "",
 ];
 
-/// Words that are no option of `clone`, or that stand in no table.
+/// Args that are not options of `clone`, or not in any table.
 const ODDITIES: [&str; 11] = [
     "--",
     "--end-of-options",
@@ -170,7 +170,7 @@ const SOURCES: [&str; 4] = ["../src", "../src/", "../src/.git", "absent"];
 
 const DESTINATIONS: [&str; 6] = ["dst", "deep/dst", "here", "full", "--local", "--"];
 
-/// A line for a real git, without its name; the word `SRC` stands for the source.
+/// The args of a clone; `SRC` stands for the source.
 fn line() -> impl Strategy<Value = Args> {
     let source = prop_oneof![2 => Just("SRC"), 1 => select(&SOURCES[..])];
     let destination = option::of(select(&DESTINATIONS[..]));
@@ -186,11 +186,11 @@ fn line() -> impl Strategy<Value = Args> {
         end,
         vec(any::<Index>(), 2),
     )
-        .prop_map(|(globals, mut options, positionals, end, places)| {
+        .prop_map(|(globals, mut options, positionals, end, positions)| {
             if end.is_none() {
-                for (place, positional) in places.iter().zip(positionals.iter().rev()) {
-                    let place = place.index(options.len() + 1);
-                    options.insert(place, vec![(*positional).to_owned()]);
+                for (position, positional) in positions.iter().zip(positionals.iter().rev()) {
+                    let position = position.index(options.len() + 1);
+                    options.insert(position, vec![(*positional).to_owned()]);
                 }
             }
             let positionals = end.map(|end| [vec![end], positionals].concat());
@@ -205,37 +205,37 @@ fn line() -> impl Strategy<Value = Args> {
 fn global() -> impl Strategy<Value = Vec<String>> {
     select(&GLOBALS[..]).prop_flat_map(|(name, values)| {
         value(values, name.starts_with("--"))
-            .prop_map(move |value| value.behind(name.to_owned(), "="))
+            .prop_map(move |value| value.append_to(name.to_owned(), "="))
     })
 }
 
 fn clone_option() -> impl Strategy<Value = Vec<String>> {
     let oddity = select(&ODDITIES[..]);
     prop_oneof![
-        7 => select(&LINKING[..]).prop_map(|word| vec![word.to_owned()]),
+        7 => select(&LINKING[..]).prop_map(|arg| vec![arg.to_owned()]),
         8 => long_option(),
         4 => short_options(),
-        1 => oddity.prop_map(|word| vec![word.to_owned()]),
+        1 => oddity.prop_map(|arg| vec![arg.to_owned()]),
     ]
 }
 
-/// A long option, whole or cut short, as it is or negated.
+/// A long option, whole or abbreviated, negated or not.
 fn long_option() -> impl Strategy<Value = Vec<String>> {
     select(&OPTIONS[..]).prop_flat_map(|(name, values)| {
         let name = name.strip_prefix("no-").unwrap_or(name);
         let negation = prop_oneof![6 => Just(""), 2 => Just("no-"), 1 => Just("no-no-")];
         let length = prop_oneof![2 => Just(name.len()), 1 => 1..=name.len()];
         (negation, length, value(values, true)).prop_map(move |(negation, length, value)| {
-            let word = format!("--{negation}{}", &name[..length]);
+            let option = format!("--{negation}{}", &name[..length]);
             match (negation, value) {
-                ("no-", Value::Apart(_)) => vec![word],
-                (_, value) => value.behind(word, "="),
+                ("no-", Value::Separate(_)) => vec![option],
+                (_, value) => value.append_to(option, "="),
             }
         })
     })
 }
 
-/// A word of short options, the last of which may have a value.
+/// A bundle of short options, the last of which may have a value.
 fn short_options() -> impl Strategy<Value = Vec<String>> {
     let with_value = select(&VALUE_LETTERS[..])
         .prop_flat_map(|(letter, values)| (Just(letter), value(values, true)));
@@ -244,29 +244,29 @@ fn short_options() -> impl Strategy<Value = Vec<String>> {
         with_value,
     ];
     (vec(select(&FLAG_LETTERS[..]), 0..3), last).prop_map(|(letters, (letter, value))| {
-        value.behind(format!("-{}{letter}", letters.concat()), "")
+        value.append_to(format!("-{}{letter}", letters.concat()), "")
     })
 }
 
-/// An option's value, and where it stands.
+/// An option's value: in the same arg, or in the next one.
 #[derive(Clone, Copy, Debug)]
 enum Value {
     None,
     Joined(&'static str),
-    Apart(&'static str),
+    Separate(&'static str),
 }
 
 impl Value {
-    fn behind(self, word: String, joint: &str) -> Vec<String> {
+    fn append_to(self, option: String, joint: &str) -> Vec<String> {
         match self {
-            Self::None => vec![word],
-            Self::Joined(value) => vec![word + joint + value],
-            Self::Apart(value) => vec![word, value.to_owned()],
+            Self::None => vec![option],
+            Self::Joined(value) => vec![option + joint + value],
+            Self::Separate(value) => vec![option, value.to_owned()],
         }
     }
 }
 
-/// A value for an option that takes one of `values`, and now and then none; or for a flag, now and then one.
+/// A value for an option that takes one of `values`, and sometimes none; for a flag none, and sometimes one.
 fn value(values: &'static [&'static str], can_join: bool) -> impl Strategy<Value = Value> {
     let (probability, known) = match values {
         [] => (0.03, &LOOKALIKES[..]),
@@ -277,44 +277,44 @@ fn value(values: &'static [&'static str], can_join: bool) -> impl Strategy<Value
     option::weighted(probability, (value, bool::ANY)).prop_map(move |value| match value {
         None => Value::None,
         Some((value, joined)) if joined && can_join || is_flag => Value::Joined(value),
-        Some((value, _)) => Value::Apart(value),
+        Some((value, _)) => Value::Separate(value),
     })
 }
 
-/// One real git and one source, with links that work and with links that do not, all in one place.
-struct Stage<'a> {
+/// One real git with two arenas that share a working directory: links succeed in one, and fail in the other.
+struct Comparison<'a> {
     sound: Arena,
     faulty: &'a Arena,
-    /// `git -C PLACE`: the reader looks at files, and does not run where git does.
-    opening: [CString; 3],
+    /// `git -C DIR`: the shim's reader looks at files, and this process has another working directory than git.
+    prefix: [CString; 3],
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Comparison<'a> {
     fn new(git: &Git, faulty: &'a Arena) -> Self {
-        let place = CString::new(faulty.work_dir().as_os_str().as_bytes()).unwrap();
+        let directory = CString::new(faulty.work_dir().as_os_str().as_bytes()).unwrap();
         Self {
             sound: Arena::new(git).in_directory(faulty.work_dir()),
             faulty,
-            opening: [c"git".into(), c"-C".into(), place],
+            prefix: [c"git".into(), c"-C".into(), directory],
         }
     }
 
     fn run(arena: &Arena, args: impl IntoIterator<Item = OsString>) -> RunResult {
-        let prepare = |place: &Path| {
+        let prepare = |work_dir: &Path| {
             for directory in ["here", "clone", "full"] {
-                fs::create_dir(place.join(directory)).unwrap();
+                fs::create_dir(work_dir.join(directory)).unwrap();
             }
-            fs::write(place.join("full/file"), "").unwrap();
+            fs::write(work_dir.join("full/file"), "").unwrap();
         };
         // Without the sample hooks a clone takes half the time.
         arena.run_in(&prepare, arena.real(args).env("GIT_TEMPLATE_DIR", ""))
     }
 
-    /// The words that the shim would run, as `splice` makes them of `args`.
+    /// The args that the shim would run git with, as `splice` makes them of `args`.
     fn spliced<'w>(args: &[&'w CStr], splice: impl Fn(&[&'w CStr]) -> Vec<&'w CStr>) -> Args {
         let spliced = splice(args).into_iter().skip(3);
         spliced
-            .map(|word| OsStr::from_bytes(word.to_bytes()).to_owned())
+            .map(|arg| OsStr::from_bytes(arg.to_bytes()).to_owned())
             .collect()
     }
 
@@ -323,10 +323,8 @@ impl<'a> Stage<'a> {
         let attempt = Self::run(self.faulty, line.clone());
         let died = died_of_a_link(&attempt);
 
-        let line_words = line
-            .iter()
-            .map(|word| CString::new(word.as_bytes()).unwrap());
-        let owned: Vec<_> = self.opening.iter().cloned().chain(line_words).collect();
+        let line_args = line.iter().map(|arg| CString::new(arg.as_bytes()).unwrap());
+        let owned: Vec<_> = self.prefix.iter().cloned().chain(line_args).collect();
         let args: Vec<_> = owned.iter().map(CString::as_c_str).collect();
         let Some(clone) = command_line::read(&args) else {
             prop_assert!(!died, "not read as a clone: {:?}", attempt.outcome);
@@ -343,7 +341,7 @@ impl<'a> Stage<'a> {
             let is_curable = |path: &Path| destination::is_free(path) || is_gitfile(path);
             prop_assert!(
                 destination.as_deref().is_none_or(is_curable),
-                "{destination:?} is in the way of a second run: {:?}",
+                "{destination:?} prevents a fallback: {:?}",
                 attempt.outcome
             );
         }
@@ -359,20 +357,20 @@ impl<'a> Stage<'a> {
             );
         }
 
-        // It has copied, and would copy again.
+        // git has copied by itself: no fallback.
         if clone.linking == Linking::IfLocal && attempt.outcome.status.success() {
             return Ok(died);
         }
-        let second = Self::spliced(&args, |args| clone.without_hard_links(args));
-        let second = Self::run(self.faulty, second);
-        prop_assert!(!died_of_a_link(&second), "{:?}", second.outcome);
+        let fallback = Self::spliced(&args, |args| clone.without_hard_links(args));
+        let fallback = Self::run(self.faulty, fallback);
+        prop_assert!(!died_of_a_link(&fallback), "{:?}", fallback.outcome);
         let expected = Self::run(&self.sound, line.clone());
         assert_destination(&clone, &expected)?;
-        prop_assert_eq!(&second.outcome, &expected.outcome);
+        prop_assert_eq!(&fallback.outcome, &expected.outcome);
         prop_assert!(
-            second.tree.keys().eq(expected.tree.keys()),
+            fallback.tree.keys().eq(expected.tree.keys()),
             "other files: {:?}",
-            second.outcome
+            fallback.outcome
         );
         Ok(died)
     }
@@ -405,26 +403,27 @@ fn assert_destination(clone: &CloneCommand<'_>, done: &RunResult) -> TestCaseRes
     Ok(())
 }
 
-/// Whether `path` is a file that tells where the repository is, as `--work-tree` and `--separate-git-dir` together make it.
+/// Whether `path` is a file with the path of a repository, as `--work-tree` and `--separate-git-dir` together make it.
 fn is_gitfile(path: &Path) -> bool {
     path.is_file() && fs::read(path).unwrap().starts_with(b"gitdir: ")
 }
 
-/// Compares the reader and every git on generated lines, where link(2) answers with `errno`.
+/// Compares the shim's reader and every git on generated lines, where link(2) fails with `errno`; 0 is a link(2) that
+/// succeeds without a link.
 fn compare_where_links_fail(errno: i32) {
     for_each_git(|git, arena| {
         let faulty = arena.with_links_failing(errno);
         let source = small(&faulty, "src");
-        let stage = Stage::new(git, &faulty);
+        let comparison = Comparison::new(git, &faulty);
         let mut runner = TestRunner::new(Config {
-            // Shared with the other test.
+            // Half of the cases each for the two tests.
             cases: Config::default().cases.div_ceil(2),
             failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
             ..Config::default()
         });
         let (compared, died) = (Cell::new(0), Cell::new(0));
         let result = runner.run(&line(), |line| {
-            let died_now = stage.compare(&with_source(&source, line))?;
+            let died_now = comparison.compare(&with_source(&source, line))?;
             compared.set(compared.get() + 1);
             died.set(died.get() + u32::from(died_now));
             Ok(())
@@ -437,11 +436,11 @@ fn compare_where_links_fail(errno: i32) {
 }
 
 #[test]
-fn where_links_are_refused() {
+fn reader_agrees_with_git_where_links_are_refused() {
     compare_where_links_fail(libc::EPERM);
 }
 
 #[test]
-fn where_links_come_to_nothing() {
+fn reader_agrees_with_git_where_links_have_no_effect() {
     compare_where_links_fail(0);
 }

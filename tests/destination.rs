@@ -1,4 +1,4 @@
-//! The directory that git derives from its source is the one that the shim looks at before a second run.
+//! The shim derives the destination from the source as git does: before a fallback it looks whether that is free.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs;
@@ -12,7 +12,7 @@ use crate::support::source;
 use crate::support::tree;
 
 #[test]
-fn derived_as_git_derives_it() {
+fn destination_is_derived_as_git_derives_it() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let mut compared = 0;
@@ -57,7 +57,7 @@ fn derived_as_git_derives_it() {
                         .collect();
                     let owned: Vec<CString> = std::iter::once(OsStr::new("git"))
                         .chain(line.iter().map(OsString::as_os_str))
-                        .map(|word| CString::new(word.as_bytes()).unwrap())
+                        .map(|arg| CString::new(arg.as_bytes()).unwrap())
                         .collect();
                     let borrowed: Vec<_> = owned.iter().map(CString::as_c_str).collect();
                     let derived =

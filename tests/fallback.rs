@@ -1,4 +1,5 @@
-//! When a hard link is refused, the clone is run again with `--no-hardlinks`, and nobody can tell.
+//! When a hard link is refused, the clone is retried with `--no-hardlinks`, and its outcome is that of a
+//! `git clone --no-hardlinks`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -39,7 +40,7 @@ const SPELLINGS: [&str; 24] = [
     "clone --quiet --local --origin cache SRC dst",
 ];
 
-/// Other ways to write the rest of the line.
+/// Other forms of the rest of the args.
 const SHAPES: [&str; 23] = [
     "clone --local -- SRC dst",
     "clone --local SRC -- dst",
@@ -67,11 +68,9 @@ const SHAPES: [&str; 23] = [
 ];
 
 #[test]
-fn every_spelling_of_local() {
+fn every_spelling_of_local_is_cured() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         for line in SPELLINGS {
             arena.assert_cured(&with_source(&source, args(line)));
@@ -80,12 +79,10 @@ fn every_spelling_of_local() {
 }
 
 #[test]
-fn hardlinks_said_before_and_after() {
-    // `--hardlinks` undoes a `--no-hardlinks` before it, and the shim's own comes after both.
+fn hardlinks_option_does_not_prevent_the_cure() {
+    // `--hardlinks` undoes an earlier `--no-hardlinks`; the shim adds its own after both.
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         for line in [
             "clone -l --no-hardlinks --hardlinks SRC dst",
@@ -105,19 +102,17 @@ fn hardlinks_said_before_and_after() {
 }
 
 #[test]
-fn every_shape_of_the_line() {
+fn every_form_of_the_args_is_cured() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         for line in SHAPES {
             let args: Vec<OsString> = args(line)
                 .into_iter()
                 .map(
-                    |word| match word.to_str().and_then(|word| word.strip_prefix("SRC")) {
+                    |arg| match arg.to_str().and_then(|arg| arg.strip_prefix("SRC")) {
                         Some(rest) => [source.as_os_str(), OsStr::new(rest)].into_iter().collect(),
-                        None => word,
+                        None => arg,
                     },
                 )
                 .collect();
@@ -127,12 +122,10 @@ fn every_shape_of_the_line() {
 }
 
 #[test]
-fn end_of_options() {
+fn no_hardlinks_goes_before_end_of_options() {
     let mut known = 0;
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone --local --end-of-options SRC dst"));
         // Since git 2.24.
@@ -151,14 +144,12 @@ fn end_of_options() {
 }
 
 #[test]
-fn another_directory() {
-    // The destination is relative to the last of several -C, and its own directory too may be derived.
+fn clone_with_directory_options_is_cured() {
+    // The destination is relative to the last -C, given or derived from the source.
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
-        let prepare = |place: &Path| fs::create_dir_all(place.join("one/two")).unwrap();
+        let prepare = |work_dir: &Path| fs::create_dir_all(work_dir.join("one/two")).unwrap();
         for line in [
             "-C one -C two clone -l SRC dst",
             "-C one clone -l SRC",
@@ -170,13 +161,11 @@ fn another_directory() {
 }
 
 #[test]
-fn destinations_that_exist_and_are_empty() {
+fn clone_into_existing_empty_directory_is_cured() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
-        let prepare = |place: &Path| fs::create_dir(place.join("dst")).unwrap();
+        let prepare = |work_dir: &Path| fs::create_dir(work_dir.join("dst")).unwrap();
         for line in [
             "clone -l SRC dst",
             "clone -l --bare SRC dst",
@@ -188,11 +177,9 @@ fn destinations_that_exist_and_are_empty() {
 }
 
 #[test]
-fn destinations_of_any_bytes() {
+fn destination_of_any_bytes_is_cured() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         for name in [
             &b"with space"[..],
@@ -211,11 +198,9 @@ fn destinations_of_any_bytes() {
 }
 
 #[test]
-fn sources_of_any_bytes() {
+fn source_of_any_bytes_is_cured() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         for name in [&b"with space"[..], b"it's", b"two\nlines", b"caf\xe9"] {
             let odd = arena.root().join(OsStr::from_bytes(name));
@@ -228,9 +213,8 @@ fn sources_of_any_bytes() {
 }
 
 #[test]
-fn relative_sources() {
+fn relative_source_is_cured() {
     for_each_git(|_, arena| {
-        // On one device, so that a relative path leads from the destination to the source.
         let arena = arena.with_links_failing(libc::EPERM);
         source::small(&arena, "src");
         for line in [
@@ -245,8 +229,8 @@ fn relative_sources() {
 }
 
 #[test]
-fn every_reason_a_kernel_gives() {
-    // What BeeGFS, AFS, SELinux, project quotas, CIFS, 65,000 links and NFS say; 524 has no words in any libc.
+fn every_error_of_link_is_cured() {
+    // The errors of BeeGFS, AFS, SELinux, project quotas, CIFS, 65,000 links and NFS; 524 has no text in any libc.
     let reasons = [
         libc::EPERM,
         libc::EXDEV,
@@ -269,12 +253,10 @@ fn every_reason_a_kernel_gives() {
 }
 
 #[test]
-fn uvs_clone_of_its_database() {
-    // uv, pixi and rattler clone a bare database that has remote-tracking references only.
+fn uvs_clone_of_its_database_is_cured() {
+    // uv, pixi and rattler clone a bare database that has only remote-tracking references.
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let database = arena.root().join("database");
         fs::create_dir(&database).unwrap();
@@ -307,11 +289,9 @@ fn uvs_clone_of_its_database() {
 }
 
 #[test]
-fn many_objects_and_one_pack() {
+fn clone_of_many_objects_or_one_pack_is_intact() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         for source in [
             source::with_loose_objects(&arena, "many", 3000),
             source::packed(&arena, "packed"),
@@ -330,11 +310,9 @@ fn many_objects_and_one_pack() {
 }
 
 #[test]
-fn a_reference_repository() {
+fn clone_with_reference_repository_is_cured() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let reference = source::packed(&arena, "reference");
         let mut line = with_source(&source, args("clone -l --reference"));
@@ -344,12 +322,10 @@ fn a_reference_repository() {
 }
 
 #[test]
-fn traces_of_both_runs() {
-    // git traces twice, since it runs twice. The first half is held back with the rest, unless it goes to a file.
+fn trace_file_shows_attempt_and_fallback() {
+    // Attempt and fallback each write a trace. That of the attempt is withheld with its stderr, unless it goes to a file.
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let file = arena.root().join("trace");
         for (trace, runs) in [(Path::new("1"), 1), (&file, 2)] {
@@ -357,8 +333,8 @@ fn traces_of_both_runs() {
                 let _ = fs::remove_file(&file);
                 let call = arena.shim(with_source(&source, args("clone -l SRC dst")));
                 let cured = arena.run(call.env("GIT_TRACE", trace)).outcome;
-                let said = String::from_utf8(cured.succeeded().stderr).unwrap();
-                fs::read_to_string(trace).unwrap_or(said)
+                let stderr = String::from_utf8(cured.succeeded().stderr).unwrap();
+                fs::read_to_string(trace).unwrap_or(stderr)
             };
             let count = |text: &String| text.matches("built-in: git clone").count();
             let text = retry_while_late(run, |text| count(text) > runs);

@@ -1,9 +1,11 @@
-//! Which git the shim becomes, and what it says when there is none.
+//! Which git the shim execs, and its error when there is none.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+
+use nix::libc;
 
 use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{args, with_source};
@@ -11,7 +13,7 @@ use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
 use crate::support::executable;
 use crate::support::gits::gits;
-use crate::support::path::{directory, join as path, shim_copy as copy, wrapper};
+use crate::support::path::{directory, join as path, shim_copy, wrapper};
 use crate::support::source;
 
 fn run(arena: &Arena, call: Call) -> Outcome {
@@ -37,7 +39,7 @@ fn chosen(arena: &Arena, program: &Path, path: &OsStr) -> Vec<PathBuf> {
 }
 
 #[test]
-fn behind_the_shim_on_path() {
+fn next_git_on_path_is_used() {
     for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let slash = PathBuf::from(format!("{}/", shim.display()));
@@ -48,10 +50,10 @@ fn behind_the_shim_on_path() {
             vec![&shim, &shim, &real],
             vec![&slash, &shim, &empty, &real],
             vec![&empty, &shim, &real, &empty],
-            // Where nothing comes after the shim's last entry, what comes before it counts.
+            // Where nothing comes after the shim's last entry, the git before it is used.
             vec![&real, &shim],
             vec![&shim, &real, &shim],
-            // Run by an absolute path, and not on PATH at all.
+            // The shim is run by an absolute path and is not on PATH.
             vec![&real],
         ] {
             assert_eq!(
@@ -60,7 +62,7 @@ fn behind_the_shim_on_path() {
                 "{entries:?}"
             );
         }
-        // What stands before the shim is not behind it.
+        // A git before the shim is not used.
         let other = wrapper(&arena, "other", "echo not the one; exit 1");
         assert_eq!(
             chosen(&arena, &shim.join("git"), &path([&other, &shim, &real])),
@@ -78,10 +80,10 @@ fn behind_the_shim_on_path() {
 }
 
 #[test]
-fn links_of_any_kind_to_the_shim_are_the_shim() {
+fn links_to_the_shim_are_skipped() {
     for_each_git(|_, arena| {
         let real = arena.real_directory();
-        let shim = copy(&arena, "copy");
+        let shim = shim_copy(&arena, "copy");
         let (hard, soft, chain) = (
             directory(&arena, "hard"),
             directory(&arena, "soft"),
@@ -106,8 +108,8 @@ fn links_of_any_kind_to_the_shim_are_the_shim() {
 }
 
 #[test]
-fn a_git_between_two_spellings_of_the_shim() {
-    // It would come first without the shim, too. Only the same entry once more hides it, as of a module loaded twice.
+fn git_between_two_spellings_of_the_shim_is_used() {
+    // It comes first without the shim, too. It is skipped only between two equal entries, as of a module loaded twice.
     for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let between = wrapper(
@@ -127,7 +129,7 @@ fn a_git_between_two_spellings_of_the_shim() {
 }
 
 #[test]
-fn what_comes_after_the_git_is_not_looked_at() {
+fn search_ends_at_the_git() {
     let Some(strace) = arrangement::program("strace") else {
         return;
     };
@@ -147,7 +149,7 @@ fn what_comes_after_the_git_is_not_looked_at() {
         traced.contains(&format!("\"{}\"", file.display()))
     };
     assert!(!looks_at(&after.join("git"), &[&shim, &real, &after]));
-    // Where the shim has not been met, it may still come.
+    // Where the shim itself has not come yet, the search goes on: it may still come.
     assert!(looks_at(&after.join("git"), &[&real, &after]));
 }
 
@@ -155,7 +157,7 @@ fn what_comes_after_the_git_is_not_looked_at() {
 fn several_copies_of_the_shim_end_at_git() {
     for_each_git(|_, arena| {
         let real = arena.real_directory();
-        let [a, b, c] = ["a", "b", "c"].map(|name| copy(&arena, name));
+        let [a, b, c] = ["a", "b", "c"].map(|name| shim_copy(&arena, name));
         assert_eq!(
             chosen(&arena, &a.join("git"), &path([&a, &b, &real])),
             [b.join("git"), real.join("git")]
@@ -176,13 +178,13 @@ fn several_copies_of_the_shim_end_at_git() {
 }
 
 #[test]
-fn a_repository_cannot_choose_the_git() {
+fn relative_entries_of_path_are_skipped() {
     for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
-        let prepare = |place: &Path| {
+        let prepare = |work_dir: &Path| {
             for trap in ["git", "bin/git", "~/git"] {
-                fs::create_dir_all(place.join(trap).parent().unwrap()).unwrap();
-                executable::script(&place.join(trap), "#!/bin/sh\necho trapped\n");
+                fs::create_dir_all(work_dir.join(trap).parent().unwrap()).unwrap();
+                executable::script(&work_dir.join(trap), "#!/bin/sh\necho trapped\n");
             }
         };
         for relative in ["", ".", "bin", "./bin", "~", "../work"] {
@@ -204,7 +206,7 @@ fn a_repository_cannot_choose_the_git() {
 }
 
 #[test]
-fn what_is_called_git_and_is_none() {
+fn files_called_git_that_are_no_programs_are_skipped() {
     for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         fs::create_dir_all(arena.root().join("dir/git")).unwrap();
@@ -257,8 +259,8 @@ fn what_is_called_git_and_is_none() {
 }
 
 #[test]
-fn one_that_cannot_be_run_gives_way_to_the_next() {
-    // As execvp(3) does it; every program that looks git up on PATH would have found the next one.
+fn git_that_cannot_be_run_is_skipped() {
+    // As execvp(3) does: every program that searches PATH for git would have found the next one.
     for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let stale = directory(&arena, "stale");
@@ -282,8 +284,8 @@ fn one_that_cannot_be_run_gives_way_to_the_next() {
 }
 
 #[test]
-fn a_script_without_its_first_line() {
-    // execvp(3) runs it with /bin/sh, and so everybody gets it who calls git by way of the C library's search.
+fn script_without_interpreter_line_runs() {
+    // execvp(3) runs it with /bin/sh, so programs that use the C library's search run it.
     let arena = Arena::new(&gits()[0]);
     let (shim, bare) = (arena.shim_directory(), directory(&arena, "bare"));
     executable::script(&bare.join("git"), "echo bare \"$@\"\n");
@@ -295,11 +297,9 @@ fn a_script_without_its_first_line() {
 }
 
 #[test]
-fn a_wrapper_that_leads_back_by_exec() {
+fn wrapper_that_execs_the_shim_is_skipped() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let wrapper = wrapper(&arena, "wrapper", "exec git \"$@\"");
         let chain = [wrapper.join("git"), real.join("git")];
@@ -307,7 +307,7 @@ fn a_wrapper_that_leads_back_by_exec() {
             chosen(&arena, &shim.join("git"), &path([&shim, &wrapper, &real])),
             chain
         );
-        // And in the attempt, which is another process.
+        // Also in the attempt, which is another process.
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone -l SRC dst"));
         assert!(run(&arena, arena.real(line.clone())).died_of(REFUSED));
@@ -319,7 +319,7 @@ fn a_wrapper_that_leads_back_by_exec() {
 }
 
 #[test]
-fn a_wrapper_that_leads_back_by_forking() {
+fn wrapper_that_forks_the_shim_ends_with_an_error() {
     let arena = Arena::new(&gits()[0]);
     let (shim, real) = (arena.shim_directory(), arena.real_directory());
     let wrapper = wrapper(&arena, "wrapper", "git \"$@\"; exit $?");
@@ -348,7 +348,7 @@ fn a_wrapper_that_leads_back_by_forking() {
 }
 
 #[test]
-fn nesting_is_no_error() {
+fn nested_gits_work() {
     // Thirty gits, each waiting for the next, each started through the shim.
     for_each_git(|_, arena| {
         let nest = executable::script(
@@ -367,8 +367,8 @@ fn nesting_is_no_error() {
 }
 
 #[test]
-fn a_loop_that_is_long_over_does_not_count() {
-    // A service that a hook restarts hands its environment on for ever.
+fn marker_of_an_ended_process_is_ignored() {
+    // A service that a hook has restarted keeps the marker in its environment and passes it on.
     let arena = Arena::new(&gits()[0]);
     let ended = arena
         .command("true")
@@ -386,9 +386,9 @@ fn a_loop_that_is_long_over_does_not_count() {
 }
 
 #[test]
-fn somebody_else_had_our_pid() {
-    // A terminal multiplexer that a git alias has started hands its environment on, until a pid comes round again; and in a
-    // container, pids begin anew. A wrapper that leads back does no more harm for that.
+fn marker_with_a_reused_pid_hides_no_git() {
+    // A terminal multiplexer that a git alias has started keeps the marker until the kernel uses the pid again, and in a
+    // container pids start again at 1. A wrapper that leads back to the shim must still be skipped.
     for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let wrapper = wrapper(&arena, "wrapper", "exec git \"$@\"");
@@ -414,7 +414,7 @@ fn somebody_else_had_our_pid() {
 }
 
 #[test]
-fn a_git_that_is_named() {
+fn named_git_is_used() {
     for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let other = wrapper(&arena, "other", "echo the other");
@@ -451,7 +451,7 @@ fn a_git_that_is_named() {
             );
         }
 
-        // One that is named and leads back has had its turn; PATH is searched then.
+        // The named git has already exec'd back into the shim: it is skipped, and PATH is searched.
         let back = wrapper(
             &arena,
             "back",
@@ -465,8 +465,8 @@ fn a_git_that_is_named() {
 }
 
 #[test]
-fn no_path_at_all() {
-    // Like execvp(3): /bin and /usr/bin.
+fn git_is_found_without_path() {
+    // Like execvp(3), the shim searches /bin and /usr/bin.
     let arena = Arena::new(&gits()[0]);
     let mut command = arena.command(arena.shim_directory().join("git"));
     command.arg("--version").env_remove("PATH");

@@ -1,4 +1,4 @@
-//! A failure is recognised in every language that git speaks, in the user's locale, which stays as it is.
+//! A link failure is recognised in every language of git's messages. The user's locale stays as it is.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,6 +7,8 @@ use std::process::Command;
 
 use git_clone_shim::git::link_failure;
 use tempfile::TempDir;
+
+use nix::libc;
 
 use crate::support::arena::Arena;
 use crate::support::args::{Args, args, with_no_hardlinks, with_source};
@@ -21,13 +23,13 @@ const REFUSED: &str = "failed to create link '%s'";
 const DIFFERENT: &str = "hardlink different from source at '%s'";
 const UNCHECKED: &str = "hardlink cannot be checked at '%s'";
 
-/// What makes a locale: names and values of environment variables.
+/// The environment variables that set a locale: names and values.
 type Environment<'a> = &'a [(&'a str, &'a str)];
 
-/// A message catalogue: what one git says in one language.
+/// A message catalogue: the messages of one git in one language.
 struct Catalogue {
     language: String,
-    /// As a .po file, a message in two lines.
+    /// As a .po file, with two lines for each message.
     text: String,
 }
 
@@ -57,7 +59,7 @@ impl Catalogue {
         catalogues
     }
 
-    /// What a text of git's is in this language, if it has been translated.
+    /// The translation of a message, if there is one.
     fn translation(&self, text: &str) -> Option<String> {
         let begin = format!("\nmsgid \"{text}\"\nmsgstr \"");
         let (_, rest) = self.text.split_once(&begin)?;
@@ -73,7 +75,7 @@ fn output(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Whether programs are there that these tests need; says so if not.
+/// Whether these programs are on this machine; reports the missing ones.
 #[track_caller]
 fn have(programs: &[&str]) -> bool {
     programs.iter().all(|program| {
@@ -120,7 +122,7 @@ impl Locales {
         Some(locales)
     }
 
-    /// Gives a locale a second name: gettext finds the catalogue by that.
+    /// Gives a locale a second name, by which gettext finds the catalogue.
     fn link(&self, name: &str, second_name: &str) {
         symlink(name, self.0.path().join(second_name)).unwrap();
     }
@@ -130,8 +132,8 @@ impl Locales {
     }
 }
 
-/// Runs `args` in `environment`: with the real git, which dies of a link; with the real git and `--no-hardlinks`; and
-/// through the shim, which makes no difference to that. What the first of them said.
+/// Runs `args` in `environment` with the real git, which must fail; with the real git and `--no-hardlinks`; and through the
+/// shim, which must come to the same as the second run. Returns the outcome of the first.
 #[track_caller]
 fn assert_cured(arena: &Arena, args: &Args, environment: Environment<'_>) -> Outcome {
     let run = |call: Call| {
@@ -157,43 +159,41 @@ fn assert_cured(arena: &Arena, args: &Args, environment: Environment<'_>) -> Out
     failed
 }
 
-/// Whether git said what stands before and after the path in this wording.
-fn is_worded(said: &Outcome, wording: &str) -> bool {
+/// Whether stderr contains the parts of `wording` before and after the path.
+fn is_worded(outcome: &Outcome, wording: &str) -> bool {
     let mut parts = wording.split("%s").filter(|part| !part.is_empty());
-    parts.all(|part| said.stderr_contains(part))
+    parts.all(|part| outcome.stderr_contains(part))
 }
 
-/// Gits that have catalogues, with them; says so if there are none.
+/// The gits that have message catalogues, with these; reports it if there are none.
 #[track_caller]
-fn speakers() -> Vec<(&'static Git, Vec<Catalogue>)> {
+fn gits_with_catalogues() -> Vec<(&'static Git, Vec<Catalogue>)> {
     if !have(&["msgunfmt"]) {
         return Vec::new();
     }
     let all = gits().iter().map(|git| (git, Catalogue::all(git)));
-    let speakers: Vec<_> = all
+    let found: Vec<_> = all
         .filter(|(_, catalogues)| !catalogues.is_empty())
         .collect();
-    if speakers.is_empty() {
+    if found.is_empty() {
         arrangement::missing("git with message catalogues");
     }
-    speakers
+    found
 }
 
 #[test]
-fn every_language_of_every_git() {
-    for (git, catalogues) in speakers() {
+fn link_failure_is_recognised_in_every_language() {
+    for (git, catalogues) in gits_with_catalogues() {
         let Some(locales) = Locales::make(&["en_US.UTF-8"]) else {
             return;
         };
-        let Some(arena) = Arena::new(git).across_mounts() else {
-            return;
-        };
+        let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone --local SRC dst"));
         for catalogue in &catalogues {
             let name = format!("{}.UTF-8", catalogue.language);
             locales.link("en_US.UTF-8", &name);
-            // A catalogue need not have the sentence.
+            // Not every catalogue has this message.
             let wording = catalogue.translation(REFUSED).unwrap_or(REFUSED.to_owned());
             for environment in [
                 [("LOCPATH", locales.path()), ("LC_ALL", &name)],
@@ -207,12 +207,10 @@ fn every_language_of_every_git() {
 }
 
 #[test]
-fn two_languages_at_once() {
-    // A catalogue that lacks the sentence hands over to the next one, so that prefix and sentence differ in language.
-    for (git, _) in speakers() {
-        let Some(arena) = Arena::new(git).across_mounts() else {
-            return;
-        };
+fn link_failure_is_recognised_in_two_languages_at_once() {
+    // gettext looks in the next catalogue for a message that one lacks, so prefix and message can differ in language.
+    for (git, _) in gits_with_catalogues() {
+        let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone --local SRC dst"));
         for languages in ["is:sv", "vi:sv", "ko:tr:de", "it:zh_CN"] {
@@ -226,7 +224,7 @@ fn two_languages_at_once() {
 }
 
 #[test]
-fn locales_of_every_kind() {
+fn link_failure_is_recognised_in_locales_of_every_charset() {
     const CURED: [&str; 6] = [
         "ca_ES.ISO-8859-1",
         "de_DE.ISO-8859-1",
@@ -236,13 +234,11 @@ fn locales_of_every_kind() {
         "tr_TR.UTF-8",
     ];
     const NOT_CURED: &str = "ru_RU.KOI8-R";
-    for (git, _) in speakers() {
+    for (git, _) in gits_with_catalogues() {
         let Some(locales) = Locales::make(&[&CURED[..], &[NOT_CURED]].concat()) else {
             return;
         };
-        let Some(arena) = Arena::new(git).across_mounts() else {
-            return;
-        };
+        let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone --local SRC dst"));
         for name in CURED {
@@ -255,7 +251,7 @@ fn locales_of_every_kind() {
                 !failed.stderr_contains("failed to create link"),
                 "{failed:?}"
             );
-            // The charset of a locale that is not there, as with the LC_CTYPE of a Mac, is ASCII.
+            // The charset of a locale that does not exist is ASCII, as with the LC_CTYPE that macOS sets.
             let messages = [
                 ("LOCPATH", locales.path()),
                 ("LC_ALL", ""),
@@ -283,8 +279,8 @@ fn locales_of_every_kind() {
 }
 
 #[test]
-fn no_wording_of_an_installed_git_is_unknown() {
-    for (git, catalogues) in speakers() {
+fn every_message_of_the_installed_gits_is_known() {
+    for (git, catalogues) in gits_with_catalogues() {
         let mut unknown = Vec::new();
         for catalogue in &catalogues {
             let prefix = catalogue.translation("fatal: ");
@@ -295,10 +291,10 @@ fn no_wording_of_an_installed_git_is_unknown() {
                 (UNCHECKED, "link cannot be checked"),
             ] {
                 let wording = catalogue.translation(text).unwrap_or(text.to_owned());
-                let said = format!("{prefix}{}: y\n", wording.replace("%s", "a/b"));
-                let found = link_failure::find(said.as_bytes());
+                let line = format!("{prefix}{}: y\n", wording.replace("%s", "a/b"));
+                let found = link_failure::find(line.as_bytes());
                 if found.is_none_or(|failure| failure.message.name != name) {
-                    unknown.push(format!("{}: {said}", catalogue.language));
+                    unknown.push(format!("{}: {line}", catalogue.language));
                 }
             }
             let done = catalogue.translation("done.\\n");
@@ -309,15 +305,15 @@ fn no_wording_of_an_installed_git_is_unknown() {
         }
         assert_eq!(
             unknown, [""; 0],
-            "{} says what src/git/sentences.rs has not got",
+            "{} has messages that src/git/messages.rs lacks",
             git.version
         );
     }
 }
 
 #[test]
-fn links_that_lie() {
-    // Words of git 2.55, for any git that has catalogues.
+fn different_link_is_recognised_in_every_language() {
+    // The messages of git 2.55, in catalogues for any git.
     const NEWER: [(&str, &str, &str); 3] = [
         (
             "de",
@@ -334,7 +330,7 @@ fn links_that_lie() {
     if !have(&["msgfmt"]) {
         return;
     }
-    for (git, _) in speakers() {
+    for (git, _) in gits_with_catalogues() {
         let Some((directory, filesystem)) = mount(LinkRule::InodePerPath) else {
             return;
         };
@@ -355,7 +351,7 @@ fn links_that_lie() {
             let failed = assert_cured(&arena, &line, &environment);
             assert!(is_worded(&failed, different), "{different}: {failed:?}");
         }
-        // What Debian's git 2.39 has: the prefix only, before an English sentence.
+        // As with Debian's git 2.39, which has a German prefix only, before the English message.
         let german = [("LANGUAGE", "de"), ("LC_ALL", "C.UTF-8")];
         assert_cured(&arena, &line, &german);
     }

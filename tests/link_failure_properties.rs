@@ -1,4 +1,4 @@
-//! The judge, over whatever bytes git, its hooks and its filters may write.
+//! `link_failure::find` on generated stderr: any bytes that git, its hooks and its filters may write.
 
 use git_clone_shim::git::link_failure::{LinkFailure, find};
 use proptest::collection::vec;
@@ -7,7 +7,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, FileFailurePersistence};
 use proptest::{prop_assert, prop_assert_eq, prop_assume, prop_oneof, proptest};
 
-/// What git writes before a message of which it dies, in some languages and charsets.
+/// The prefixes of git's fatal messages, in some languages and charsets.
 const PREFIXES: [&[u8]; 5] = [
     b"fatal: ",
     b"Schwerwiegend: ",
@@ -16,7 +16,8 @@ const PREFIXES: [&[u8]; 5] = [
     "致命错误：".as_bytes(),
 ];
 
-const DYING: [&str; 8] = [
+/// Fatal messages of a link failure.
+const FATAL: [&str; 8] = [
     "fatal: 'b/.git/objects/4b/825d' 링크를 만드는데 실패했습니다: 명령을 허용하지 않음",
     "fatal: failed to create link 'b/.git/objects/4b/825d': Operation not permitted",
     "fatal: hardlink different from source at 'b/.git/objects/4b/825d'",
@@ -27,7 +28,7 @@ const DYING: [&str; 8] = [
     "致命错误：无法创建链接 'b/.git/objects/4b/825d'：不允许的操作",
 ];
 
-/// Bytes of any kind, among them much of what the judge looks for.
+/// Any bytes, among them many of the texts that `find` looks for.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let args = [
         &b"failed to create link '"[..],
@@ -48,17 +49,17 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
 
-/// Whole lines of which git does not die.
+/// Whole lines that are not fatal messages.
 fn noise() -> impl Strategy<Value = Vec<u8>> {
-    let begun = select(vec![&b"remote: "[..], b"error: ", b" "]);
-    let line = (begun, bytes()).prop_map(|(begun, rest)| {
+    let prefix = select(vec![&b"remote: "[..], b"error: ", b" "]);
+    let line = (prefix, bytes()).prop_map(|(prefix, rest)| {
         let rest = rest.split(|&byte| byte == b'\n').collect::<Vec<_>>();
-        [begun, &rest.concat(), b"\n"].concat()
+        [prefix, &rest.concat(), b"\n"].concat()
     });
     vec(line, 0..5).prop_map(|lines| lines.concat())
 }
 
-/// Where in `stderr` the line of `failure` begins.
+/// The offset in `stderr` at which the line of `failure` begins.
 fn offset(stderr: &[u8], failure: &LinkFailure<'_>) -> Option<usize> {
     let range = stderr.as_ptr_range();
     let line = failure.line.as_ptr_range();
@@ -66,7 +67,7 @@ fn offset(stderr: &[u8], failure: &LinkFailure<'_>) -> Option<usize> {
     inside.then(|| line.start.addr() - range.start.addr())
 }
 
-/// The seeds of bytes that were once misjudged; every run begins with them.
+/// The seeds of stderr that was once misjudged; every run begins with them.
 const REGRESSIONS: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/link_failure_properties.regressions.txt"
@@ -75,13 +76,13 @@ const REGRESSIONS: &str = concat!(
 proptest! {
     #![proptest_config(Config {
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
-        // Some inputs prove nothing and are drawn again, however many are asked for.
+        // Inputs that prove nothing are rejected, and others generated instead, without a limit.
         max_global_rejects: u32::MAX,
         ..Config::default()
     })]
 
     #[test]
-    fn only_a_line_that_begins_with_a_prefix(stderr in bytes()) {
+    fn failure_begins_with_a_prefix(stderr in bytes()) {
         if let Some(failure) = find(&stderr) {
             let offset = offset(&stderr, &failure);
             prop_assert!(offset.is_some(), "a line from elsewhere");
@@ -93,36 +94,37 @@ proptest! {
     }
 
     #[test]
-    fn never_in_the_middle_of_a_line(
+    fn message_inside_a_line_is_no_failure(
         before in bytes(),
-        // Not the first one, which begins with a path, in which anything can stand.
-        dying in select(&DYING[1..]),
+        // Not the first one, which begins with a path: a path can contain anything.
+        fatal in select(&FATAL[1..]),
         after in noise(),
     ) {
         prop_assume!(!before.is_empty() && !before.ends_with(b"\n"));
         prop_assume!(find(&before).is_none());
-        let stderr = [&before, dying.as_bytes(), b"\n", &after].concat();
+        let stderr = [&before, fatal.as_bytes(), b"\n", &after].concat();
         prop_assert_eq!(find(&stderr), None);
     }
 
     #[test]
-    fn whatever_stands_around_it(
+    fn failure_is_found_among_other_lines(
         before in noise(),
-        dying in select(&DYING[..]),
+        fatal in select(&FATAL[..]),
         after in noise(),
     ) {
-        let alone = find(dying.as_bytes());
+        let alone = find(fatal.as_bytes());
         prop_assert!(alone.is_some());
-        let stderr = [&before, dying.as_bytes(), b"\n", &after].concat();
-        // What follows the path differs with what stands around it.
+        let stderr = [&before, fatal.as_bytes(), b"
+", &after].concat();
+        // What follows the path depends on the lines around it.
         let known = |failure: Option<LinkFailure<'_>>| failure.map(|failure| (failure.message, failure.line.to_owned(), failure.errno));
         prop_assert_eq!(known(find(&stderr)), known(alone));
     }
 }
 
-/// A judge that is not linear in its input would not come to an end here.
+/// A search that is not linear in its input would not end in a reasonable time here.
 #[test]
-fn hostile_input_of_any_size() {
+fn long_hostile_input_is_judged_in_linear_time() {
     let pieces = [
         &b"fatal: "[..],
         b"\nfatal: ",
@@ -131,11 +133,11 @@ fn hostile_input_of_any_size() {
         b"'",
         b"\xff",
     ];
-    let dying = DYING[0].as_bytes();
+    let fatal = FATAL[0].as_bytes();
     for size in [64 << 10, 1 << 20] {
         for piece in pieces {
-            let stderr = [&piece.repeat(size / piece.len()), &b"\n"[..], dying].concat();
-            assert_eq!(find(&stderr), find(dying), "{}", piece.escape_ascii());
+            let stderr = [&piece.repeat(size / piece.len()), &b"\n"[..], fatal].concat();
+            assert_eq!(find(&stderr), find(fatal), "{}", piece.escape_ascii());
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Every behaviour of git-clone-shim, with real gits, real processes and real filesystems that really refuse hard links.
+//! Tests of git-clone-shim with real gits, real processes and real filesystems that really refuse hard links.
 //!
-//! The files are named for behaviours. A test first shows that the real git, given the same line under the same fault,
-//! fails, and then what the shim makes of it. `support` is split by noun.
+//! Each file is named for what it tests, each test for what it asserts. A test first shows that the real git fails with the
+//! same args under the same fault, and then what the shim does. What several files need is in `support`.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@
     clippy::indexing_slicing,
     reason = "a test may fail"
 )]
-#![allow(clippy::print_stderr, reason = "a test says what it ran with")]
+#![allow(clippy::print_stderr, reason = "a test prints what it ran with")]
 #![allow(unreachable_pub, reason = "support is for the test files only")]
 
 mod callers;

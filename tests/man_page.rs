@@ -1,4 +1,4 @@
-//! The manual page, git-clone-shim(1).
+//! The manual page, git-clone-shim(1): it is found, and it is complete.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ use crate::support::gits::gits;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/git-clone-shim.1");
 
-/// An installed tree in an arena, and a PATH that begins with it.
+/// Installs program and page in the arena; returns a PATH that begins with the program's directory.
 fn install(arena: &Arena) -> OsString {
     let bin = arena.root().join("installed/bin");
     let pages = arena.root().join("installed/share/man/man1");
@@ -32,7 +32,7 @@ fn install(arena: &Arena) -> OsString {
 }
 
 #[test]
-fn git_opens_it() {
+fn git_opens_the_page() {
     if arrangement::program("man").is_none() {
         return;
     }
@@ -47,7 +47,7 @@ fn git_opens_it() {
 }
 
 #[test]
-fn man_finds_it_beside_the_program() {
+fn man_finds_the_page_beside_the_program() {
     let Some(man) = arrangement::program("man") else {
         return;
     };
@@ -63,7 +63,7 @@ fn man_finds_it_beside_the_program() {
 }
 
 #[test]
-fn it_tells_of_every_variable_and_task() {
+fn page_names_every_variable_and_command() {
     let page = fs::read_to_string(PAGE).unwrap();
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(readme).unwrap();
@@ -86,9 +86,9 @@ fn it_tells_of_every_variable_and_task() {
 }
 
 #[test]
-fn it_tells_of_every_member_of_the_json() {
+fn page_names_every_member_of_the_json() {
     let page = fs::read_to_string(PAGE).unwrap();
-    let args: BTreeSet<&str> = page
+    let words: BTreeSet<&str> = page
         .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
         .collect();
     let arena = Arena::new(&gits()[0]);
@@ -97,13 +97,13 @@ fn it_tells_of_every_member_of_the_json() {
     for (task, operand) in [("doctor", arena.work_dir()), ("stats", &records)] {
         let mut command = arena.command(executable::shim());
         command.args([task, "--json"]).arg(operand);
-        let said = Call::new(command).run().succeeded();
-        let report: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+        let outcome = Call::new(command).run().succeeded();
+        let report: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
         let mut members = BTreeSet::new();
         collect_members(&report, &mut members);
         assert!(members.len() > 5, "{members:?}");
         for member in members {
-            assert!(args.contains(member.as_str()), "{task}: {member}");
+            assert!(words.contains(member.as_str()), "{task}: {member}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What copying does not cure is never run a second time, and ends as it would have ended.
+//! A failure that copying does not cure is not retried, and ends as it does with git.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,12 +15,12 @@ use crate::support::executable;
 use crate::support::hook::{self, TEMPLATE};
 use crate::support::source;
 
-/// Asserts that the shim makes of a failing line what git makes of it, and that git ran once.
+/// Asserts that `line` fails through the shim as it does with git, and that git ran once.
 #[track_caller]
 fn assert_once(arena: &Arena, prepare: &dyn Fn(&Path), line: &[OsString]) {
     let twin = arena.assert_twins_in(prepare, &line.to_vec());
     assert!(!twin.outcome.status.success(), "{:?}", twin.outcome);
-    // git's own trace, in a file, counts the runs.
+    // git's own trace shows how often it ran.
     let trace = arena.root().join("trace");
     let _ = fs::remove_file(&trace);
     let traced = arena.run_in(prepare, arena.shim(line.to_vec()).env("GIT_TRACE", &trace));
@@ -34,12 +34,12 @@ fn assert_once(arena: &Arena, prepare: &dyn Fn(&Path), line: &[OsString]) {
 }
 
 #[test]
-fn errors_of_the_caller() {
+fn usage_error_is_not_retried() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
-        let filled = |place: &Path| {
-            fs::create_dir(place.join("dst")).unwrap();
-            fs::write(place.join("dst/file"), "").unwrap();
+        let filled = |work_dir: &Path| {
+            fs::create_dir(work_dir.join("dst")).unwrap();
+            fs::write(work_dir.join("dst/file"), "").unwrap();
         };
         assert_once(
             &arena,
@@ -64,13 +64,13 @@ fn errors_of_the_caller() {
 }
 
 #[test]
-fn a_symbolic_link_among_the_objects() {
+fn symbolic_link_among_objects_is_not_retried() {
     let mut refused = 0;
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         symlink("/nowhere", source.join(".git/objects/odd")).unwrap();
         let line = with_source(&source, args("clone -l SRC dst"));
-        // Gits before 2.39.2 and 2.38.4 do not mind.
+        // Since 2.39.2 and 2.38.4.
         if arena
             .run(arena.real(line.clone()))
             .outcome
@@ -80,11 +80,11 @@ fn a_symbolic_link_among_the_objects() {
             refused += 1;
         }
     });
-    assert!(refused > 0, "no git on this machine minds");
+    assert!(refused > 0, "no git on this machine refuses it");
 }
 
 #[test]
-fn a_destination_that_git_does_not_clean_up() {
+fn occupied_destination_is_not_retried() {
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
@@ -92,7 +92,7 @@ fn a_destination_that_git_does_not_clean_up() {
         let line = with_source(&source, args(line));
         let left = arena.run(arena.real(line.clone()));
         assert!(left.outcome.died_of(REFUSED), "{:?}", left.outcome);
-        // git leaves the gitfile behind, so that a second run, by whomever, can only die of that.
+        // git leaves the gitfile, and a fallback would fail because of that.
         let second = arena.real(with_no_hardlinks(&line)).run();
         assert!(second.died_of("'dst' already exists"), "{second:?}");
         assert_once(&arena, &|_| (), &line);
@@ -100,7 +100,7 @@ fn a_destination_that_git_does_not_clean_up() {
 }
 
 #[test]
-fn names_like_the_sentence() {
+fn names_that_imitate_the_message_are_not_retried() {
     let imitations = [
         "failed to create link 'x': Operation not permitted",
         "fatal: failed to create link 'x': Operation not permitted",
@@ -127,7 +127,7 @@ fn names_like_the_sentence() {
             let line = ["clone", "-l", name, "dst"].map(OsString::from);
             assert_once(&arena, &|_| (), &line);
         }
-        // With a line break a name can imitate git to the letter. The status tells a usage error from a death.
+        // With a line break a name can imitate git's message exactly. The status of a usage error is another.
         let unknown = format!("--x\n{}", imitations[1]);
         let line = [
             "clone".into(),
@@ -137,7 +137,7 @@ fn names_like_the_sentence() {
             "dst".into(),
         ];
         assert_once(&arena, &|_| (), &line);
-        // Where git does die, it runs twice, and says the same twice.
+        // Here git ends with status 128 and its very message, so the shim retries; the fallback fails in the same way.
         for option in ["-b", "--reference"] {
             let line = ["clone", "-l", option, imitations[2]].map(OsString::from);
             let line = [&line[..], &[source.clone().into(), "dst".into()]].concat();
@@ -155,14 +155,14 @@ fn names_like_the_sentence() {
 }
 
 #[test]
-fn a_hook_that_says_the_sentence() {
+fn hook_that_writes_the_message_is_not_retried() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         for status in [1, 128] {
-            let prepare = |place: &Path| {
-                let says =
+            let prepare = |work_dir: &Path| {
+                let script =
                     format!("echo \"{REFUSED}x': Operation not permitted\" >&2; exit {status}");
-                hook::post_checkout(place, &says);
+                hook::post_checkout(work_dir, &script);
             };
             for line in [
                 "clone -l --template=template SRC dst",
@@ -175,14 +175,14 @@ fn a_hook_that_says_the_sentence() {
 }
 
 #[test]
-fn a_hook_that_says_the_sentence_and_has_git_abort() {
-    // git removes what it has cloned then, so that the destination is free as after a refused link.
+fn hook_that_writes_the_message_and_aborts_git_is_not_retried() {
+    // git then removes what it has cloned: the destination is free, as after a refused link.
     let mut aborted = 0;
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
-        let prepare = |place: &Path| {
-            let says = format!("echo \"{REFUSED}x': Operation not permitted\" >&2; exit 1");
-            hook::put(place, "reference-transaction", &says);
+        let prepare = |work_dir: &Path| {
+            let script = format!("echo \"{REFUSED}x': Operation not permitted\" >&2; exit 1");
+            hook::put(work_dir, "reference-transaction", &script);
         };
         let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
         // Since git 2.28.
@@ -197,9 +197,9 @@ fn a_hook_that_says_the_sentence_and_has_git_abort() {
 }
 
 #[test]
-fn a_quiet_clone_whose_hook_says_the_sentence_and_has_git_abort() {
-    // Without git's `done.`, and with the path of an object of this clone, nothing tells the hook from git: it runs twice, and
-    // all else is equal. With another path it runs once.
+fn quiet_clone_whose_hook_writes_the_message_and_aborts_runs_twice() {
+    // With -q git does not write that it is done linking. A message with the path of an object of this clone cannot be told
+    // from git's: git runs twice. With another path it runs once.
     let mut aborted = 0;
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
@@ -209,7 +209,7 @@ fn a_quiet_clone_whose_hook_says_the_sentence_and_has_git_abort() {
                 "echo >>{}; echo \"{REFUSED}{path}': Invalid cross-device link\" >&2; exit 1",
                 count.display()
             );
-            move |place: &Path| hook::put(place, "reference-transaction", &script)
+            move |work_dir: &Path| hook::put(work_dir, "reference-transaction", &script)
         };
         let line = with_source(&source, args(&format!("clone -q -l {TEMPLATE} SRC dst")));
         let elsewhere = prepare("x");
@@ -229,16 +229,16 @@ fn a_quiet_clone_whose_hook_says_the_sentence_and_has_git_abort() {
 }
 
 #[test]
-fn a_filter_that_says_the_sentence() {
+fn filter_that_writes_the_message_is_not_retried() {
     for_each_git(|_, arena| {
-        let source = source::with_filter(&arena, "src", "liar");
-        let liar = executable::script(
-            &arena.root().join("liar"),
+        let source = source::with_filter(&arena, "src", "imitator");
+        let imitator = executable::script(
+            &arena.root().join("imitator"),
             &format!("#!/bin/sh\necho \"{REFUSED}x': y\" >&2\nexit 1\n"),
         );
         let line = format!(
-            "clone -l -c filter.liar.required=true -c filter.liar.smudge={} SRC dst",
-            liar.display()
+            "clone -l -c filter.imitator.required=true -c filter.imitator.smudge={} SRC dst",
+            imitator.display()
         );
         let line = with_source(&source, args(&line));
         let real = arena.run(arena.real(line.clone())).outcome;
@@ -248,15 +248,15 @@ fn a_filter_that_says_the_sentence() {
 }
 
 #[test]
-fn death_by_a_signal() {
+fn git_killed_by_a_signal_is_not_retried() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         for signal in ["KILL", "TERM", "INT", "QUIT", "USR1", "SEGV", "RTMIN"] {
-            let prepare = |place: &Path| {
-                // The hook says the sentence and has git killed: the caller sees that death, and nothing is run again.
+            let prepare = |work_dir: &Path| {
+                // The hook writes git's message and kills git: the caller sees that signal, and nothing is retried.
                 let kills =
                     format!("ulimit -c 0; echo \"{REFUSED}x': y\" >&2; kill -{signal} $PPID");
-                hook::post_checkout(place, &kills);
+                hook::post_checkout(work_dir, &kills);
             };
             assert_once(
                 &arena,
@@ -268,7 +268,7 @@ fn death_by_a_signal() {
 }
 
 #[test]
-fn dubious_ownership() {
+fn dubious_ownership_is_not_retried() {
     if !arrangement::is_root() {
         return;
     }
@@ -282,7 +282,7 @@ fn dubious_ownership() {
             .unwrap();
         assert!(given.success());
         let line = with_source(&source, args("clone -l SRC dst"));
-        // Gits before 2.45.1 and 2.39.4 do not mind.
+        // Since 2.45.1 and 2.39.4.
         if arena
             .run(arena.real(line.clone()))
             .outcome
@@ -292,23 +292,23 @@ fn dubious_ownership() {
             refused += 1;
         }
     });
-    assert!(refused > 0, "no git on this machine minds");
+    assert!(refused > 0, "no git on this machine refuses it");
 }
 
 #[test]
-fn a_full_disk() {
+fn full_disk_is_not_retried() {
     if !arrangement::is_root() {
         return;
     }
     for_each_git(|_, arena| {
         let outside = tempfile::tempdir().unwrap();
-        let small = Tmpfs::mount(outside.path(), "512k");
-        let place = small.place.join("work");
-        fs::create_dir(&place).unwrap();
-        let arena = arena.in_directory(&place);
+        let small = Tmpfs::mount(outside.path(), "6m");
+        let work_dir = small.mountpoint.join("work");
+        fs::create_dir(&work_dir).unwrap();
+        let arena = arena.in_directory(&work_dir);
 
-        // Links work here, and what git writes beside them finds no room.
-        let near = small.place.join("near");
+        // Links succeed, but git has no room for the files that it writes.
+        let near = small.mountpoint.join("near");
         let copied = Command::new("cp")
             .arg("-a")
             .arg(source::small(&arena, "src"))
@@ -316,7 +316,7 @@ fn a_full_disk() {
             .status()
             .unwrap();
         assert!(copied.success());
-        let fill = |_: &Path| drop(fs::write(small.place.join("filler"), vec![0; 1 << 20]));
+        let fill = |_: &Path| drop(fs::write(small.mountpoint.join("filler"), vec![0; 8 << 20]));
         let line = with_source(&near, args("clone -l SRC dst"));
         let failed = arena.run_in(&fill, arena.real(line.clone())).outcome;
         assert!(
@@ -324,11 +324,20 @@ fn a_full_disk() {
             "the disk is not full: {failed:?}"
         );
         assert_once(&arena, &fill, &line);
-        fs::remove_file(small.place.join("filler")).unwrap();
+        fs::remove_file(small.mountpoint.join("filler")).unwrap();
 
-        // A refused link and then a full disk: the second run ends as the copy that the user would have asked for.
+        // A refused link, and then a full disk: the fallback ends as `git clone --no-hardlinks` does.
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::with_loose_objects(&arena, "many", 1000);
-        let line = with_source(&source, args("clone -l SRC dst"));
+        let near = small.mountpoint.join("many.git");
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(source.join(".git"))
+            .arg(&near)
+            .status()
+            .unwrap();
+        assert!(copied.success());
+        let line = with_source(&near, args("clone -l --bare SRC dst"));
         let real = arena.run(arena.real(line.clone())).outcome;
         assert!(real.died_of(REFUSED), "{real:?}");
         let expected = arena.run(arena.real(with_no_hardlinks(&line)));
@@ -339,9 +348,9 @@ fn a_full_disk() {
     });
 }
 
-/// A small filesystem in memory, unmounted on drop.
+/// A small tmpfs, unmounted on drop.
 struct Tmpfs {
-    place: std::path::PathBuf,
+    mountpoint: std::path::PathBuf,
 }
 
 impl Tmpfs {
@@ -354,13 +363,16 @@ impl Tmpfs {
             .unwrap();
         assert!(mounted.success());
         Self {
-            place: at.to_owned(),
+            mountpoint: at.to_owned(),
         }
     }
 }
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.place).status();
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(&self.mountpoint)
+            .status();
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that is not a clone that can hard-link is git itself: the same bytes, status and process.
+//! For every call that is not a clone which may hard-link, the shim execs git: the same bytes, status and process.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -14,7 +14,7 @@ use crate::support::gits::gits;
 use crate::support::source;
 
 #[test]
-fn the_same_bytes_and_status() {
+fn output_and_status_are_gits() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         for line in [
@@ -59,7 +59,7 @@ fn the_same_bytes_and_status() {
 }
 
 #[test]
-fn aliases() {
+fn aliases_work() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         for alias in [
@@ -81,8 +81,8 @@ fn aliases() {
 }
 
 #[test]
-fn a_program_of_gits_own_kind() {
-    // `git foo` runs git-foo from PATH, which sees the shim's directory there and calls git again.
+fn git_finds_its_external_commands() {
+    // `git foo` runs git-foo, which calls git again and finds the shim on PATH.
     for_each_git(|_, arena| {
         let tools = arena.root().join("tools");
         fs::create_dir(&tools).unwrap();
@@ -103,7 +103,7 @@ fn a_program_of_gits_own_kind() {
 }
 
 #[test]
-fn standard_input() {
+fn stdin_reaches_git() {
     for_each_git(|_, arena| {
         let megabyte: Vec<u8> = (0..1 << 20)
             .map(|byte: u32| byte.to_le_bytes()[1])
@@ -117,7 +117,7 @@ fn standard_input() {
 }
 
 #[test]
-fn words_of_any_bytes() {
+fn args_of_any_bytes_reach_git() {
     for_each_git(|_, arena| {
         for odd in [
             &b"\xff\xfe"[..],
@@ -142,7 +142,7 @@ fn words_of_any_bytes() {
 }
 
 #[test]
-fn a_commit_with_an_editor() {
+fn editor_of_a_commit_runs() {
     for_each_git(|_, arena| {
         let editor = executable::script(
             &arena.root().join("editor"),
@@ -164,7 +164,7 @@ fn a_commit_with_an_editor() {
 }
 
 #[test]
-fn the_name_it_was_called_by() {
+fn argv0_is_passed_on_unless_it_is_a_path() {
     let arena = Arena::new(&gits()[0]);
     let run = |program: &Path, name: &str| {
         let mut command = arena.command(program);
@@ -181,13 +181,13 @@ fn the_name_it_was_called_by() {
     assert_eq!(
         run(&shim, path),
         b"/bin/cat\0/proc/self/cmdline\0",
-        "a path is the real git's"
+        "a path becomes the real git's"
     );
 }
 
 #[test]
-fn its_path_is_the_shims() {
-    // Whoever asks where git is finds what he has put first on PATH.
+fn search_of_path_finds_the_shim() {
+    // A search of PATH finds the first entry, which is the shim's.
     let arena = Arena::new(&gits()[0]);
     for (through_shim, directory) in [
         (true, arena.shim_directory()),
@@ -203,8 +203,8 @@ fn its_path_is_the_shims() {
 }
 
 #[test]
-fn as_much_as_the_kernel_takes() {
-    // With a stack of half a megabyte execve(2) takes words and environment of 128 KiB. The marker has to fit in as well.
+fn longest_args_and_environment_reach_git() {
+    // With a stack limit of 512 KiB execve(2) takes 128 KiB of args and environment, and the marker must fit as well.
     let arena = Arena::new(&gits()[0]);
     let runs = |directory: &Path, size: usize| {
         let mut shell = arena.command("bash");
@@ -223,7 +223,7 @@ fn as_much_as_the_kernel_takes() {
             too_much = middle;
         }
     }
-    // The two directories have names of one length, so what fits for git fits for the shim.
+    // The two directories have names of the same length, so what fits for git fits for the shim.
     for size in [fits, fits - 10, fits - 50, fits - 100, fits - 200] {
         assert!(runs(&arena.shim_directory(), size), "{size} of {fits}");
     }
@@ -231,7 +231,7 @@ fn as_much_as_the_kernel_takes() {
 }
 
 #[test]
-fn the_tool_for_people_is_not_the_shim() {
+fn tool_is_not_the_shim() {
     let arena = Arena::new(&gits()[0]);
     let run = |args: &[&str]| {
         let mut command = arena.command(executable::shim());
@@ -247,7 +247,7 @@ fn the_tool_for_people_is_not_the_shim() {
         let refused = run(nonsense);
         assert!(refused.is_our_failure(2), "{refused:?}");
     }
-    // git finds git-clone-shim on PATH, so that `git clone-shim` works too.
+    // git finds git-clone-shim on PATH, so `git clone-shim` works, too.
     std::os::unix::fs::symlink(
         executable::shim(),
         arena.shim_directory().join("git-clone-shim"),

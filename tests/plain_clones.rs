@@ -1,5 +1,5 @@
-//! A clone of a local repository without `--local`: git copies by itself where a link is refused, and dies where a link
-//! turns out to be another file.
+//! A clone of a local repository without `--local`: git copies by itself where a link is refused, and fails where a link is
+//! another file.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::support::args::{args, with_source};
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 
-/// Whether the shim supervises this call, as its log says.
+/// Whether the shim supervises this call, according to its log.
 #[track_caller]
 fn is_supervised(arena: &Arena, line: Vec<OsString>) -> bool {
     let call = arena.shim(line).env("GIT_CLONE_SHIM_LOG", "info");
@@ -29,7 +29,7 @@ fn is_supervised(arena: &Arena, line: Vec<OsString>) -> bool {
 }
 
 #[test]
-fn where_links_lie() {
+fn different_link_is_cured() {
     let Some((_directory, filesystem)) = mount(LinkRule::InodePerPath) else {
         return;
     };
@@ -48,7 +48,7 @@ fn where_links_lie() {
             let line = with_source(&source, args(line));
             let real = arena.run(arena.real(line.clone())).outcome;
             if real.status.success() {
-                // Gits before 2.45.1 and 2.39.4 do not look.
+                // Gits before 2.45.1 and 2.39.4 do not check.
                 arena.assert_twins(&line);
             } else {
                 arena.assert_cured_in(&|_| (), &line, DIFFERENT);
@@ -58,8 +58,8 @@ fn where_links_lie() {
 }
 
 #[test]
-fn what_no_shim_sees_is_not_cured() {
-    // A clone that git starts for a submodule, and one of a URL of which only git's configuration says that it is a path.
+fn clone_that_git_starts_itself_is_not_cured() {
+    // A clone that git starts for a submodule, and one of a URL that only git's configuration maps to a path.
     let Some((_directory, filesystem)) = mount(LinkRule::InodePerPath) else {
         return;
     };
@@ -73,7 +73,7 @@ fn what_no_shim_sees_is_not_cured() {
             format!("-c url.{path}.insteadOf=far:src clone far:src dst"),
         ] {
             let twin = arena.assert_twins_in(&prepare, &args(&line));
-            // Gits before 2.45.1 and 2.39.4 do not look.
+            // Gits before 2.45.1 and 2.39.4 do not check.
             assert_ne!(
                 twin.outcome.died_of(DIFFERENT),
                 twin.outcome.status.success(),
@@ -83,11 +83,11 @@ fn what_no_shim_sees_is_not_cured() {
             refused += usize::from(twin.outcome.died_of(DIFFERENT));
         }
     });
-    assert!(refused > 0, "no git on this machine looks");
+    assert!(refused > 0, "no git on this machine checks");
 }
 
 #[test]
-fn where_links_are_refused_git_copies_by_itself() {
+fn git_copies_by_itself_where_links_are_refused() {
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
@@ -113,7 +113,7 @@ fn where_links_are_refused_git_copies_by_itself() {
 }
 
 #[test]
-fn every_source_that_git_takes_for_a_local_repository() {
+fn every_kind_of_local_source_is_supervised() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let root = arena.root();
@@ -151,11 +151,11 @@ fn every_source_that_git_takes_for_a_local_repository() {
         ] {
             let line = ["clone".into(), name.into(), "dst".into()].to_vec();
             let plain = arena.assert_twins(&line).outcome;
-            // What git takes for a URL or does not find, it says so at once.
+            // git fails at once for a URL or a path that does not exist.
             assert!(plain.status.success(), "{plain:?}");
             assert!(is_supervised(&arena, line), "{name}");
         }
-        // A path comes before `host:path`, relative to the last -C.
+        // An existing path is preferred to `host:path`, and is relative to the last -C.
         assert!(is_supervised(
             &arena,
             args("-C .. clone host:path work/dst")
@@ -168,7 +168,7 @@ fn every_source_that_git_takes_for_a_local_repository() {
             &arena,
             with_source(&source, args("clone SRC"))
         ));
-        // The work tree of a linked repository has a file that leads to the git directory.
+        // The work tree of a linked repository has a file with the path of the git directory.
         arena
             .real(args("worktree add ../tree side"))
             .cwd(&source)
@@ -179,7 +179,7 @@ fn every_source_that_git_takes_for_a_local_repository() {
 }
 
 #[test]
-fn everything_else_is_plain_git() {
+fn other_sources_are_not_supervised() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         arena
@@ -220,8 +220,8 @@ fn everything_else_is_plain_git() {
             arena.assert_twins(&line);
             assert!(!is_supervised(&arena, line.clone()), "{line:?}");
         }
-        // git would ask the network for these, so only what the shim makes of them is looked at: with `always`, a clone
-        // that can hard-link gets a further word.
+        // git would use the network for these, so only the args that the shim execs are compared: with `always`, it adds
+        // one to a clone that may hard-link.
         for remote in [
             "host:path",
             "me@host:path",

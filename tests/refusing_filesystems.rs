@@ -1,4 +1,4 @@
-//! Filesystems and files that refuse hard links, of the kinds that users have met.
+//! Filesystems and files that refuse hard links, as users have reported them.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -17,11 +17,11 @@ use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 use crate::support::tree;
 
-/// Somebody who owns nothing.
+/// The uid of a user who owns nothing.
 const NOBODY: u32 = 65534;
 
 #[test]
-fn beegfs() {
+fn clone_on_beegfs_is_cured() {
     // Links inside one directory only: EPERM, and at the border of a buddy mirror EOPNOTSUPP.
     for errno in [libc::EPERM, libc::EOPNOTSUPP, libc::EXDEV] {
         let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno }) else {
@@ -43,7 +43,7 @@ fn beegfs() {
 }
 
 #[test]
-fn no_hard_links_at_all() {
+fn clone_without_any_hard_links_is_cured() {
     // As with sshfs -o disable_hardlink.
     let Some((_directory, filesystem)) = mount(LinkRule::Refuse { errno: libc::EPERM }) else {
         return;
@@ -55,8 +55,8 @@ fn no_hard_links_at_all() {
 }
 
 #[test]
-fn links_that_lie() {
-    // As on sshfs, CIFS and overlayfs: link(2) succeeds, and its result has another inode number.
+fn different_link_is_cured() {
+    // As on sshfs, CIFS and overlayfs: link(2) succeeds, but the new name has another inode number.
     let Some((_directory, filesystem)) = mount(LinkRule::InodePerPath) else {
         return;
     };
@@ -73,8 +73,8 @@ fn links_that_lie() {
 }
 
 #[test]
-fn one_immutable_object() {
-    // git has linked other objects already when it meets this one, and removes them.
+fn clone_with_one_immutable_object_is_cured() {
+    // git has linked other objects before this one, and removes these links.
     if !arrangement::is_root() {
         return;
     }
@@ -114,8 +114,8 @@ impl Drop for Immutable {
 }
 
 #[test]
-fn a_shared_cache_of_somebody_elses() {
-    // fs.protected_hardlinks: nobody may link to a file that is not theirs and that they cannot write to.
+fn clone_from_another_users_cache_is_cured() {
+    // With fs.protected_hardlinks a user may not link to another user's file without write permission.
     if !arrangement::is_root() {
         return;
     }
@@ -129,33 +129,33 @@ fn a_shared_cache_of_somebody_elses() {
             .real(args("config --global safe.directory *"))
             .run()
             .succeeded();
-        // The program under test may lie where only root can read it.
+        // The program under test may be in a directory that only root can read.
         let shim = arena.shim_directory().join("git");
         fs::remove_file(&shim).unwrap();
         executable::copy(executable::shim(), &shim);
         for directory in [arena.work_dir(), &arena.root().join("tmp")] {
             std::os::unix::fs::chown(directory, Some(NOBODY), Some(NOBODY)).unwrap();
         }
-        let as_nobody = |mut call: Call| {
+        let run_as_nobody = |mut call: Call| {
             call.command.uid(NOBODY).gid(NOBODY);
             arena.run(call)
         };
         let line = with_source(&source, args("clone --local SRC dst"));
-        let real = as_nobody(arena.real(line.clone())).outcome;
+        let real = run_as_nobody(arena.real(line.clone())).outcome;
         assert!(
             real.died_of(REFUSED) && real.stderr_contains("Operation not permitted"),
             "{real:?}"
         );
-        let expected = as_nobody(arena.real(with_no_hardlinks(&line)));
-        let cured = expected.retried_while_late(|| as_nobody(arena.shim(line.clone())));
+        let expected = run_as_nobody(arena.real(with_no_hardlinks(&line)));
+        let cured = expected.retried_while_late(|| run_as_nobody(arena.shim(line.clone())));
         assert_eq!(cured.outcome, expected.outcome.succeeded());
         assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
     });
 }
 
 #[test]
-fn a_bind_mount() {
-    // Two mounts of one filesystem: st_dev is the same on both sides, and link(2) says EXDEV all the same.
+fn clone_to_a_bind_mount_is_cured() {
+    // Two mounts of one filesystem have the same st_dev, and link(2) fails with EXDEV.
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let [far, line] = ["far", "clone -l SRC far/dst"];
@@ -170,7 +170,7 @@ fn a_bind_mount() {
                 .args(["--user", "--map-root-user", "--mount", "sh", "-c", &shell])
                 .env("PATH", path);
             let prepare =
-                |place: &Path| nix::unistd::mkdir(&place.join(far), Mode::S_IRWXU).unwrap();
+                |work_dir: &Path| nix::unistd::mkdir(&work_dir.join(far), Mode::S_IRWXU).unwrap();
             arena.run_in(&prepare, Call::new(command))
         };
         let plain = arena.path_of(false);

@@ -1,4 +1,4 @@
-//! Filesystems as sites have them, mounted here, and what else makes a link fail or turn out to be another file.
+//! Filesystems of real sites, mounted here, and other reasons for which a link fails or is another file.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -21,10 +21,9 @@ use crate::support::source;
 use crate::support::sshfs::Sshfs;
 use crate::support::tree;
 
-// Lines are quiet where the filesystem is served by a process: an attempt that takes more than a second there, on a busy
-// machine, shows its first words before it fails.
+// On FUSE filesystems the clones are quiet (-q): see `refusing_fs::arena_on`.
 
-/// How often at most a race is run, which is lost more often than not.
+/// How often a race is run at most; git loses it more often than not.
 const TRIES: usize = 10;
 
 /// Moves the working directory of `arena` to a new directory below `directory`, and makes a source beside it.
@@ -37,7 +36,7 @@ fn arena_in(directory: &Path, arena: Arena) -> (Arena, PathBuf) {
     (arena, source)
 }
 
-/// Asserts that the real git refuses to go on after the kernel said `reason`, and that the shim cures that.
+/// Asserts that the real git fails because link(2) failed with `reason`, and that the shim cures that.
 #[track_caller]
 fn assert_cured_of(reason: &str, arena: &Arena, line: &Args) {
     let real = arena.run(arena.real(line.clone())).outcome;
@@ -48,10 +47,10 @@ fn assert_cured_of(reason: &str, arena: &Arena, line: &Args) {
     arena.assert_cured(line);
 }
 
-/// Asserts that the real git dies of a link that is another file, and that the shim cures that; or that this git does not
-/// look, as those before 2.45.1 and 2.39.4, and gives false.
+/// Asserts that the real git fails because a link is another file, and that the shim cures that. Returns false where this
+/// git does not check, as those before 2.45.1 and 2.39.4.
 #[track_caller]
-fn assert_cured_of_lies(arena: &Arena, line: &Args) -> bool {
+fn assert_different_link_is_cured(arena: &Arena, line: &Args) -> bool {
     let real = arena.run(arena.real(line.clone())).outcome;
     if real.status.success() {
         arena.assert_twins(line);
@@ -62,8 +61,8 @@ fn assert_cured_of_lies(arena: &Arena, line: &Args) -> bool {
 }
 
 #[test]
-fn sshfs() {
-    // Every path has an inode number of its own.
+fn clone_on_sshfs_is_cured() {
+    // sshfs gives every path an inode number of its own.
     let Some(sshfs) = Sshfs::mount("") else {
         return;
     };
@@ -76,8 +75,8 @@ fn sshfs() {
             "clone -q --bare ../src",
             "clone -q SRC dst",
         ] {
-            let cured = assert_cured_of_lies(&arena, &with_source(&source, args(line)));
-            // sftp does not tell how many names a file has, so the files themselves are asked.
+            let cured = assert_different_link_is_cured(&arena, &with_source(&source, args(line)));
+            // sshfs does not show link counts; the backing files do.
             let backing = mounted.directory().join("backing");
             let links = tree::object_links(&backing.join(below));
             assert_eq!(links.iter().all(|&links| links == 1), cured);
@@ -87,7 +86,7 @@ fn sshfs() {
 }
 
 #[test]
-fn sshfs_without_hard_links() {
+fn clone_on_sshfs_without_hard_links_is_cured() {
     let Some(sshfs) = Sshfs::mount("-o disable_hardlink") else {
         return;
     };
@@ -105,7 +104,7 @@ fn sshfs_without_hard_links() {
 }
 
 #[test]
-fn links_that_are_symbolic() {
+fn clone_with_symbolic_links_for_hard_links_is_cured() {
     // BeeGFS with sysCreateHardlinksAsSymlinks=true.
     let Some((_directory, filesystem)) = mount(LinkRule::Symlink) else {
         return;
@@ -119,7 +118,7 @@ fn links_that_are_symbolic() {
     for_each_git(|_git, arena| {
         let (arena, source) = arena_on(&filesystem, arena);
         for line in ["clone -q --local --bare ../src dst", "clone -q SRC dst"] {
-            assert_cured_of_lies(&arena, &with_source(&source, args(line)));
+            assert_different_link_is_cured(&arena, &with_source(&source, args(line)));
         }
         arena.real(args("-C dst fsck --full")).run().succeeded();
     });
@@ -129,7 +128,7 @@ fn links_that_are_symbolic() {
 /// and `linked`, whose objects are those of `original` by a second name.
 #[track_caller]
 fn mount_overlay(git: &Git, upper: &Path, options: &str) -> Option<(Mounted, Arena)> {
-    // Not on a tmpfs, as the temporary directory may be: below it nothing changes its number.
+    // Not on a tmpfs, as the temporary directory may be: there a copied-up file keeps its inode number.
     let directory = tempfile::tempdir_in("/var/tmp").unwrap();
     let lower = directory.path().join("lower");
     fs::create_dir_all(lower.join("work")).unwrap();
@@ -147,9 +146,9 @@ fn mount_overlay(git: &Git, upper: &Path, options: &str) -> Option<(Mounted, Are
 }
 
 #[test]
-fn a_repository_in_an_image() {
-    // As a container sees it: the first link to an object of the image copies it up, and as it has had a second name there,
-    // the copy is a file of its own.
+fn clone_of_a_repository_in_an_image_is_cured() {
+    // As in a container: the first link to an object of the image copies it up, and since the object has two names there,
+    // the copy is another file.
     if !arrangement::is_root() {
         return;
     }
@@ -157,14 +156,14 @@ fn a_repository_in_an_image() {
         let Some((_mounted, arena)) = mount_overlay(git, Path::new("upper"), "index=off") else {
             return;
         };
-        assert_cured_of_lies(&arena, &args("clone ../linked dst"));
-        assert_cured_of_lies(&arena, &args("clone --local ../linked dst"));
+        assert_different_link_is_cured(&arena, &args("clone ../linked dst"));
+        assert_different_link_is_cured(&arena, &args("clone --local ../linked dst"));
     });
 }
 
 #[test]
-fn an_overlay_of_two_devices() {
-    // Without xino an object has another number once it has been copied up, and the first link to it does that.
+fn clone_on_an_overlay_of_two_devices_is_cured() {
+    // Without xino a file that is copied up gets another inode number, and the first link to it copies it up.
     if !arrangement::is_root() {
         return;
     }
@@ -176,14 +175,14 @@ fn an_overlay_of_two_devices() {
         let Some((_mounted, arena)) = mount_overlay(git, upper.path(), "index=off,xino=off") else {
             return;
         };
-        assert_cured_of_lies(&arena, &args("clone ../original dst"));
-        assert_cured_of_lies(&arena, &args("clone --local ../original dst"));
+        assert_different_link_is_cured(&arena, &args("clone ../original dst"));
+        assert_different_link_is_cured(&arena, &args("clone --local ../original dst"));
     });
 }
 
 #[test]
-fn a_directory_with_a_project_quota() {
-    // XFS heeds projects whether or not it counts them; ext4 does so only where the kernel can count.
+fn clone_to_a_project_quota_is_cured() {
+    // XFS checks projects whether or not quotas are on; ext4 only where the kernel supports quotas.
     if !arrangement::is_root() {
         return;
     }
@@ -210,7 +209,7 @@ fn a_directory_with_a_project_quota() {
 }
 
 #[test]
-fn as_many_links_as_there_can_be() {
+fn clone_of_an_object_with_the_most_links_is_cured() {
     if !arrangement::is_root() {
         return;
     }
@@ -239,7 +238,7 @@ fn as_many_links_as_there_can_be() {
 }
 
 #[test]
-fn a_sandbox() {
+fn clone_in_a_sandbox_is_cured() {
     fault::without_links_across_directories(|| {
         for_each_git(|_, arena| {
             let source = source::small(&arena, "src");
@@ -253,10 +252,10 @@ fn a_sandbox() {
     });
 }
 
-/// Puts another file in the place of `file` over and over, under the same name at every moment, until `stopped` is closed.
+/// Replaces `file` by other files again and again, without a moment in which it is missing, until `stopped` is closed.
 fn replace_without_end(file: &Path, spares: &Path, stopped: &mpsc::Receiver<()>) {
     fs::create_dir(spares).unwrap();
-    // Files that stay, since a file that has lost its last name cannot be linked, and git then copies.
+    // Files that keep another name: a file without any name cannot be linked, and git would copy.
     let names: Vec<_> = (0..64).map(|name| spares.join(name.to_string())).collect();
     for name in &names {
         fs::write(name, "").unwrap();
@@ -271,8 +270,8 @@ fn replace_without_end(file: &Path, spares: &Path, stopped: &mpsc::Receiver<()>)
     }
 }
 
-/// A call of git that is held up at each link, between looking at a file and linking it.
-fn held_up(arena: &Arena, call: &Call) -> Call {
+/// A call of git that strace delays at each link, after git has looked at the file.
+fn delayed_at_links(arena: &Arena, call: &Call) -> Call {
     let mut command = arena.command("strace");
     command.args(["-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null"]);
     command.args(["-e", "trace=?link,linkat"]);
@@ -285,8 +284,8 @@ fn held_up(arena: &Arena, call: &Call) -> Call {
 }
 
 #[test]
-fn maintenance_in_the_source() {
-    // It replaces files below objects/, and git may link another file than the one it has looked at.
+fn race_with_maintenance_in_the_source_is_cured() {
+    // Maintenance replaces files below objects/, and git may link another file than the one that it has looked at.
     let traced = Command::new("strace")
         .args(["-o", "/dev/null", "true"])
         .stderr(Stdio::null())
@@ -302,15 +301,15 @@ fn maintenance_in_the_source() {
         fs::write(&file, "").unwrap();
         let line = with_source(&source, args("clone SRC dst"));
         let spares = arena.root().join("spares");
-        // Closed when the words below end, also by a panic; what they borrow outlives the thread.
+        // Dropped when this closure ends, also by a panic; that ends the thread.
         let (running, stopped) = mpsc::channel();
         thread::scope(|scope| {
             let _running = running;
             scope.spawn(move || replace_without_end(&file, &spares, &stopped));
-            let run = |call: &Call| arena.run(held_up(&arena, call));
+            let run = |call: &Call| arena.run(delayed_at_links(&arena, call));
             let real = || run(&arena.real(line.clone())).outcome.died_of(DIFFERENT);
             if !(0..TRIES).any(|_| real()) {
-                // Gits before 2.45.1 and 2.39.4 do not look.
+                // Gits before 2.45.1 and 2.39.4 do not check.
                 return arrangement::missing(&format!("race that {} can lose", git.version));
             }
             let expected = run(&arena.real(with_no_hardlinks(&line)));

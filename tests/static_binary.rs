@@ -1,6 +1,6 @@
-//! A static release build runs on every machine with its kind of processor, whatever else that machine has or lacks.
+//! A static release build runs on every machine with its kind of processor, whatever is installed there.
 //!
-//! `GIT_CLONE_SHIM_TEST_STATIC` names such builds, parted by colons: the files that `packaging/build` prints.
+//! `GIT_CLONE_SHIM_TEST_STATIC` names such builds, separated by colons: the files that `packaging/build` prints.
 
 use std::env;
 use std::fs;
@@ -20,10 +20,10 @@ use crate::support::source;
 /// The processors that are built for, with their `e_machine` of elf(5).
 const PROCESSORS: [(&str, u16); 2] = [("x86_64", 62), ("aarch64", 183)];
 
-/// What `--version` says.
+/// What `--version` prints.
 const VERSION: &str = concat!("git-clone-shim ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// The static build for a processor; says so if none is named.
+/// The static build for a processor; reports it if none is named.
 #[track_caller]
 fn static_build(processor: &str) -> Option<PathBuf> {
     let known = PROCESSORS.iter().find(|(name, _)| *name == processor);
@@ -38,14 +38,14 @@ fn static_build(processor: &str) -> Option<PathBuf> {
     build
 }
 
-/// Every static build; says which is not named.
+/// Every static build; reports those that are not named.
 #[track_caller]
 fn static_builds() -> Vec<PathBuf> {
     let builds = PROCESSORS.map(|(processor, _)| static_build(processor));
     builds.into_iter().flatten().collect()
 }
 
-/// What readelf tells of a program.
+/// What readelf prints about a program.
 fn readelf(program: &Path) -> String {
     let mut readelf = Command::new("readelf");
     let output = readelf.args(["--all", "--wide"]).arg(program).output();
@@ -55,7 +55,7 @@ fn readelf(program: &Path) -> String {
 }
 
 #[test]
-fn it_asks_for_no_interpreter_library_or_symbol() {
+fn static_build_needs_no_interpreter_library_or_symbol() {
     if arrangement::program("readelf").is_none() {
         return;
     }
@@ -65,15 +65,18 @@ fn it_asks_for_no_interpreter_library_or_symbol() {
         assert!(needs.iter().all(|need| dynamic.contains(need)), "{dynamic}");
     }
     for build in static_builds() {
-        let told = readelf(&build);
-        assert!(!needs.iter().any(|need| told.contains(need)), "{told}");
+        let static_build = readelf(&build);
+        assert!(
+            !needs.iter().any(|need| static_build.contains(need)),
+            "{static_build}"
+        );
     }
 }
 
 #[test]
-fn it_names_no_path_of_the_machine_that_built_it() {
+fn static_build_contains_no_path_of_the_build_machine() {
     let source = regex::escape(env!("CARGO_MANIFEST_DIR"));
-    // Where cargo keeps the source of crates, and rustup the standard library's.
+    // Where cargo keeps the sources of crates, and rustup those of the standard library.
     let path = Regex::new(&format!("{source}|/registry/src/|/rustlib/src/")).unwrap();
     assert!(path.is_match(&fs::read(executable::shim()).unwrap()));
     for build in static_builds() {
@@ -85,7 +88,7 @@ fn it_names_no_path_of_the_machine_that_built_it() {
 }
 
 #[test]
-fn it_runs_where_there_is_nothing_else() {
+fn static_build_runs_in_an_empty_root() {
     let Some(build) = static_build(env::consts::ARCH) else {
         return;
     };
@@ -99,7 +102,7 @@ fn it_runs_where_there_is_nothing_else() {
         unshare.args([&format!("/{name}"), "--version"]);
         Call::new(unshare).run()
     };
-    // The same program, but dynamic, has no interpreter there.
+    // A dynamic build of the same program finds no interpreter there.
     if !run(executable::shim(), "dynamic")
         .stderr_contains("failed to execute /dynamic: No such file")
     {
@@ -112,7 +115,7 @@ fn it_runs_where_there_is_nothing_else() {
 }
 
 #[test]
-fn it_runs_on_another_processor() {
+fn static_build_for_another_processor_runs() {
     let Some(build) = static_build("aarch64") else {
         return;
     };
@@ -133,7 +136,7 @@ fn it_runs_on_another_processor() {
 
         let shim = arena.shim_directory().join("git");
         fs::remove_file(&shim).unwrap();
-        // The script is another file than the program that it runs, which would take it for a git.
+        // The script is not the shim's own file: on PATH the emulated shim would take it for a git.
         let real = git.file.display();
         executable::script(
             &shim,

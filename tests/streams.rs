@@ -1,4 +1,5 @@
-//! The streams of a supervised clone are the caller's: closed, full, or kept open by somebody else.
+//! A supervised clone treats the caller's streams as git does: closed ones, full ones, and ones that other processes hold
+//! open.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -29,12 +30,13 @@ use crate::support::tree;
 use crate::support::wait;
 
 #[test]
-fn a_background_process_that_keeps_stderr_is_not_waited_for() {
+fn shim_does_not_wait_for_background_process_that_holds_stderr() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
-        let [pid, release, said] = ["pid", "release", "said"].map(|name| arena.root().join(name));
+        let [pid, release, stderr] =
+            ["pid", "release", "stderr"].map(|name| arena.root().join(name));
         nix::unistd::mkfifo(&release, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        // What it says after git has ended is heard all the same, and it does not die of saying it.
+        // What it writes after git has exited still arrives, and no SIGPIPE kills it.
         let late = format!(
             "read -r line <{}; echo late >&2; echo later >&2",
             release.display()
@@ -44,9 +46,9 @@ fn a_background_process_that_keeps_stderr_is_not_waited_for() {
             &format!("({late}) & echo $! >{}", pid.display()),
         );
         let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
-        // Into a file, since whoever waits for the end of a pipe waits for the background process too.
+        // Into a file: a reader of a pipe would wait for the background process to close it.
         let mut command = arena.shim(line).command;
-        only_stderr(&mut command, File::create(&said).unwrap());
+        only_stderr(&mut command, File::create(&stderr).unwrap());
         let status = command.status().unwrap();
         let background = Pid::from_raw(wait::for_line(&pid).parse().unwrap());
         assert!(
@@ -54,20 +56,20 @@ fn a_background_process_that_keeps_stderr_is_not_waited_for() {
             "{status:?}"
         );
         let expected = "Cloning into 'dst'...\ndone.\n";
-        assert_eq!(fs::read_to_string(&said).unwrap(), expected);
+        assert_eq!(fs::read_to_string(&stderr).unwrap(), expected);
         fs::write(&release, "go\n").unwrap();
         let expected = format!("{expected}late\nlater\n");
-        wait::until("its last words", || {
-            fs::read_to_string(&said).unwrap() == expected
+        wait::until("what it writes", || {
+            fs::read_to_string(&stderr).unwrap() == expected
         });
         wait::until("its end", || !process::is_running(background));
     });
 }
 
 #[test]
-fn nothing_but_standard_error_is_kept_open() {
-    // Who reads git's standard output, or another descriptor that git has inherited, to its end waits for git, and not for
-    // what a background process of a hook has to say on standard error. Linux has close_range(2) since 5.9.
+fn only_stderr_is_kept_open() {
+    // The shim's process that forwards a background process's stderr must not keep git's stdout, or another inherited
+    // descriptor, open: their readers wait for end-of-file. Linux has close_range(2) since 5.9.
     for_each_git(|git, _| {
         for missing in [&[][..], &[libc::SYS_close_range]] {
             let arena = Arena::new(git);
@@ -83,14 +85,14 @@ fn nothing_but_standard_error_is_kept_open() {
                     args(&format!("clone -l {TEMPLATE} SRC dst")),
                 ))
                 .env("PATH", arena.path_of(true));
-            let said = File::create(arena.root().join("said")).unwrap();
+            let stderr = File::create(arena.root().join("stderr")).unwrap();
             command
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
-                .stderr(said);
+                .stderr(stderr);
             let mut child =
                 fault::with_calls_failing(missing, libc::ENOSYS, || command.spawn().unwrap());
-            // Ours are the other ends.
+            // It holds copies of the write ends.
             drop(command);
             let status = child.wait().unwrap();
             let sleeper = Pid::from_raw(wait::for_line(&pid).parse().unwrap());
@@ -108,8 +110,8 @@ fn nothing_but_standard_error_is_kept_open() {
 }
 
 #[test]
-fn first_words_are_seen_when_the_links_are_made() {
-    // Until then what others write to the same file comes before them: here git's upload-pack, to standard output.
+fn first_lines_appear_when_links_are_made() {
+    // Before that, other writers to the same file come first: here git's upload-pack, which writes to stdout.
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let log = arena.root().join("log");
@@ -137,19 +139,17 @@ fn first_words_are_seen_when_the_links_are_made() {
         };
         let plain = run(arena.real(line.clone()));
         assert_eq!(plain, "Cloning into 'dst'...\nearly\ndone.\n");
-        // On a machine so busy that git needs a second to come so far, they are seen as they come.
-        let paused = "early\nCloning into 'dst'...\ndone.\n";
+        // Where git needs more than a second to link, on a busy machine, its lines are no longer held.
+        let held = "early\nCloning into 'dst'...\ndone.\n";
         let mut runs = (0..5).map(|_| run(arena.shim(line.clone())));
-        assert!(runs.any(|said| said == paused));
+        assert!(runs.any(|written| written == held));
     });
 }
 
 #[test]
-fn streams_that_are_closed() {
+fn closed_streams_stay_closed() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         for closed in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", "<&- >&- 2>&-"] {
             let run = |path: OsString, option: &str| {
@@ -173,12 +173,12 @@ fn streams_that_are_closed() {
 }
 
 #[test]
-fn no_process_can_be_had() {
-    // Where the shim cannot supervise, it is git: a clone that needs no cure must not fail for want of a pipe.
+fn clone_succeeds_where_no_pipe_can_be_made() {
+    // Where the shim cannot get a pipe, it execs git: a clone that needs no fallback must not fail.
     let arena = Arena::new(&gits()[0]);
     let source = source::small(&arena, "src");
     let line: Vec<OsString> = with_source(&source, args("clone -l SRC dst"));
-    // git needs two or three descriptors; with none at all it cannot run either, so the limit is searched for.
+    // With two or three descriptors git itself fails, in the same way.
     let with_limit = |limit: usize, path: OsString| {
         let mut command = arena.command("bash");
         command
@@ -208,8 +208,8 @@ fn pipe() -> (File, File) {
 }
 
 #[test]
-fn nobody_reads_standard_error() {
-    // git dies of its first word; so does the shim, and leaves the same behind.
+fn stderr_without_reader_kills_shim_as_git() {
+    // SIGPIPE kills git at its first write, and the shim in the same way. Both leave the same files.
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone -l SRC dst"));
@@ -228,8 +228,8 @@ fn nobody_reads_standard_error() {
 }
 
 #[test]
-fn the_reader_of_standard_error_goes_away() {
-    // A hook waits until its reader has gone, and then speaks until it dies of it, as it would without the shim.
+fn hook_gets_sigpipe_when_reader_of_stderr_goes_away() {
+    // A hook writes after the reader has gone, until SIGPIPE kills it, as without the shim.
     for_each_git(|git, _| {
         let ends = [true, false].map(|through_shim| {
             let (reader, writer) = pipe();
@@ -246,46 +246,47 @@ fn the_reader_of_standard_error_goes_away() {
 }
 
 #[test]
-fn the_reader_goes_away_while_the_shim_writes() {
-    // What git wrote in time must not kill it because we pass it on too late. strace keeps the shim between poll(2) and
-    // write(2) meanwhile; without it, thousands of clones may be needed to see it happen.
+fn reader_that_goes_away_while_shim_writes_does_not_kill_git() {
+    // What git wrote while there was a reader must not kill git because the shim forwards it later. strace delays the shim
+    // between poll(2) and write(2); without that, the race shows once in thousands of clones.
     let Some(strace) = arrangement::program("strace") else {
         return;
     };
-    let late = format!(
+    let delayed = format!(
         "exec {} -qo /dev/null -e trace=write -e inject=write:delay_enter=1000000:when=1 git \"$@\"",
         strace.display()
     );
-    // git's first words are passed on while its hook runs, and those of a git that fails at once when it has ended.
+    // The shim writes git's first line while the hook runs, and what a git that fails at once wrote when it has exited.
     let stages = [
         (Stage::Checkout, "while echo gone >&2; do :; done", 141),
         (Stage::Transport, "exit 1", 128),
     ];
     for_each_git(|git, _| {
         for (stage, then, status) in stages {
-            let ends = [(true, late.as_str()), (false, "exec git \"$@\"")].map(|(shim, script)| {
-                let (reader, writer) = pipe();
-                let start = Start {
-                    stage,
-                    script,
-                    ..Start::default()
-                };
-                let paused = PausedClone::start_in(Arena::new(git), shim, start, |command| {
-                    only_stderr(command, writer);
+            let ends =
+                [(true, delayed.as_str()), (false, "exec git \"$@\"")].map(|(shim, script)| {
+                    let (reader, writer) = pipe();
+                    let start = Start {
+                        stage,
+                        script,
+                        ..Start::default()
+                    };
+                    let paused = PausedClone::start_in(Arena::new(git), shim, start, |command| {
+                        only_stderr(command, writer);
+                    });
+                    match stage {
+                        Stage::Checkout => {
+                            drop(reader);
+                            paused.release_to(then);
+                        }
+                        Stage::Transport => {
+                            paused.release_to(then);
+                            wait::until("git to end", || !process::is_running(paused.git));
+                            drop(reader);
+                        }
+                    }
+                    paused.end().0
                 });
-                match stage {
-                    Stage::Checkout => {
-                        drop(reader);
-                        paused.release_to(then);
-                    }
-                    Stage::Transport => {
-                        paused.release_to(then);
-                        wait::until("git to end", || !process::is_running(paused.git));
-                        drop(reader);
-                    }
-                }
-                paused.end().0
-            });
             assert_eq!(ends[1].code(), Some(status), "{}", ends[1]);
             assert_eq!(ends[0], ends[1]);
         }
@@ -293,9 +294,9 @@ fn the_reader_goes_away_while_the_shim_writes() {
 }
 
 #[test]
-fn what_has_hung_up_is_not_listened_to() {
-    // A terminal, by one who ignores that it hangs up, and a socket, as some callers have it for a pipe: poll(2) does not
-    // wait for them any more, and who goes on to ask does nothing else until git ends.
+fn shim_sleeps_when_stderr_has_hung_up() {
+    // A terminal whose SIGHUP is ignored, and a socket, which some callers use as a pipe. poll(2) returns POLLHUP for them
+    // at once, so a loop around it would use a whole processor until git exits.
     for_each_git(|git, _| {
         let script = "trap '' HUP; exec git \"$@\"";
         let terminal = Terminal::open();
@@ -318,7 +319,7 @@ fn what_has_hung_up_is_not_listened_to() {
 }
 
 #[test]
-fn a_slow_reader() {
+fn slow_reader_gets_every_byte() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
@@ -329,12 +330,12 @@ fn a_slow_reader() {
             let mut command = call.command;
             let mut child = only_stderr(&mut command, writer).spawn().unwrap();
             drop(command);
-            let (mut said, mut chunk) = (Vec::new(), [0; 100]);
+            let (mut written, mut chunk) = (Vec::new(), [0; 100]);
             while let Ok(count @ 1..) = reader.read(&mut chunk) {
-                said.extend_from_slice(&chunk[..count]);
+                written.extend_from_slice(&chunk[..count]);
                 std::thread::yield_now();
             }
-            (child.wait().unwrap(), said)
+            (child.wait().unwrap(), written)
         };
         let plain = run(arena.real(line.clone()));
         assert!(run(arena.shim(line)) == plain);
@@ -343,8 +344,8 @@ fn a_slow_reader() {
 }
 
 #[test]
-fn a_signal_while_nobody_reads() {
-    // The pipe is full, and whoever filled it is stuck: a signal of which git says nothing ends it, and so the shim.
+fn signal_ends_clone_while_stderr_is_full() {
+    // The pipe is full, and its writer blocks. The signal kills git, and the shim must end as git did.
     for_each_git(|git, _| {
         let ends = [true, false].map(|through_shim| {
             let (_reader, writer) = pipe();

@@ -1,4 +1,4 @@
-//! On a terminal a supervised clone listens as git does: to keys, to hanging up, to the shell whose job it is.
+//! On a terminal a supervised clone reacts as git does: to keys, to a hangup, to job control.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -17,7 +17,7 @@ use crate::support::tree;
 use crate::support::wait;
 
 #[test]
-fn keys_that_send_signals() {
+fn keys_that_send_signals_end_clone_as_git() {
     for_each_git(|git, _| {
         for (key, signal) in [(b"\x03", libc::SIGINT), (b"\x1c", libc::SIGQUIT)] {
             let ends = [true, false].map(|through_shim| {
@@ -42,8 +42,8 @@ fn keys_that_send_signals() {
 }
 
 #[test]
-fn a_key_before_there_is_a_git() {
-    // The shim reads its signals already, and is about to start git: strace keeps it there.
+fn key_before_git_starts_ends_the_clone() {
+    // strace delays the fork, at which the shim has already blocked its signals.
     let Some(strace) = arrangement::program("strace") else {
         return;
     };
@@ -51,7 +51,7 @@ fn a_key_before_there_is_a_git() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let terminal = Terminal::open();
-        // One that comes late finds a git to reach.
+        // If the key comes too late, it still reaches a git.
         hook::post_checkout(arena.work_dir(), "sleep 60");
         let mut command = arena.command("setsid");
         command
@@ -80,7 +80,7 @@ fn a_key_before_there_is_a_git() {
 }
 
 #[test]
-fn hanging_up() {
+fn hangup_ends_clone_as_git() {
     for_each_git(|git, _| {
         let ends = [true, false].map(|through_shim| {
             let terminal = Terminal::open();
@@ -98,7 +98,7 @@ fn hanging_up() {
 }
 
 #[test]
-fn stopped_and_taken_up_again_from_a_shell() {
+fn shell_stops_and_resumes_the_clone() {
     for_each_git(|git, _| {
         for through_shim in [true, false] {
             let terminal = Terminal::open();
@@ -117,15 +117,15 @@ fn stopped_and_taken_up_again_from_a_shell() {
             paused.release();
             let (status, tree) = paused.end();
             assert_eq!(status.code(), Some(7), "{status:?}");
-            // What has been written on a terminal is seen a moment later.
-            wait::until("its last words", || terminal.shows(b"ended 0"));
+            // What has been written to a terminal arrives a moment later.
+            wait::until("the last line", || terminal.shows(b"ended 0"));
             assert!(!tree.is_empty());
         }
     });
 }
 
 #[test]
-fn a_window_of_another_size() {
+fn hook_is_told_of_a_new_window_size() {
     // The kernel tells the foreground group, and the shim is not in the way: a hook asks for the size when it is told.
     for_each_git(|git, _| {
         for through_shim in [true, false] {
@@ -154,7 +154,7 @@ fn a_window_of_another_size() {
 }
 
 #[test]
-fn in_the_background_of_a_terminal_that_stops_writers() {
+fn background_clone_stops_on_terminal_with_tostop() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("git clone -l SRC dst"));

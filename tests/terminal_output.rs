@@ -1,9 +1,11 @@
-//! What is left to be seen on a terminal after a clone is what git would have left there.
+//! After a clone through the shim a terminal shows what it would show after the same clone with git.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use regex::Regex;
+
+use nix::libc;
 
 use crate::support::arena::{Arena, REFUSED, for_each_git, retry_while_late};
 use crate::support::args::{Args, args, with_no_hardlinks, with_source};
@@ -15,18 +17,18 @@ use crate::support::terminal::{self, SESSION, Terminal, TerminalOutcome};
 use crate::support::tree;
 use crate::support::wait;
 
-/// Progress that is shown at once, and not after two seconds.
+/// Has git show progress at once, not after two seconds.
 const AT_ONCE: (&str, &str) = ("GIT_PROGRESS_DELAY", "0");
 
-/// How a line of git is run on a terminal.
+/// How git is run on a terminal.
 #[derive(Clone, Copy)]
 struct Scene<'a> {
     arena: &'a Arena,
     columns: u16,
     variables: &'a [(&'a str, &'a str)],
-    /// What is typed when a question is seen.
+    /// Questions, and what is typed when they are seen.
     answers: &'a [(&'a str, &'a str)],
-    /// A hook of the clone: its text and its mode.
+    /// A post-checkout hook: its script and its mode.
     hook: (&'a str, u32),
 }
 
@@ -42,11 +44,11 @@ impl<'a> Scene<'a> {
     }
 
     fn run(&self, through_shim: bool, line: &Args) -> TerminalOutcome {
-        let place = self.arena.work_dir();
-        tree::clear(place);
-        hook::post_checkout(place, self.hook.0);
+        let work_dir = self.arena.work_dir();
+        tree::clear(work_dir);
+        hook::post_checkout(work_dir, self.hook.0);
         let mode = fs::Permissions::from_mode(self.hook.1);
-        fs::set_permissions(place.join("template/hooks/post-checkout"), mode).unwrap();
+        fs::set_permissions(work_dir.join("template/hooks/post-checkout"), mode).unwrap();
         let mut command = self.arena.command("setsid");
         command
             .args(["--ctty", "git"])
@@ -54,10 +56,11 @@ impl<'a> Scene<'a> {
             .env("PATH", self.arena.path_of(through_shim))
             .env("TERM", "xterm")
             .envs(self.variables.iter().copied());
-        terminal::run(command, self.columns, self.answers)
+        let run = || terminal::run(command, self.columns, self.answers);
+        self.arena.under_fault(run)
     }
 
-    /// What `line` leaves on the terminal through the shim, which runs it twice (see [`retry_while_late`]).
+    /// Runs `line` through the shim, of which a fallback is expected (see [`retry_while_late`]).
     fn retried_while_late(&self, line: &Args) -> TerminalOutcome {
         let is_late = |seen: &TerminalOutcome| {
             let contents = seen.screen().contents();
@@ -66,7 +69,7 @@ impl<'a> Scene<'a> {
         retry_while_late(|| self.run(true, line), is_late)
     }
 
-    /// What `line` leaves on the terminal through the shim, and with the real git. Both succeed.
+    /// Runs `line` through the shim and with the real git. Asserts that both succeed.
     #[track_caller]
     fn twins(&self, line: &Args) -> [TerminalOutcome; 2] {
         let twins = [true, false].map(|through_shim| self.run(through_shim, line));
@@ -74,7 +77,7 @@ impl<'a> Scene<'a> {
         twins
     }
 
-    /// Asserts that both leave the same screen.
+    /// Asserts that both leave the same screen; returns the run with the real git.
     #[track_caller]
     fn assert_same_screen(&self, line: &Args) -> TerminalOutcome {
         let [shim, plain] = self.twins(line);
@@ -84,8 +87,8 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// The lines of a screen in order, without throughputs. What is said by several processes, or on two streams, comes in the
-/// order in which they happen to be run, and how fast data came depends on the moment.
+/// The lines of a screen, sorted and without throughputs. The order of lines from several processes or two streams, and the
+/// throughput, differ from run to run.
 fn lines(seen: &TerminalOutcome) -> Vec<String> {
     let throughput = Regex::new(r", [0-9.]+ [A-Za-z]+ \| [0-9.]+ [A-Za-z]+/s").unwrap();
     let contents = seen.screen().contents();
@@ -98,7 +101,7 @@ fn lines(seen: &TerminalOutcome) -> Vec<String> {
 }
 
 #[test]
-fn progress_of_a_checkout() {
+fn progress_of_checkout_is_gits() {
     for_each_git(|_, arena| {
         let source = source::with_loose_objects(&arena, "many", 150);
         let trace = arena.root().join("trace");
@@ -106,7 +109,7 @@ fn progress_of_a_checkout() {
         for (options, columns, added) in [
             ("-l", 80, true),
             ("-l", 40, true),
-            // So narrow that git breaks the line.
+            // git breaks its lines at this width.
             ("-l", 25, true),
             ("-l -v", 80, true),
             ("-l -q", 80, false),
@@ -123,23 +126,21 @@ fn progress_of_a_checkout() {
             let progress = plain.shows("\r") && plain.shows("% (") && plain.shows(", done.");
             assert_eq!(progress, options != "-l -q", "{plain:?}");
             let traced = fs::read_to_string(trace).unwrap();
-            let watched = traced.contains("git clone --progress -l");
-            assert_eq!(watched, added, "{options}: {traced}");
+            let has_progress = traced.contains("git clone --progress -l");
+            assert_eq!(has_progress, added, "{options}: {traced}");
             fs::remove_file(trace).unwrap();
         }
     });
 }
 
 #[test]
-fn a_second_run() {
+fn fallback_leaves_the_screen_of_a_copying_clone() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::with_loose_objects(&arena, "many", 150);
         let scene = Scene {
             variables: &[AT_ONCE],
-            // git complains in colours of a hook that is not executable.
+            // git warns, in colour, of a hook that is not executable.
             hook: ("", 0o644),
             ..Scene::new(&arena)
         };
@@ -156,12 +157,10 @@ fn a_second_run() {
 }
 
 #[test]
-fn a_failure_that_comes_late() {
-    // git is held in its first run until its first words have been seen: then they are seen twice.
+fn late_link_failure_shows_first_line_twice() {
+    // The attempt waits until its first line has appeared on the terminal; then the line appears twice.
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
+        let arena = arena.with_links_failing(libc::EPERM);
         let start = Start {
             stage: Stage::Transport,
             shell: &SESSION,
@@ -170,8 +169,8 @@ fn a_failure_that_comes_late() {
         let terminal = Terminal::open();
         let paused = PausedClone::start_in(arena, true, start, |command| terminal.connect(command));
         let terminal = terminal.watch();
-        wait::until("its first words", || terminal.shows(b"Cloning into"));
-        // Once for each run.
+        wait::until("its first line", || terminal.shows(b"Cloning into"));
+        // One line for the attempt, one for the fallback.
         paused.release_to(":\n:");
         let (status, _) = paused.end();
         assert!(status.success(), "{status:?}");
@@ -182,7 +181,7 @@ fn a_failure_that_comes_late() {
 }
 
 #[test]
-fn submodules() {
+fn lines_of_submodules_are_gits() {
     for_each_git(|_, arena| {
         let source = source::with_submodule(&arena, "src");
         let scene = Scene {
@@ -205,7 +204,7 @@ fn submodules() {
 }
 
 #[test]
-fn large_files() {
+fn progress_of_git_lfs_is_gits() {
     let Some(git_lfs) = arrangement::program("git-lfs") else {
         return;
     };
@@ -223,7 +222,7 @@ fn large_files() {
 }
 
 #[test]
-fn a_filter_that_shows_its_own_progress() {
+fn filter_draws_its_own_progress() {
     let drawn = "printf 'one third\\r' >&2; printf 'two thirds\\r' >&2; echo all of it >&2; cat";
     for_each_git(|_, arena| {
         let source = source::with_filter(&arena, "src", "slow");
@@ -236,8 +235,8 @@ fn a_filter_that_shows_its_own_progress() {
 }
 
 #[test]
-fn hints_have_no_colour_in_the_first_run() {
-    // What git and its children colour where standard error is a terminal they do not colour on a pipe.
+fn hints_have_no_colour_in_an_attempt() {
+    // git and its children use colours where stderr is a terminal. In a supervised clone it is a pipe.
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let scene = Scene {
@@ -253,7 +252,7 @@ fn hints_have_no_colour_in_the_first_run() {
 }
 
 #[test]
-fn a_pager() {
+fn pager_works_in_pass_through() {
     let variables = [("GIT_PAGER", "sed s/^/paged:/")];
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
@@ -268,16 +267,21 @@ fn a_pager() {
 }
 
 #[test]
-fn a_pager_for_a_clone_sees_the_second_run_only() {
-    // git hands its standard error to the pager if it is a terminal.
+fn pager_gets_stderr_of_the_fallback_only() {
+    // git sends its stderr to the pager only if it is a terminal: that of the attempt is a pipe.
     let variables = [("GIT_PAGER", "sed s/^/paged:/")];
     for_each_git(|git, _| {
-        for arena in [Some(Arena::new(git)), Arena::new(git).across_mounts()] {
-            let Some(arena) = arena else { return };
+        for refused in [false, true] {
+            let arena = Arena::new(git);
+            let arena = match refused {
+                true => arena.with_links_failing(libc::EPERM),
+                false => arena,
+            };
             let source = source::small(&arena, "src");
-            // Not with the pager: git would wait for it for ever, and it for upload-pack, which waits for git.
+            // Without the pager: a git that dies would wait for it, it for upload-pack, and that for git.
             let unpaged = with_source(&source, args("clone -l SRC dst"));
-            let refused = arena.run(arena.real(unpaged)).outcome.died_of(REFUSED);
+            let died = arena.run(arena.real(unpaged)).outcome.died_of(REFUSED);
+            assert_eq!(died, refused);
             let scene = Scene {
                 variables: &variables,
                 ..Scene::new(&arena)
@@ -301,8 +305,8 @@ fn a_pager_for_a_clone_sees_the_second_run_only() {
 }
 
 #[test]
-fn progress_in_the_background() {
-    // git draws progress only in the foreground, and on a pipe it cannot tell. What is left is the same.
+fn progress_is_drawn_in_the_background_too() {
+    // git draws progress only in the foreground. On a pipe it cannot tell, and draws it. The final screen is the same.
     for_each_git(|_, arena| {
         let source = source::with_loose_objects(&arena, "many", 150);
         let line = with_source(&source, args("git clone -l SRC dst"));
@@ -324,14 +328,14 @@ fn progress_in_the_background() {
     });
 }
 
-/// What git asks for on the terminal, and what is typed.
+/// git's questions, and what is typed.
 const ANSWERS: [(&str, &str); 2] = [
     ("Username for 'https://example.com': ", "me\n"),
     ("Password for 'https://me@example.com': ", "secret\n"),
 ];
 
 #[test]
-fn a_prompt() {
+fn prompt_works_in_pass_through() {
     for_each_git(|_, arena| {
         let asked = arena.root().join("asked");
         fs::write(&asked, "protocol=https\nhost=example.com\n").unwrap();
@@ -351,8 +355,8 @@ fn a_prompt() {
 }
 
 #[test]
-fn a_prompt_in_a_supervised_clone() {
-    // The hook writes by way of the shim, and git asks on the terminal itself: not before all has been seen that comes first.
+fn prompt_in_supervised_clone_comes_after_earlier_output() {
+    // The shim forwards what the hook writes, and git asks on the terminal itself: that must come second.
     let script = "echo asking; read -r line </dev/tty; printf 'protocol=https\\nhost=example.com\\n' | git credential fill";
     let answers = [&[("asking\r\n", "ask\n")], &ANSWERS[..]].concat();
     for_each_git(|_, arena| {

@@ -13,7 +13,7 @@ use crate::support::trace;
 use crate::support::uv::{NEWEST_UV, TRACE, UV, UvCase};
 
 #[test]
-fn on_a_filesystem_with_beegfss_rule() {
+fn uv_is_cured_on_beegfs() {
     let Some(uv) = UV.program("uv") else {
         return;
     };
@@ -33,7 +33,7 @@ fn on_a_filesystem_with_beegfss_rule() {
 }
 
 #[test]
-fn with_the_checkouts_on_another_mount() {
+fn uv_is_cured_with_checkouts_on_another_mount() {
     // The same without privilege: uv's checkouts are a symbolic link to another device.
     let Some(uv) = UV.program("uv") else {
         return;
@@ -63,7 +63,7 @@ fn with_the_checkouts_on_another_mount() {
 }
 
 #[test]
-fn the_newest_uv_needs_its_own_fallback_no_more() {
+fn newest_uv_does_not_need_its_own_fallback() {
     // Since 0.5.31 uv runs a clone that failed, for whatever reason, again with --no-hardlinks.
     let Some(uv) = NEWEST_UV.program("uv") else {
         return;
@@ -82,7 +82,7 @@ fn the_newest_uv_needs_its_own_fallback_no_more() {
         fs::remove_file(&file).unwrap();
         assert_eq!(trace::shows_the_shim(&trace), name == "with", "{trace}");
         assert!(trace.contains("git clone --local "), "{trace}");
-        // Whose fallback it was, is told by the place of the option: uv's own words come without --local.
+        // uv's own fallback drops --local, so there the option comes right after `clone`.
         assert_eq!(
             trace.contains("git clone --no-hardlinks "),
             fallback,

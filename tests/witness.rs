@@ -1,5 +1,5 @@
-//! What git is handed through the shim, and what its children are, is what they would have been handed without it: words,
-//! environment, directory, mask, signals, descriptors, limits, priority, session and terminal.
+//! git and its children inherit through the shim what they inherit without it: args, environment, directory, umask, signals,
+//! descriptors, limits, priority, session and terminal.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -21,23 +21,23 @@ use crate::support::witness::{self, ProcessSnapshot};
 /// The one variable that the shim adds to the environment.
 const MARKER: &str = "_GIT_CLONE_SHIM_SEEN";
 
-/// Shell that makes all that a program inherits unusual, and becomes that program.
+/// A shell script that makes everything that a program inherits unusual, and execs that program.
 const UNUSUAL: &str = "umask 027; ulimit -n 77; ulimit -c 0; exec 7<. 9>>../log; exec setsid --ctty nice -n 5 \
                        env --block-signal=USR1,RTMIN --ignore-signal=PIPE,HUP,USR2 \"$@\"";
 
-/// Names of files, one of them of the directory in which git is run: not UTF-8, or not on one line.
+/// File names that are not UTF-8, or have a line break. git runs in a directory with the last one.
 const ODD: [&[u8]; 3] = [b"\xff\xfe", b"two\nlines", b"caf\xe9"];
 
-/// Where a git is run in unusual circumstances, and witnesses report.
-struct Court {
+/// Runs git with unusual things to inherit, and reads the reports of witnesses.
+struct WitnessRun {
     arena: Arena,
     path: OsString,
     /// The real git.
     git: PathBuf,
 }
 
-impl Court {
-    /// Where git is git, and a witness one of its programs.
+impl WitnessRun {
+    /// `git` is the real git, and `git witness` runs a witness.
     fn of_git(arena: Arena) -> Self {
         let witness = witness::directory(arena.root());
         Self {
@@ -47,7 +47,7 @@ impl Court {
         }
     }
 
-    /// Where git itself is a witness.
+    /// `git` itself is a witness.
     fn of_witness(arena: Arena) -> Self {
         let witness = witness::directory(arena.root());
         Self {
@@ -57,14 +57,14 @@ impl Court {
         }
     }
 
-    /// Where the witness of this name leaves its report.
+    /// The directory of the report of the witness with this name.
     fn report(&self, name: &str) -> PathBuf {
         self.arena.root().join(name)
     }
 
-    /// Has `setup` start git, or the shim, on a terminal; what witnesses of these names then have reported.
+    /// Has the shell script `setup` start git or the shim on a terminal; returns the reports of the witnesses of these names.
     #[track_caller]
-    fn hear<const N: usize>(
+    fn snapshots<const N: usize>(
         &self,
         through_shim: bool,
         setup: &str,
@@ -92,21 +92,20 @@ impl Court {
                 OsStr::from_bytes(b"\xff\n="),
             );
         terminal.connect(&mut command);
-        let mut child = command.spawn().unwrap();
+        let mut child = self.arena.under_fault(|| command.spawn().unwrap());
         drop(command);
         let screen = terminal.watch().screen();
         child.wait().unwrap();
         names.map(|name| {
             let report = self.report(name);
             assert!(report.join("status").exists(), "{}", screen.escape_ascii());
-            let testimony = ProcessSnapshot::read(&report, child.id());
+            let snapshot = ProcessSnapshot::read(&report, child.id());
             fs::remove_dir_all(report).unwrap();
-            testimony
+            snapshot
         })
     }
 
-    /// The words of a clone of `SRC` whose hook has one witness report on itself, as `child`, and one on the `git` of the
-    /// clone.
+    /// The args of a clone whose hook has one witness report on itself, as `child`, and one on the clone's `git`.
     fn clone(&self, options: &str) -> Args {
         let reports = [("self", "child"), ("$PPID", "git")].map(|(process, name)| {
             let args = witness::args(process, &self.report(name));
@@ -120,31 +119,31 @@ impl Court {
     }
 }
 
-/// Asserts that all that is unusual has been seen.
+/// Asserts that everything unusual was inherited.
 #[track_caller]
-fn assert_unusual(testimony: &ProcessSnapshot) {
+fn assert_unusual(snapshot: &ProcessSnapshot) {
     for variable in ["EMPTY=", "na\\xefve=\\xff\\n="] {
-        let mut environment = testimony.fact("environment").lines();
-        assert!(environment.any(|line| line == variable), "{testimony:?}");
+        let mut environment = snapshot.fact("environment").lines();
+        assert!(environment.any(|line| line == variable), "{snapshot:?}");
     }
-    assert!(testimony.fact("directory").contains("/caf\\xe9"));
-    assert_eq!(testimony.fact("Umask"), "0027");
-    assert!(testimony.has_signals("SigBlk", &[libc::SIGUSR1, libc::SIGRTMIN()]));
-    assert!(testimony.has_signals("SigIgn", &[libc::SIGUSR2]));
-    assert!(testimony.fact("descriptor 7").contains("/caf\\xe9, "));
-    assert!(testimony.fact("descriptor 9").contains("/log, "));
-    let files = testimony.fact("Max open files").split_whitespace();
-    assert!(files.eq(["77", "77", "files"]), "{testimony:?}");
+    assert!(snapshot.fact("directory").contains("/caf\\xe9"));
+    assert_eq!(snapshot.fact("Umask"), "0027");
+    assert!(snapshot.has_signals("SigBlk", &[libc::SIGUSR1, libc::SIGRTMIN()]));
+    assert!(snapshot.has_signals("SigIgn", &[libc::SIGUSR2]));
+    assert!(snapshot.fact("descriptor 7").contains("/caf\\xe9, "));
+    assert!(snapshot.fact("descriptor 9").contains("/log, "));
+    let files = snapshot.fact("Max open files").split_whitespace();
+    assert!(files.eq(["77", "77", "files"]), "{snapshot:?}");
     let ours = Command::new("nice").output().unwrap().stdout;
     let ours: i32 = str::from_utf8(&ours).unwrap().trim().parse().unwrap();
-    assert_eq!(testimony.fact("nice"), (ours + 5).min(19).to_string());
+    assert_eq!(snapshot.fact("nice"), (ours + 5).min(19).to_string());
     for name in ["process group", "session", "foreground group"] {
-        assert_eq!(testimony.fact(name), "the program", "{name}");
+        assert_eq!(snapshot.fact(name), "the program", "{name}");
     }
-    assert_eq!(testimony.fact("terminal"), "one");
+    assert_eq!(snapshot.fact("terminal"), "one");
 }
 
-/// Asserts that the shim has added one variable to the environment, and that these facts are all that differs besides.
+/// Asserts that the shim has added one variable to the environment, and that nothing else differs but these facts.
 #[track_caller]
 fn assert_differences(
     shim: ProcessSnapshot,
@@ -161,21 +160,21 @@ fn assert_differences(
 }
 
 #[test]
-fn a_program_that_git_finds() {
+fn external_command_inherits_the_same() {
     for_each_git(|git, _| {
-        let court = Court::of_git(Arena::new(git));
+        let run = WitnessRun::of_git(Arena::new(git));
         let mut line = args("witness");
-        line.extend(witness::args("self", &court.report("child")));
+        line.extend(witness::args("self", &run.report("child")));
         line.splice(3..3, ODD.map(|odd| OsStr::from_bytes(odd).to_owned()));
         let [shim, plain] = [true, false].map(|through_shim| {
-            let [child] = court.hear(through_shim, UNUSUAL, &line, ["child"]);
+            let [child] = run.snapshots(through_shim, UNUSUAL, &line, ["child"]);
             child
         });
         assert_unusual(&plain);
         assert!(plain.has_signals("SigIgn", &[libc::SIGHUP]));
         assert!(
             plain
-                .fact("words")
+                .fact("args")
                 .contains("\n\\xff\\xfe\ntwo\\nlines\ncaf\\xe9\n")
         );
         assert_differences(shim, &plain, &[]);
@@ -183,22 +182,22 @@ fn a_program_that_git_finds() {
 }
 
 #[test]
-fn git_itself() {
-    // What git does about some of this, such as to take SIGPIPE up again, does not hide what it was handed.
-    let court = Court::of_witness(Arena::new(&gits()[0]));
-    let line = witness::args("self", &court.report("git"));
-    let hear = |setup: &str| {
+fn git_inherits_the_same() {
+    // With a witness in git's place: git itself changes some of it, for instance resets SIGPIPE.
+    let run = WitnessRun::of_witness(Arena::new(&gits()[0]));
+    let line = witness::args("self", &run.report("git"));
+    let compare = |setup: &str| {
         let [shim, plain] = [true, false].map(|through_shim| {
-            let [git] = court.hear(through_shim, setup, &line, ["git"]);
+            let [git] = run.snapshots(through_shim, setup, &line, ["git"]);
             git
         });
         assert_eq!(plain.fact("parent"), "the test");
         assert_differences(shim, &plain, &[])
     };
-    let unusual = hear(UNUSUAL);
+    let unusual = compare(UNUSUAL);
     assert_unusual(&unusual);
     assert!(unusual.has_signals("SigIgn", &[libc::SIGPIPE, libc::SIGHUP]));
-    let deaf = hear("exec env --ignore-signal=CHLD,INT,RTMIN --block-signal \"$@\"");
+    let deaf = compare("exec env --ignore-signal=CHLD,INT,RTMIN --block-signal \"$@\"");
     assert!(deaf.has_signals("SigIgn", &[libc::SIGCHLD, libc::SIGINT, libc::SIGRTMIN()]));
     assert!(deaf.has_signals("SigBlk", &[libc::SIGTERM, libc::SIGCHLD, libc::SIGRTMAX()]));
     for closed in [
@@ -209,22 +208,22 @@ fn git_itself() {
         "<&- 2>&- 5<.",
         "<&- >&- 2>&-",
     ] {
-        hear(&format!("exec \"$@\" {closed}"));
+        compare(&format!("exec \"$@\" {closed}"));
     }
 }
 
 #[test]
-fn in_a_supervised_clone() {
+fn supervised_git_has_another_parent_and_a_pipe_as_stderr() {
     for_each_git(|git, _| {
-        let court = Court::of_git(Arena::new(git));
-        let line = court.clone("-l");
+        let run = WitnessRun::of_git(Arena::new(git));
+        let line = run.clone("-l");
         let [shim, plain] = [true, false]
-            .map(|through_shim| court.hear(through_shim, UNUSUAL, &line, ["child", "git"]));
+            .map(|through_shim| run.snapshots(through_shim, UNUSUAL, &line, ["child", "git"]));
         plain.iter().for_each(assert_unusual);
         let ([child, git], [plain_child, plain_git]) = (shim, plain);
-        // git hands its standard error to a hook as standard output, too.
+        // git gives a hook its stderr as stdout, too.
         let child = assert_differences(child, &plain_child, &["descriptor 1", "descriptor 2"]);
-        let git = assert_differences(git, &plain_git, &["descriptor 2", "parent", "words"]);
+        let git = assert_differences(git, &plain_git, &["args", "descriptor 2", "parent"]);
         for (shim, plain) in [(&child, &plain_child), (&git, &plain_git)] {
             assert!(shim.fact("descriptor 2").starts_with("a pipe, "));
             assert!(plain.fact("descriptor 2").starts_with("a terminal, "));
@@ -233,26 +232,24 @@ fn in_a_supervised_clone() {
             [git.fact("parent"), plain_git.fact("parent")],
             ["the program", "the test"]
         );
-        let watched = plain_git
-            .fact("words")
+        let expected = plain_git
+            .fact("args")
             .replace("\nclone\n", "\nclone\n--progress\n");
-        assert_eq!(git.fact("words"), watched);
+        assert_eq!(git.fact("args"), expected);
     });
 }
 
 #[test]
-fn in_the_second_run() {
+fn git_of_a_fallback_inherits_the_same() {
     for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
-        let court = Court::of_git(arena);
-        let line = court.clone("-l");
-        let failed = court.arena.real(line.clone()).run();
+        let arena = arena.with_links_failing(libc::EPERM);
+        let run = WitnessRun::of_git(arena);
+        let line = run.clone("-l");
+        let failed = run.arena.real(line.clone()).run();
         assert!(failed.died_of(REFUSED), "{failed:?}");
-        let with_no_hardlinks = [&line[..], &args("--no-hardlinks")].concat();
-        let shim = court.hear(true, UNUSUAL, &line, ["child", "git"]);
-        let plain = court.hear(false, UNUSUAL, &with_no_hardlinks, ["child", "git"]);
+        let copying = [&line[..], &args("--no-hardlinks")].concat();
+        let shim = run.snapshots(true, UNUSUAL, &line, ["child", "git"]);
+        let plain = run.snapshots(false, UNUSUAL, &copying, ["child", "git"]);
         plain.iter().for_each(assert_unusual);
         for (shim, plain) in shim.into_iter().zip(plain) {
             assert_differences(shim, &plain, &[]);

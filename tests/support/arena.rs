@@ -173,7 +173,7 @@ impl Arena {
         command
     }
 
-    /// A call of the real git, under the arena's fault only where it says so.
+    /// A call of the real git. The arena's fault holds only where [`Arena::run`] runs it.
     pub fn real(&self, args: impl IntoIterator<Item = OsString>) -> Call {
         let mut command = self.command("git");
         command.args(args);

@@ -1,8 +1,8 @@
-//! What a test needs of the machine, and what happens where the machine has not got it.
+//! What a test needs on this machine, and what happens where that is missing.
 
 use std::path::PathBuf;
 
-/// Says that a test cannot arrange what it needs, and fails in CI, where everything must be there.
+/// Reports that a test cannot arrange what it needs. Fails where `CI` is set: there everything must be present.
 #[track_caller]
 pub fn missing(what: &str) {
     assert!(
@@ -15,7 +15,7 @@ pub fn missing(what: &str) {
     );
 }
 
-/// A program on the PATH of these tests; says so if there is none.
+/// A program on the PATH of these tests; reports it if there is none.
 #[track_caller]
 pub fn program(name: &str) -> Option<PathBuf> {
     let file = which::which(name).ok();
@@ -25,7 +25,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     file
 }
 
-/// Whether this process is root, as some faults require; says so if not.
+/// Whether this process is root, as some faults require; reports it if not.
 #[track_caller]
 pub fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();

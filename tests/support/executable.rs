@@ -1,7 +1,7 @@
-//! Programs that a test puts somewhere.
+//! Programs that a test installs.
 //!
-//! They are written by another process: while this one has a file open for writing, a child that another test's thread
-//! forks at that moment holds it open too, and running the file fails with ETXTBSY.
+//! Another process writes them. If this one had a file open for writing, a child that another test forks at that moment would
+//! have it open, too, and running the file would fail with ETXTBSY.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -11,13 +11,13 @@ use std::sync::LazyLock;
 #[derive(Clone, Debug)]
 pub struct Git {
     pub file: PathBuf,
-    /// What `git --version` says.
+    /// The output of `git --version`.
     pub version: String,
 }
 
 /// Every real git on PATH and in the usual places, the first one first; each of them once.
 ///
-/// More can be named in `GIT_CLONE_SHIM_TEST_GITS`, parted by colons. A shim that is installed on this machine is none.
+/// `GIT_CLONE_SHIM_TEST_GITS` can name more, separated by colons. A shim that is installed on this machine does not count.
 pub fn gits() -> &'static [Git] {
     static GITS: LazyLock<Vec<Git>> = LazyLock::new(|| {
         let mut seen = Vec::new();
@@ -46,7 +46,7 @@ pub fn gits() -> &'static [Git] {
     &GITS
 }
 
-/// The git at `file`, unless it is a shim of ours: that speaks when it is asked to.
+/// The git at `file`, unless it is a shim of ours, which writes a log to stderr when asked to.
 fn real(file: &Path) -> Option<Git> {
     let answer = Command::new(file)
         .arg("--version")

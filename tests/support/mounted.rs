@@ -1,4 +1,4 @@
-//! Filesystems of the kernel's, or of a package's, that a test mounts for itself.
+//! Filesystems of the kernel or of a package that a test mounts.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ impl Mounted {
     /// Lets a shell script mount something on the directory `mount`; it runs in `directory`, where that is made.
     #[track_caller]
     pub fn by(script: &str, directory: TempDir, what: &str) -> Option<Self> {
-        // Before the script runs, so that what it mounts goes away even if it fails after that.
+        // Before the script runs, so that what it has mounted is unmounted even if it then fails.
         let mounted = Self { directory };
         std::fs::create_dir(mounted.path()).unwrap();
         let done = shell(script, mounted.directory()).status().unwrap();
@@ -41,7 +41,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // At once, even if a mount namespace of another test's keeps a copy. Without root only the second one is allowed.
+        // Lazily, since a mount namespace of another test can hold a copy. Without root only the second command may do it.
         let unmount = "umount -l mount || fusermount3 -u -z mount";
         let mut command = shell(unmount, self.directory());
         let _ = command.stderr(Stdio::null()).status();

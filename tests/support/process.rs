@@ -7,22 +7,22 @@ use std::path::Path;
 
 use nix::unistd::Pid;
 
-/// Whether there is such a process and it has not ended.
+/// Whether this process exists and has not exited.
 pub fn is_running(process: Pid) -> bool {
     !matches!(state(process), None | Some('Z' | 'X'))
 }
 
-/// Whether it has been stopped.
+/// Whether it is stopped by a signal.
 pub fn is_stopped(process: Pid) -> bool {
     state(process) == Some('T')
 }
 
-/// Whether it waits for something.
+/// Whether it sleeps, waiting for an event.
 pub fn is_asleep(process: Pid) -> bool {
     state(process) == Some('S')
 }
 
-/// Whether it has been sent this signal, and blocks it.
+/// Whether this signal is pending for it, blocked.
 pub fn has_pending(process: Pid, signal: i32) -> bool {
     has_in(process, "ShdPnd:", signal)
 }
@@ -59,7 +59,7 @@ pub fn running(program: &Path, home: &Path) -> Vec<Pid> {
         .collect()
 }
 
-/// What proc(5) writes of it, from its state on: state, parent, group, session, terminal and more.
+/// The fields of /proc/PID/stat from its state on: state, parent, group, session, terminal and more (proc(5)).
 pub fn stat(process: Pid) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let fields = stat.rsplit(')').next()?.split_whitespace();

@@ -9,7 +9,7 @@ use super::arena::Arena;
 use super::args::args;
 use super::arrangement;
 
-/// A virtual environment that is made when it is absent, by the first test that needs it.
+/// A virtual environment, made by the first test that needs it.
 pub struct Environment {
     name: &'static str,
     packages: &'static [&'static str],
@@ -48,7 +48,7 @@ impl Environment {
                 .args(options)
                 .args(self.packages))
         };
-        // Without an index, pip succeeds if all is there already.
+        // Without an index, pip succeeds if everything is installed already.
         if install(&["--no-index"]).is_err() {
             run(Command::new("python3")
                 .args(["-m", "venv", "--clear"])
@@ -59,15 +59,15 @@ impl Environment {
     }
 }
 
-/// Runs a command; what it said if it failed.
+/// Runs a command; returns its output if it fails.
 fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| error.to_string())?;
-    let said = [output.stdout, output.stderr].concat();
+    let written = [output.stdout, output.stderr].concat();
     output
         .status
         .success()
         .then_some(())
-        .ok_or_else(|| String::from_utf8_lossy(&said).into_owned())
+        .ok_or_else(|| String::from_utf8_lossy(&written).into_owned())
 }
 
 const PACKAGE: &str = "\

@@ -67,7 +67,7 @@ pub fn with_filter(arena: &Arena, name: &str, filter: &str) -> PathBuf {
     source
 }
 
-/// A repository with a file `large.bin` that git-lfs keeps, which is on the arena's PATH from now on.
+/// A repository with a file `large.bin` that git-lfs keeps, which is then on the arena's PATH.
 pub fn with_large_file(arena: &Arena, name: &str, git_lfs: &Path, content: &str) -> PathBuf {
     std::os::unix::fs::symlink(git_lfs, arena.real_directory().join("git-lfs")).unwrap();
     let source = small(arena, name);

@@ -1,4 +1,4 @@
-//! An sshfs that speaks to sftp-server through a pipe.
+//! An sshfs that is connected to sftp-server by a pipe, without ssh.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use super::mounted::Mounted;
 use super::wait;
 
-/// A mounted sshfs whose server can be made to answer no more.
+/// A mounted sshfs whose server can be stopped, so that it hangs.
 pub struct Sshfs {
     server: Pid,
     pub mounted: Mounted,
@@ -16,7 +16,7 @@ impl Sshfs {
     /// Mounts the directory `backing` next to the mountpoint.
     #[track_caller]
     pub fn mount(options: &str) -> Option<Self> {
-        // sshfs appends the words of an ssh call, for which sftp-server has no use.
+        // sshfs appends the args of an ssh call, which sftp-server does not take.
         let script = format!(
             "mkdir backing
              printf '#!/bin/sh\\necho $$ >%s/pid\\nexec /usr/lib/openssh/sftp-server\\n' \"$PWD\" >server
@@ -31,17 +31,17 @@ impl Sshfs {
         })
     }
 
-    /// The process that has to answer.
+    /// The process that answers sshfs's requests.
     pub fn server(&self) -> Pid {
         self.server
     }
 
-    /// Has every access wait from now on.
+    /// Stops the server: every access hangs from now on.
     pub fn hang(&self) {
         kill(self.server, Signal::SIGSTOP).unwrap();
     }
 
-    /// Has every access go on.
+    /// Lets the server continue.
     pub fn answer(&self) {
         kill(self.server, Signal::SIGCONT).unwrap();
     }
@@ -49,7 +49,7 @@ impl Sshfs {
 
 impl Drop for Sshfs {
     fn drop(&mut self) {
-        // It may have ended with its filesystem.
+        // The server may have exited with its filesystem.
         let _ = kill(self.server, Signal::SIGCONT);
     }
 }

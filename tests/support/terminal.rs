@@ -1,4 +1,4 @@
-//! A terminal, and what is seen and typed on it.
+//! A terminal: programs run on it, and the test reads its screen and types.
 
 use std::fmt;
 use std::fs::File;
@@ -15,7 +15,7 @@ use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 
 use super::wait;
 
-/// A shell that leads a session of its own and controls its terminal.
+/// A shell as the leader of a new session with a controlling terminal.
 pub const SESSION: [&str; 3] = ["setsid", "--ctty", "bash"];
 
 /// A terminal of 24 lines.
@@ -32,8 +32,8 @@ impl Terminal {
     }
 
     pub fn of(columns: u16) -> Self {
-        // Not by openpty(3): for a moment, programs that other tests start would inherit the near end, and it would not
-        // hang up.
+        // Not openpty(3): it opens without O_CLOEXEC, so that a program which another test starts at that moment inherits the
+        // near end, and the terminal does not hang up.
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY;
         let near = posix_openpt(flags | OFlag::O_CLOEXEC).unwrap();
         grantpt(&near).unwrap();
@@ -56,7 +56,7 @@ impl Terminal {
         command.stdin(far()).stdout(far()).stderr(far());
     }
 
-    /// Reads what is written on it from now on; the screen is complete when nobody has the far end any more.
+    /// Reads what is written to it from now on. The screen is complete when no process has the far end open.
     pub fn watch(self) -> WatchedTerminal {
         let mut near = self.near.try_clone().unwrap();
         let screen = Arc::clone(&self.screen);
@@ -87,17 +87,17 @@ impl WatchedTerminal {
         self.near.write_all(keys).unwrap();
     }
 
-    /// Gives it this many columns, as one does who pulls at the corner of its window.
+    /// Gives it this many columns, as when its window is resized.
     pub fn resize(&self, columns: u16) {
         resize(&self.near, columns);
     }
 
     /// Whether these bytes have been seen so far.
     pub fn shows(&self, bytes: &[u8]) -> bool {
-        holds(&self.screen.lock().unwrap(), bytes)
+        contains(&self.screen.lock().unwrap(), bytes)
     }
 
-    /// All that was written on it, once every program has gone.
+    /// Everything that was written to it, once no process has it open.
     pub fn screen(self) -> Vec<u8> {
         self.reading.join().unwrap();
         std::mem::take(&mut *self.screen.lock().unwrap())
@@ -111,7 +111,7 @@ fn resize(near: &File, columns: u16) {
     assert!(done.unwrap().success());
 }
 
-/// How a command on a terminal has ended, and all that was written on it.
+/// How a command on a terminal ended, and everything that was written to the terminal.
 #[derive(PartialEq)]
 pub struct TerminalOutcome {
     pub status: ExitStatus,
@@ -120,12 +120,12 @@ pub struct TerminalOutcome {
 }
 
 impl TerminalOutcome {
-    /// Whether these words have been written.
-    pub fn shows(&self, args: &str) -> bool {
-        holds(&self.bytes, args.as_bytes())
+    /// Whether this text has been written.
+    pub fn shows(&self, text: &str) -> bool {
+        contains(&self.bytes, text.as_bytes())
     }
 
-    /// What is left to be seen of it, on a screen that has lines enough.
+    /// The final screen, on a terminal with enough lines.
     pub fn screen(&self) -> vt100::Screen {
         let size = |count| NonZeroU16::new(count).unwrap();
         let mut terminal = vt100::Parser::new(size(1000), size(self.columns), 0);
@@ -140,12 +140,12 @@ impl fmt::Debug for TerminalOutcome {
     }
 }
 
-/// Runs a command on a terminal of its own of so many columns, and gives each answer when its question is seen.
+/// Runs a command on a new terminal of this many columns, and types each answer when its question appears.
 pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> TerminalOutcome {
     let terminal = Terminal::of(columns);
     terminal.connect(&mut command);
     let mut child = command.spawn().unwrap();
-    // Our copies of the far end must go, so that the screen ends with the child.
+    // It holds copies of the far end, with which the screen would never be complete.
     drop(command);
     let mut terminal = terminal.watch();
     for (question, answer) in answers {
@@ -160,6 +160,6 @@ pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> Term
     }
 }
 
-fn holds(bytes: &[u8], args: &[u8]) -> bool {
-    bytes.windows(args.len()).any(|part| part == args)
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|part| part == text)
 }

@@ -1,10 +1,10 @@
-//! What git writes down about itself (trace2, since 2.23): its words, and whether it was reached through the shim.
+//! git's trace2 (since 2.23): the args of every git, and whether it was reached through the shim.
 
 use std::path::Path;
 
 use super::call::Call;
 
-/// The shim's marker in the environment of every git that it has become.
+/// The shim's marker, in the environment of every git that it has exec'd.
 const MARKER: &str = "_GIT_CLONE_SHIM_SEEN";
 
 /// Has every git that `call` starts append to `file`.

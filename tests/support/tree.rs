@@ -11,13 +11,13 @@ use super::wait;
 /// Every file, directory and symbolic link below a directory, with what it holds.
 pub type Tree = BTreeMap<PathBuf, Entry>;
 
-/// What is compared of one of them.
+/// What is compared of an entry.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     mode: u32,
-    /// How many names a file has; 1 for all else.
+    /// The link count of a file; 1 for everything else.
     links: u64,
-    /// The bytes of a file, or where a symbolic link leads.
+    /// The bytes of a file, or the target of a symbolic link.
     content: Vec<u8>,
 }
 
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Entry {
     }
 }
 
-/// Reads the tree below `root`. The bytes of an index are left out: it holds inode numbers and times.
+/// Reads the tree below `root`. Without the bytes of an index, which contains inode numbers and times.
 pub fn read(root: &Path) -> Tree {
     let mut tree = Tree::new();
     let mut directories = vec![root.to_owned()];
@@ -74,7 +74,7 @@ pub fn read(root: &Path) -> Tree {
     tree
 }
 
-/// The number of names of every object file, loose or packed, below `root`.
+/// The link counts of all object files, loose or packed, below `root`.
 pub fn object_links(root: &Path) -> Vec<u64> {
     let is_object = |path: &Path| {
         let mut parents = path.ancestors().skip(1).filter_map(Path::file_name);
@@ -91,12 +91,12 @@ pub fn object_links(root: &Path) -> Vec<u64> {
         .collect()
 }
 
-/// Removes everything below `root`, which stays.
+/// Removes everything below `root`, but not `root`.
 pub fn clear(root: &Path) {
     for entry in fs::read_dir(root).unwrap() {
         let path = entry.unwrap().path();
-        // Again and again: sshfs remembers for a while what was in a directory, and a hook may still be writing to one.
-        wait::until("what is there to be removed", || {
+        // Retried: sshfs caches directory listings for a while, and a hook may still be writing.
+        wait::until("the removal of files", || {
             let removed = if path.is_dir() && !path.is_symlink() {
                 fs::remove_dir_all(&path)
             } else {

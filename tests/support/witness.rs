@@ -1,7 +1,7 @@
-//! A witness: a program that tells what it was handed by the one that started it.
+//! A witness: a program that reports what it inherited from the program that started it.
 //!
-//! It is cp(1), which copies what proc(5) says of itself. A script would not do: by the time it speaks, sh, perl or python
-//! have changed the very signals and descriptors that they were started with.
+//! It is cp(1), which copies its own files in /proc (proc(5)). A script would not do: sh, perl and python change signals and
+//! descriptors before the script's first line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use super::args::Args;
 
-/// What it copies of a process.
+/// The files that it copies of a process.
 const FILES: [&str; 8] = [
     "cmdline", "environ", "cwd", "fd", "fdinfo", "limits", "stat", "status",
 ];
 
-/// What counts in /proc/PID/status, by the beginning of its name.
+/// The lines of /proc/PID/status that are compared, by the beginning of their names.
 const STATUS: [&str; 11] = [
     "Uid:",
     "Gid:",
@@ -30,11 +30,11 @@ const STATUS: [&str; 11] = [
     "NoNewPrivs:",
 ];
 
-/// What a process was handed, by name.
+/// What a process has inherited: facts by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessSnapshot(BTreeMap<String, String>);
 
-/// Puts a witness into a directory of its own below `root`, under the names by which git is found and finds its own kind.
+/// Makes a directory with witnesses below `root`: one called git, and one that git finds as its external command `witness`.
 pub fn directory(root: &Path) -> PathBuf {
     let directory = root.join("witness");
     fs::create_dir(&directory).unwrap();
@@ -44,17 +44,18 @@ pub fn directory(root: &Path) -> PathBuf {
     directory
 }
 
-/// The words by which a witness reports on `process`, a pid or `self`, to the directory `report`.
+/// The args with which a witness reports on `process`, a pid or `self`, to the directory `report`.
 pub fn args(process: &str, report: &Path) -> Args {
     let files = FILES.map(|file| format!("/proc/{process}/{file}").into());
-    // Nobody may write to the directories of /proc, and not everybody can remove a copy of such a one.
+    // The directories of /proc are not writable; copies of them could not be removed without root.
     let options = ["-r", "-P", "--no-preserve=mode"].map(Into::into);
     let copy = options.into_iter().chain(files);
     copy.chain([report.into()]).collect()
 }
 
 impl ProcessSnapshot {
-    /// Reads a report. Of other processes only this test and the `program` that it started can be told apart.
+    /// Reads a report. Pids are replaced by "the test" (this process), "the program" (`program`, which it started) or
+    /// "another".
     pub fn read(report: &Path, program: u32) -> Self {
         let read = |file: &str| fs::read(report.join(file)).unwrap();
         let text = |file: &str| String::from_utf8(read(file)).unwrap();
@@ -62,7 +63,7 @@ impl ProcessSnapshot {
         let mut note =
             |name: &str, fact: &str| drop(facts.insert(name.to_owned(), fact.to_owned()));
 
-        note("words", &lines(&read("cmdline")));
+        note("args", &lines(&read("cmdline")));
         note("environment", &lines(&read("environ")));
         note("directory", &target(&report.join("cwd")));
         for entry in fs::read_dir(report.join("fd")).unwrap() {
@@ -79,11 +80,11 @@ impl ProcessSnapshot {
             );
         }
         for line in text("limits").lines().skip(1) {
-            // Its columns have fixed widths, and its names spaces.
+            // Columns of fixed widths: the names contain spaces.
             let (name, limit) = line.split_at(26);
             note(name.trim(), limit.trim());
         }
-        // As proc(5) counts them, behind the name, which may hold anything.
+        // Numbered as in proc(5), after the name, which can contain anything.
         let stat = text("stat");
         let fields: Vec<&str> = stat
             .rsplit(')')
@@ -170,7 +171,7 @@ fn lines(bytes: &[u8]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Where a symbolic link of /proc leads, without the numbers that terminals and pipes happen to have.
+/// The target of a symbolic link in /proc, without the numbers of terminals and pipes.
 fn target(link: &Path) -> String {
     let target = fs::read_link(link).unwrap();
     let target = target.as_os_str().as_bytes().escape_ascii().to_string();

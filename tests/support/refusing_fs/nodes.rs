@@ -56,7 +56,7 @@ impl Node {
     }
 }
 
-/// A file or directory that somebody has opened.
+/// A file or directory that a process has open.
 #[derive(Debug)]
 pub(super) struct Open {
     ino: Ino,
@@ -130,7 +130,7 @@ impl State {
         while name.0 != Ino::ROOT {
             name = self.nodes.get(&name.0)?.names.last()?;
             names.push(&name.1);
-            // Nothing is so deep, unless somebody has moved directories on the backing filesystem.
+            // No path is this deep, unless directories were moved on the backing filesystem.
             (names.len() < 4096).then_some(())?;
         }
         Some(names.into_iter().rev().collect())
