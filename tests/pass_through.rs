@@ -164,7 +164,7 @@ fn editor_of_a_commit_runs() {
 }
 
 #[test]
-fn argv0_is_passed_on_unless_it_is_a_path() {
+fn name_is_passed_on_unless_it_is_a_path() {
     let arena = Arena::new(&gits()[0]);
     let run = |program: &Path, name: &str| {
         let mut command = arena.command(program);
