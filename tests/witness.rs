@@ -245,7 +245,7 @@ fn git_of_a_fallback_inherits_the_same() {
         let arena = arena.with_links_failing(libc::EPERM);
         let run = WitnessRun::of_git(arena);
         let line = run.clone("-l");
-        let failed = run.arena.real(line.clone()).run();
+        let failed = run.arena.under_fault(|| run.arena.real(line.clone()).run());
         assert!(failed.died_of(REFUSED), "{failed:?}");
         let copying = [&line[..], &args("--no-hardlinks")].concat();
         let shim = run.snapshots(true, UNUSUAL, &line, ["child", "git"]);
