@@ -1,10 +1,12 @@
 //! The tool for people: what the program does when it is called `git-clone-shim`.
 
+mod directory;
 mod doctor;
 mod explain;
 mod install;
 mod stats;
 mod text;
+mod trust;
 
 use std::ffi::{CStr, OsStr};
 use std::io::{self, Write};

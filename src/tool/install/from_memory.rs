@@ -12,10 +12,10 @@ use nix::fcntl::AtFlags;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::execveat;
 
-use super::directory::Directory;
 use super::{program, versions};
 use crate::NAME;
 use crate::process::executable;
+use crate::tool::directory::Directory;
 
 /// If this program is one of the versions in `root`, runs a copy in memory with these arguments instead. Where that is not
 /// possible, or not needed, it returns.

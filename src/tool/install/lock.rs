@@ -8,9 +8,9 @@ use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::directory::Directory;
 use super::{interrupted, text};
 use crate::failure;
+use crate::tool::directory::Directory;
 
 /// The file that is locked. NFS locks no directory: there an exclusive lock needs a descriptor that can be written to.
 const NAME: &str = ".git-clone-shim.lock";

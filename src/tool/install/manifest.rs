@@ -11,9 +11,10 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::directory::Directory;
-use super::{text, trust};
+use super::text;
 use crate::NAME;
+use crate::tool::directory::Directory;
+use crate::tool::trust;
 
 /// The name of a manifest, in the directory of a version and in that of all versions.
 pub(super) const FILE: &str = "manifest";

@@ -6,7 +6,6 @@
 //! descriptors of directories.
 
 mod check;
-mod directory;
 mod from_memory;
 mod lock;
 mod manifest;
@@ -16,7 +15,6 @@ mod plan;
 mod program;
 mod removal;
 mod staging;
-mod trust;
 mod uninstall;
 mod versions;
 
@@ -35,7 +33,8 @@ use super::text;
 use crate::failure;
 use crate::process::exit_reason::ExitReason;
 use crate::process::interruption;
-use directory::Directory;
+use crate::tool::directory::Directory;
+use crate::tool::trust;
 use lock::Lock;
 use manifest::{Manifest, Subject};
 use places::Places;

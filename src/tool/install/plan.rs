@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::directory::Directory;
 use super::manifest::{self, Manifest, Subject};
 use super::payload::{self, Content};
 use super::places::Places;
 use super::staging::{Output, directories_of};
-use super::{CURRENT, VERSION, text, trust};
+use super::{CURRENT, VERSION, text};
 use crate::NAME;
+use crate::tool::directory::Directory;
+use crate::tool::trust;
 
 /// What is going to be written, and what there is to say of it.
 #[derive(Default)]

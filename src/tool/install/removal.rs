@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::directory::Directory;
 use super::manifest::Manifest;
 use super::places::Places;
 use crate::NAME;
+use crate::tool::directory::Directory;
 
 /// The directory that holds a listed path, and its name there; `None` if that directory is not there.
 ///

@@ -9,12 +9,13 @@ use std::rc::Rc;
 use anyhow::Result;
 use nix::libc;
 
-use super::directory::Directory;
 use super::interrupted;
 use super::manifest::{self, Manifest, Subject, TEMPORARY};
 use super::payload::Content;
 use super::places::Places;
 use super::removal;
+use crate::tool::directory::Directory;
+use crate::tool::trust;
 
 /// The directory below that of all versions in which everything is staged that goes there.
 const STAGE: &str = ".git-clone-shim.staging";
@@ -298,7 +299,7 @@ pub(super) fn directories_of<'a>(
 /// It cannot be removed, or another user could have written of it.
 pub(super) fn recover(root: &Directory, places: &Places) -> Result<()> {
     if let Some(stage) = root.subdirectory(OsStr::new(STAGE))? {
-        super::trust::check(stage.path(), &stage.status()?)?;
+        trust::check(stage.path(), &stage.status()?)?;
         let journal = Manifest::read(&stage, JOURNAL, Subject::Staged)?;
         if let Some(journal) = journal {
             removal::files(root, places, &journal)?;

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::directory::Directory;
 use super::manifest::{self, Manifest, Subject};
 use super::places::Places;
 use super::{CURRENT, payload, removal, text, versions};
 use crate::NAME;
+use crate::tool::directory::Directory;
 
 /// What is going to be removed.
 pub(super) struct Removal<'a> {

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
 
-use super::directory::Directory;
 use super::{CURRENT, manifest};
+use crate::tool::directory::Directory;
 
 /// The installed versions below `root`, the oldest first.
 ///
