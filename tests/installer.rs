@@ -130,7 +130,10 @@ fn install_writes_the_whole_tree_and_shows_that_it_works() {
     assert_eq!(site.current().as_deref(), Some(Path::new(VERSION)));
     site.assert_works(&site.bin(), VERSION);
     let installed = fs::read(site.bin().join("git-clone-shim")).unwrap();
-    assert!(installed == fs::read(site.program(VERSION)).unwrap());
+    assert!(
+        installed == fs::read(site.program(VERSION)).unwrap(),
+        "the installed program has other bytes"
+    );
     for (embedded, source) in [
         ("share/man/man1/git-clone-shim.1", "man/git-clone-shim.1"),
         ("share/doc/git-clone-shim/LICENSE", "LICENSE"),
@@ -138,7 +141,7 @@ fn install_writes_the_whole_tree_and_shows_that_it_works() {
     ] {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
         let embedded = fs::read(site.live(VERSION).join(embedded));
-        assert!(embedded.unwrap() == fs::read(source).unwrap());
+        assert_eq!(embedded.unwrap(), fs::read(source).unwrap());
     }
 
     let shown = String::from_utf8_lossy(&outcome.stdout);
@@ -247,7 +250,7 @@ fn a_tree_staged_below_a_destdir_is_the_same() {
     );
     let mut grep = site.arena.command("grep");
     let told = grep.args(["-r", "-F"]).args([&staging, &staging]).output();
-    assert!(told.unwrap().stdout.is_empty());
+    assert_eq!(told.unwrap().stdout, b"");
     let options = ["--destdir"].into_iter().chain(staging.to_str());
     site.run("uninstall", options).succeeded();
     let left: Vec<_> = tree::read(&staging).into_keys().collect();

@@ -149,7 +149,7 @@ fn names_that_imitate_the_message_are_not_retried() {
             );
             let twin = expected.retried_while_late(|| arena.run(arena.shim(line.clone())));
             assert_eq!(twin.outcome, expected.outcome);
-            assert!(twin.tree == expected.tree);
+            assert_eq!(twin.tree, expected.tree);
         }
     });
 }
@@ -219,7 +219,7 @@ fn quiet_clone_whose_hook_writes_the_message_and_aborts_runs_twice() {
             let once = fs::read(&count).unwrap().len();
             let shim = arena.run_in(&prepare, arena.shim(line.clone()));
             assert_eq!(shim.outcome, real.outcome);
-            assert!(shim.tree == real.tree);
+            assert_eq!(shim.tree, real.tree);
             assert_eq!(fs::read(&count).unwrap().len(), 3 * once);
             assert_once(&arena, &elsewhere, &line);
             aborted += 1;

@@ -60,7 +60,7 @@ fn the_easyconfig_names_every_crate() {
             checksums.push(format!("    {{'{name}-{version}.tar.gz': '{checksum}'}},"));
         }
     }
-    assert!(!crates.is_empty());
+    assert!(!crates.is_empty(), "Cargo.lock names no crate");
     let easyconfig = easyconfig();
     let named = found(r"(?s)\ncrates = \[\n(.*?)\n\]", &easyconfig);
     assert_eq!(named.lines().collect::<Vec<_>>(), crates);

@@ -157,7 +157,7 @@ fn editor_of_a_commit_runs() {
         let twin = commit(arena.shim(args("commit")));
         let plain = commit(arena.real(args("commit")));
         assert_eq!(twin.outcome, plain.outcome);
-        assert!(twin.tree == plain.tree);
+        assert_eq!(twin.tree, plain.tree);
         let log = arena.real(args("log --format=%s")).run().succeeded();
         assert_eq!(log.stdout, b"from the editor\n");
     });

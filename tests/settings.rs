@@ -21,7 +21,7 @@ fn always_copies_at_once() {
         let always = arena.run(always);
         let expected = arena.run(arena.real(with_no_hardlinks(&line)));
         assert_eq!(always.outcome, expected.outcome.succeeded());
-        assert!(always.tree == expected.tree);
+        assert_eq!(always.tree, expected.tree);
         let trace = std::fs::read_to_string(trace).unwrap();
         let runs: Vec<_> = trace
             .lines()
@@ -50,7 +50,7 @@ fn always_leaves_the_rest_alone() {
             let always = arena.run(arena.shim(line.clone()).env("GIT_CLONE_SHIM", "always"));
             let plain = arena.run(arena.real(line));
             assert_eq!(always.outcome, plain.outcome);
-            assert!(always.tree == plain.tree);
+            assert_eq!(always.tree, plain.tree);
         }
     }
 }

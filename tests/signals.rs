@@ -129,7 +129,7 @@ fn clone_succeeds_when_caller_ignores_sigchld() {
         let plain = run(arena.path_of(false));
         let shim = run(arena.path_of(true));
         assert_eq!(shim.outcome, plain.outcome);
-        assert!(shim.tree == plain.tree);
+        assert_eq!(shim.tree, plain.tree);
     });
 }
 

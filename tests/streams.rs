@@ -338,7 +338,7 @@ fn slow_reader_gets_every_byte() {
             (child.wait().unwrap(), written)
         };
         let plain = run(arena.real(line.clone()));
-        assert!(run(arena.shim(line)) == plain);
+        assert_eq!(run(arena.shim(line)), plain);
         assert!(plain.0.success() && plain.1.ends_with(b"the end\n"));
     });
 }

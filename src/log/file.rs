@@ -88,7 +88,7 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
-    use std::ffi::{OsStr, OsString};
+    use std::ffi::OsStr;
     use std::thread;
     use std::time::Duration;
 
@@ -100,7 +100,8 @@ mod tests {
     fn lines_are_not_mixed_up() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("log");
-        let pattern = Pattern::new(OsString::leak(file.clone().into_os_string())).unwrap();
+        let pattern =
+            Pattern::new(Box::leak(file.clone().into_os_string().into_boxed_os_str())).unwrap();
         let failure = link_failure::find(b"fatal: failed to create link 'x': y\n").unwrap();
         let record = Record::new(&failure, None, Duration::ZERO);
         thread::scope(|scope| {
