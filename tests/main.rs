@@ -29,6 +29,7 @@ mod installer;
 mod interrupted_installs;
 mod languages;
 mod link_failure_properties;
+mod load;
 mod log;
 mod man_page;
 mod modules;

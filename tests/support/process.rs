@@ -42,18 +42,27 @@ fn has_in(process: Pid, set: &str, signal: i32) -> bool {
 /// The processes that run `program` and were started with this home directory.
 pub fn running(program: &Path, home: &Path) -> Vec<Pid> {
     let program = program.canonicalize().unwrap();
+    let runs_program = |process: &Pid| {
+        fs::read_link(format!("/proc/{process}/exe")).is_ok_and(|file| file == program)
+    };
+    let mut processes = with_home(home);
+    processes.retain(runs_program);
+    processes
+}
+
+/// The processes that were started with this home directory.
+pub fn with_home(home: &Path) -> Vec<Pid> {
     let home = [OsStr::new("HOME=").as_bytes(), home.as_os_str().as_bytes()].concat();
-    let is_one = |process: &Path| {
+    let has_home = |process: &Path| {
         let environment = fs::read(process.join("environ")).unwrap_or_default();
         let mut variables = environment.split(|&byte| byte == 0);
-        fs::read_link(process.join("exe")).is_ok_and(|file| file == program)
-            && variables.any(|variable| variable == home)
+        variables.any(|variable| variable == home)
     };
     let processes = fs::read_dir("/proc")
         .unwrap()
         .map(|entry| entry.unwrap().path());
     processes
-        .filter(|process| is_one(process))
+        .filter(|process| has_home(process))
         .filter_map(|process| process.file_name()?.to_str()?.parse().ok())
         .map(Pid::from_raw)
         .collect()

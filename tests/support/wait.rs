@@ -27,3 +27,8 @@ pub fn for_line(file: &Path) -> String {
     });
     line.trim_end().to_owned()
 }
+
+/// Waits for this long: only to reach a random moment in what another process does, never to wait for an event.
+pub fn for_moment(time: Duration) {
+    sleep(time);
+}
