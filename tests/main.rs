@@ -18,6 +18,7 @@ mod clones_that_link;
 mod command_line_against_git;
 mod destination;
 mod doctor;
+mod doctor_hostile;
 mod doctor_on_path;
 mod explain;
 mod fallback;

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
 use nix::libc;
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, fsync, symlinkat, unlinkat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, fsync, linkat, symlinkat, unlinkat};
 
 use super::text;
 use super::trust;
@@ -262,6 +262,34 @@ impl Directory {
         Ok(())
     }
 
+    /// Makes a directory that only we can enter; says whether the name was free.
+    ///
+    /// # Errors
+    ///
+    /// The error of `mkdir(2)`, but for that the name is taken.
+    pub(super) fn make_private(&self, name: &OsStr) -> Result<bool> {
+        match mkdirat(&self.descriptor, name, Mode::S_IRWXU) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
+            Err(errno) => Err(failed("make", &self.path.join(name), errno)),
+        }
+    }
+
+    /// Makes the hard link `new` in the directory `into` of the file `name`, by the errno of link(2) if it is refused.
+    ///
+    /// # Errors
+    ///
+    /// The error of `linkat(2)`.
+    pub(super) fn hard_link(&self, name: &OsStr, into: &Self, new: &OsStr) -> nix::Result<()> {
+        linkat(
+            &self.descriptor,
+            name,
+            &into.descriptor,
+            new,
+            AtFlags::empty(),
+        )
+    }
+
     /// Writes a new file with this mode, whatever the umask, and sees it on disk.
     ///
     /// # Errors
@@ -387,20 +415,30 @@ impl Directory {
         let Some(tree) = self.subdirectory(name)? else {
             return Ok(());
         };
-        for name in tree.names()? {
-            match tree.entry(&name)? {
-                Some(entry) if entry.st_mode & libc::S_IFMT == libc::S_IFDIR => {
-                    tree.remove_tree(&name)?;
-                }
-                _ => {
-                    tree.remove(&name)?;
-                }
-            }
-        }
+        tree.remove_entries()?;
         match self.remove_directory(name)? {
             true => Ok(()),
             false => bail!("{} is not empty", text::printable_path(tree.path())),
         }
+    }
+
+    /// Removes all that is in it.
+    ///
+    /// # Errors
+    ///
+    /// Something in it cannot be removed.
+    pub(super) fn remove_entries(&self) -> Result<()> {
+        for name in self.names()? {
+            match self.entry(&name)? {
+                Some(entry) if entry.st_mode & libc::S_IFMT == libc::S_IFDIR => {
+                    self.remove_tree(&name)?;
+                }
+                _ => {
+                    self.remove(&name)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The names of all entries, sorted.

@@ -6,13 +6,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::links;
+use super::links::Links;
 use super::patience::{Notes, Stopped};
 use super::report::Check;
 use super::scratch::Scratch;
 use super::text;
 use super::trial::Trial;
 use crate::mountinfo::Filesystem;
+use crate::tool::directory::Directory;
 
 /// What is known of one directory. What has not been tried is null.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub(super) struct Examination {
     pub problem: Option<String>,
     /// The fresh directory in which everything was tried, if something of it may still be there.
     pub left_behind: Option<String>,
+    /// The directory in which another user could exchange what the trial clones make, so that none was tried; null if there is
+    /// none.
+    pub exchangeable_in: Option<String>,
     /// A hard link within one directory.
     pub link_inside: Option<Check>,
     /// A hard link from one directory to another.
@@ -59,8 +63,8 @@ pub(super) fn examine(
     notes: &mut Notes<Examination>,
 ) -> Result<(), Stopped> {
     notes.begin("looking at it")?;
-    let directory = match fs::canonicalize(directory) {
-        Ok(directory) => directory,
+    let resolved = match fs::canonicalize(directory) {
+        Ok(resolved) => resolved,
         Err(error) => {
             let gone = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
             notes.known.exists = Some(!gone);
@@ -68,19 +72,19 @@ pub(super) fn examine(
             return Ok(());
         }
     };
-    notes.known = Examination::from_afar(&directory);
+    notes.known = Examination::from_afar(&resolved);
     notes.known.exists = Some(true);
 
     notes.begin("making a directory")?;
-    let scratch = match Scratch::within(&directory) {
+    let scratch = match Scratch::within(directory) {
         Ok(scratch) => scratch,
         Err(error) => {
-            notes.known.problem = Some(text::why(&error));
+            notes.known.problem = Some(format!("{error:#}"));
             return Ok(());
         }
     };
     notes.known.left_behind = Some(text::of_path(scratch.path()));
-    let done = try_all(scratch.path(), git, notes);
+    let done = try_all(&scratch, git, notes);
     if scratch.remove().is_ok() {
         notes.known.left_behind = None;
     }
@@ -88,29 +92,33 @@ pub(super) fn examine(
 }
 
 fn try_all(
-    scratch: &Path,
+    scratch: &Scratch,
     git: Option<&Path>,
     notes: &mut Notes<Examination>,
 ) -> Result<(), Stopped> {
-    try_links(scratch, notes)?;
-    if let Some(git) = git {
+    try_links(scratch.directory(), notes)?;
+    let exchangeable = scratch.exchangeable_in();
+    notes.known.exchangeable_in = exchangeable.as_deref().map(text::of_path);
+    if let (Some(git), None) = (git, exchangeable) {
         try_clones(&Trial::new(scratch, git), notes)?;
     }
     notes.begin("removing what was made")
 }
 
-fn try_links(scratch: &Path, notes: &mut Notes<Examination>) -> Result<(), Stopped> {
+fn try_links(scratch: &Directory, notes: &mut Notes<Examination>) -> Result<(), Stopped> {
     notes.begin("writing a file")?;
-    if let Err(error) = links::prepare(scratch) {
-        notes.known.problem = Some(text::why(&error));
-        return Ok(());
-    }
-    let file = scratch.join("here/file");
+    let links = match Links::prepare(scratch) {
+        Ok(links) => links,
+        Err(error) => {
+            notes.known.problem = Some(format!("{error:#}"));
+            return Ok(());
+        }
+    };
     notes.begin("hard link inside a directory")?;
-    let (inside, inside_is_same) = links::link(&file, &scratch.join("here/link"));
+    let (inside, inside_is_same) = links.inside();
     notes.known.link_inside = Some(inside);
     notes.begin("hard link across directories")?;
-    let (across, across_is_same) = links::link(&file, &scratch.join("there/link"));
+    let (across, across_is_same) = links.across();
     notes.known.link_across = Some(across);
     notes.known.link_is_same_file = across_is_same.or(inside_is_same);
     Ok(())

@@ -31,7 +31,7 @@ use crate::process::interruption;
 use crate::settings::Settings;
 use directories::Place;
 use examination::Examination;
-use report::{Directory, Report, Surroundings};
+use report::{Directory, Report, Surroundings, What};
 use verdict::Answer;
 
 /// What to examine, and how to tell of it.
@@ -73,6 +73,8 @@ pub(super) fn run(options: &Options) -> io::Result<i32> {
     let git = surroundings
         .git
         .as_ref()
+        // One that others could have put there is not run.
+        .filter(|git| git.what != What::NotRun)
         .and_then(|_| RealGit::find(settings.git).ok());
     let mut directories = Vec::new();
     for place in directories::to_examine(&options.directories) {

@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use nix::libc;
 use nix::unistd::{AccessFlags, access};
 
 use super::modules::Modules;
@@ -19,20 +20,30 @@ use super::text;
 use crate::NAME;
 use crate::failure;
 use crate::git::real_git;
+use crate::tool::directory::Directory;
+use crate::tool::trust;
 
 /// Every git on PATH that whoever looks for one could find.
 ///
 /// `exec_path` is git's own directory, which git puts first on PATH for what it runs, such as `git clone-shim doctor`: there
 /// it is passed over, since nobody else has it there.
-pub(super) fn gits(exec_path: Option<&Path>, modules: &Modules) -> Vec<GitOnPath> {
+///
+/// Behind `real`, the git that the shim execs, no call reaches a git: none is run there, since anybody may have put it there.
+pub(super) fn gits(
+    exec_path: Option<&Path>,
+    real: Option<&Path>,
+    modules: &Modules,
+) -> Vec<GitOnPath> {
     let path = real_git::path();
     let mut entries: Vec<PathBuf> = env::split_paths(&path).collect();
     if entries.first().map(PathBuf::as_path) == exec_path {
         entries.drain(..1);
     }
     let own = identity(Path::new("/proc/self/exe"));
+    let real = real.and_then(identity);
     let mut seen = Vec::new();
     let mut gits = Vec::new();
+    let (mut passed_real, mut is_behind) = (false, false);
     for entry in entries {
         let file = entry.join("git");
         let Some(found) = identity(&file).filter(|_| access(&file, AccessFlags::X_OK).is_ok())
@@ -47,11 +58,15 @@ pub(super) fn gits(exec_path: Option<&Path>, modules: &Modules) -> Vec<GitOnPath
         } else {
             seen.push(found);
             match entry.is_absolute() {
+                true if is_behind => Answer::not_run("no call of git reaches it"),
                 true => ask(&file),
                 // A repository must not be able to choose the git that runs.
                 false => Answer::of(What::Relative),
             }
         };
+        passed_real |= Some(found) == real;
+        // A wrapper that leads back to the shim leads it to the next git.
+        is_behind |= passed_real && !asked.what.is_shim();
         gits.push(GitOnPath {
             file: text::of_path(&file),
             what: asked.what,
@@ -76,6 +91,9 @@ pub(super) fn real(file: &Path) -> RealGit {
 
 /// The directory that the git in `file` puts first on PATH for what it runs.
 pub(super) fn exec_path(file: &Path) -> Option<PathBuf> {
+    if exchangeable(file).is_some() {
+        return None;
+    }
     let output = run(file, "git", "--exec-path").ok()?;
     Some(OsStr::from_bytes(output.stdout.trim_ascii_end()).into())
 }
@@ -94,6 +112,13 @@ struct Answer {
 }
 
 impl Answer {
+    fn not_run(why: &str) -> Self {
+        Self {
+            said: why.to_owned(),
+            ..Self::of(What::NotRun)
+        }
+    }
+
     fn of(what: What) -> Self {
         Self {
             what,
@@ -103,7 +128,29 @@ impl Answer {
     }
 }
 
+/// Who else could have put `file` there: its directory, or its own owner. `None` if nobody could but those who may replace
+/// any program of ours.
+pub(super) fn exchangeable(file: &Path) -> Option<String> {
+    let directory = file.parent()?;
+    let found = match Directory::find(directory) {
+        Ok(Some(found)) => found,
+        Ok(None) => return None,
+        Err(error) => return Some(format!("{error:#}")),
+    };
+    if let Some(exposed) = found.exposed() {
+        let exposed = text::of_path(exposed);
+        return Some(format!("other users can exchange what is in {exposed}"));
+    }
+    let status = nix::sys::stat::stat(file).ok()?;
+    let others_write = status.st_mode & libc::S_IWOTH != 0;
+    (others_write || !trust::is_trusted(status.st_uid))
+        .then(|| "another user can write to it".to_owned())
+}
+
 fn ask(file: &Path) -> Answer {
+    if let Some(why) = exchangeable(file) {
+        return Answer::not_run(&why);
+    }
     // Called by this name a copy of the shim is the tool, and git itself knows no such command.
     let as_tool = run(file, NAME, "--version").ok();
     if let Some(version) = as_tool.and_then(|output| version(&output, NAME)) {

@@ -41,6 +41,8 @@ pub(super) struct Surroundings {
     pub git: Option<RealGit>,
     /// Why there is none.
     pub git_error: Option<String>,
+    /// Who else could put another program in the place of the git that calls reach; null if nobody could.
+    pub path_warning: Option<String>,
     /// The environment variables, in the order of the manual.
     pub settings: Vec<Setting>,
     /// What of this could not be found out, because a directory of PATH does not answer.
@@ -75,6 +77,8 @@ pub(super) enum What {
     Git,
     /// `broken`: it does not answer `--version`.
     Broken,
+    /// `not_run`: it was not run, since no call of git reaches it, or since other users could have put it there.
+    NotRun,
     /// `relative`: in an entry of PATH that is not an absolute path; never run by the shim, nor by doctor.
     Relative,
 }

@@ -28,16 +28,20 @@ pub(super) fn look_around(
 
     notes.begin("looking for the real git")?;
     let mut exec_path = None;
+    let mut real = None;
     match RealGit::find(settings.git) {
         Ok(git) => {
             exec_path = path_order::exec_path(git.file());
             notes.known.git = Some(path_order::real(git.file()));
+            notes.known.path_warning = path_order::exchangeable(git.file())
+                .map(|why| format!("{}: {why}", text::of_path(git.file())));
+            real = Some(git.file().to_owned());
         }
         Err(failure) => notes.known.git_error = Some(failure.line),
     }
 
     notes.begin("asking every git on PATH what it is")?;
-    let gits = path_order::gits(exec_path.as_deref(), &modules);
+    let gits = path_order::gits(exec_path.as_deref(), real.as_deref(), &modules);
     let first = gits.first();
     notes.known.reached = first.is_some_and(|git| git.what.is_shim());
     notes.known.path_advice = match notes.known.reached {

@@ -36,6 +36,13 @@ pub(super) fn print_surroundings(surroundings: &Surroundings) -> io::Result<()> 
     }
     print("\n")?;
     print_block("the real git", &[real_git(surroundings)])?;
+    if let Some(warning) = &surroundings.path_warning {
+        print_sentence(
+            Mood::Bad,
+            &format!("It is not run here: {warning}."),
+            Some("Every call of git runs it: put another directory first on PATH."),
+        )?;
+    }
     print("\n")?;
     let settings: Vec<Row> = surroundings.settings.iter().map(setting).collect();
     print_block("settings", &settings)?;
@@ -131,6 +138,7 @@ fn what(what: What, version: Option<&str>, said: &str) -> String {
         }
         What::LeadsToShim => format!("a wrapper that leads to the shim: {said}"),
         What::Git => format!("git{version}"),
+        What::NotRun => format!("not run: {said}"),
         What::Broken => format!("does not tell its version: {said}"),
         What::Relative => "in a relative entry of PATH, which the shim passes over".to_owned(),
     }

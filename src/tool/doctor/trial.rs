@@ -3,43 +3,46 @@
 //! Source and destination are different directories, like a cache and a checkout of uv's, since some filesystems refuse
 //! links between directories only; and the repository has its objects in subdirectories, as all have.
 
-use std::fs;
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::report::Check;
+use super::scratch::Scratch;
 use super::sealed;
 use super::text;
 use crate::git::link_failure;
 
 /// A repository in a scratch directory, and clones of it.
 pub(super) struct Trial<'a> {
-    scratch: &'a Path,
+    scratch: &'a Scratch,
     git: &'a Path,
 }
 
 impl<'a> Trial<'a> {
     /// A trial in `scratch` with the real git in the file `git`.
-    pub(super) fn new(scratch: &'a Path, git: &'a Path) -> Self {
+    pub(super) fn new(scratch: &'a Scratch, git: &'a Path) -> Self {
         Self { scratch, git }
     }
 
     fn source(&self) -> PathBuf {
-        self.scratch.join("source")
+        self.scratch.path().join("source")
     }
 
     fn checkouts(&self) -> PathBuf {
-        self.scratch.join("checkouts")
+        self.scratch.path().join("checkouts")
     }
 
     /// Makes the repository, with the real git.
     pub(super) fn make_repository(&self) -> Check {
-        // Whose the files seem to be, as on sshfs -o uid=…, is not on trial: whoever uses git there has told it so.
-        let trusting = "[safe]\n\tdirectory = *\n";
-        if let Err(error) = fs::write(self.scratch.join(".gitconfig"), trusting) {
-            return Check::failed(text::why(&error));
+        // The owner that files seem to have, as on sshfs -o uid=…, is not on trial: who uses git there has configured that. Nor are
+        // hooks, which nobody but us could have put here.
+        let config = b"[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n";
+        let home = self.scratch.directory();
+        if let Err(error) = home.write(OsStr::new(".gitconfig"), config, 0o600) {
+            return Check::failed(format!("{error:#}"));
         }
         let mut init = self.real();
         init.args(["init", "--quiet"]).arg(self.source());
@@ -61,7 +64,10 @@ impl<'a> Trial<'a> {
     pub(super) fn clone_with_git(&self) -> (Check, bool) {
         let output = self.local_clone(self.real()).output();
         // The shim's has to find as much space.
-        let _ = fs::remove_dir_all(self.checkouts());
+        let _ = self
+            .scratch
+            .directory()
+            .remove_tree(OsStr::new("checkouts"));
         let died_of_link = output.as_ref().is_ok_and(|output| {
             output.status.code() == Some(128) && link_failure::find(&output.stderr).is_some()
         });
@@ -93,9 +99,9 @@ impl<'a> Trial<'a> {
     fn sealed(&self, program: &Path) -> Command {
         let mut command = sealed::command(program);
         command
-            .current_dir(self.scratch)
-            .env("HOME", self.scratch)
-            .env("XDG_CONFIG_HOME", self.scratch)
+            .current_dir(self.scratch.path())
+            .env("HOME", self.scratch.path())
+            .env("XDG_CONFIG_HOME", self.scratch.path())
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_TEMPLATE_DIR", "")
             .env("GIT_TERMINAL_PROMPT", "0");

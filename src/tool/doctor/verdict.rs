@@ -55,12 +55,21 @@ pub(super) fn judge(
             ),
         };
     }
+    if let Some(directory) = &examination.exchangeable_in {
+        return not_tried(directory);
+    }
     let clones = (&examination.clone_with_git, &examination.clone_through_shim);
     let (Some(git), Some(shim)) = clones else {
         return match (&examination.repository, &surroundings.git_error) {
             (Some(repository), _) => not_about_links(repository),
             (None, Some(_)) => no("there is no real git", "See above where it was looked for."),
-            (None, None) => no(NOT_KNOWN, SEE_ABOVE),
+            (None, None) => match &surroundings.path_warning {
+                Some(warning) => no(
+                    &format!("git is not run: {warning}"),
+                    "Put a git first on PATH that only you and root can exchange.",
+                ),
+                None => no(NOT_KNOWN, SEE_ABOVE),
+            },
         };
     };
     match (git.ok, shim.ok) {
@@ -91,6 +100,19 @@ pub(super) fn judge(
             sentence: "Works: git alone fails here, and through the shim it clones.".to_owned(),
             advice: None,
         },
+    }
+}
+
+/// Git works by paths, and another user could lead them elsewhere: to a repository of his, whose hooks would run as us.
+fn not_tried(directory: &str) -> Verdict {
+    Verdict {
+        answer: Answer::DoesNotWork,
+        sentence: format!(
+            "Not tried: other users can rename what is in {directory}, and git would run what they put there."
+        ),
+        advice: Some(
+            "Name a directory on the same filesystem that only you can write to.".to_owned(),
+        ),
     }
 }
 
