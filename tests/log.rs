@@ -421,7 +421,7 @@ fn nobody_notices_who_waits_for_the_end() {
 }
 
 #[test]
-fn where_nobody_can_wait_for_the_end() {
+fn without_an_observer_the_outcome_is_unknown() {
     for git in gits() {
         let Some(arena) = Arena::new(git).across_mounts() else {
             return;
@@ -436,7 +436,7 @@ fn where_nobody_can_wait_for_the_end() {
         assert_eq!(record.get("second_ms"), None);
         assert!(record["first_ms"].is_u64());
 
-        // As in a container whose only process git is.
+        // As in a container whose only process is git: a process that hangs on the log's filesystem would keep it from ending.
         let file = arena.root().join("container");
         let script = format!("exec git clone -q -l '{}' dst", source.display());
         let Some(outcome) = unshared(&arena, &["--pid", "--fork"], &script, |call| {
@@ -445,11 +445,7 @@ fn where_nobody_can_wait_for_the_end() {
             return;
         };
         outcome.succeeded();
-        let record = records::wait_for(&file, 1).remove(0);
-        assert_eq!(
-            (&record["pid"], &record["outcome"]),
-            (&1.into(), &"started".into())
-        );
+        assert!(!file.exists(), "process 1 writes to no file");
     }
 }
 

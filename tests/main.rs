@@ -25,6 +25,7 @@ mod fallback;
 mod finding_git;
 mod hostile_neighbours;
 mod hostile_output;
+mod hung_log;
 mod install_script;
 mod installer;
 mod interrupted_installs;

@@ -1,4 +1,4 @@
-//! The account of second runs, for sites that ask for one. Nothing that fails in here is seen or felt.
+//! Records of fallbacks, for sites that ask for them. Best effort: errors are ignored.
 
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
@@ -9,9 +9,9 @@ use super::syslog;
 use crate::git::destination;
 use crate::git::link_failure::LinkFailure;
 use crate::mountinfo::Filesystem;
-use crate::process::observer::observe;
+use crate::process::observer::{is_process_1, observe};
 
-/// Where second runs are accounted for: nowhere, unless asked for.
+/// Where fallbacks are recorded: nowhere by default.
 #[derive(Clone, Debug, Default)]
 pub struct Fallbacks {
     /// `GIT_CLONE_SHIM_LOG_FILE`.
@@ -21,44 +21,52 @@ pub struct Fallbacks {
 }
 
 impl Fallbacks {
-    /// Sees to it that the second run of a clone to `directory`, which begins now, is accounted for when it has ended.
-    /// `failure` is what its attempt died of, after the time `first`.
+    /// Records the fallback of a clone to `directory`, which begins now, when its git has exited. `failure` is why the
+    /// attempt failed, after the time `attempt`.
     ///
-    /// We are about to become git, so somebody else has to see the end: an observer. Where it cannot, it writes what is known
-    /// now, and not we ourselves, since a write can end in a signal.
-    pub fn begin(&self, directory: Option<PathBuf>, failure: &LinkFailure<'_>, first: Duration) {
-        if self.file.is_none() && !self.syslog {
+    /// We exec git, so an observer waits for the exit. It also writes where it cannot wait: the log's filesystem may hang,
+    /// and a write can raise a signal.
+    pub fn begin(&self, directory: Option<PathBuf>, failure: &LinkFailure<'_>, attempt: Duration) {
+        let fallbacks = Self {
+            // A process that hangs there would keep process 1 from exiting.
+            file: self.file.filter(|_| !is_process_1()),
+            ..self.clone()
+        };
+        if fallbacks.file.is_none() && !fallbacks.syslog {
             return;
         }
         // The observer is in another directory.
         let directory = directory.and_then(|directory| path::absolute(directory).ok());
         let filesystem = directory.as_deref().and_then(Filesystem::around);
         let kind = filesystem.map(|filesystem| filesystem.kind);
-        let started = Record::new(failure, kind, first);
-        let _ = observe(|second| match (second, directory) {
-            (Some(second), Some(directory)) => self.write(&ended(started, &directory, second)),
-            _ => self.write(&started),
+        let started = Record::new(failure, kind, attempt);
+        let _ = observe(|elapsed| match (elapsed, directory) {
+            (Some(elapsed), Some(directory)) => {
+                fallbacks.write(&ended(started, &directory, elapsed));
+            }
+            _ => fallbacks.write(&started),
         });
     }
 
     fn write(&self, record: &Record<'_>) {
-        if let Some(file) = &self.file {
-            let _ = file.append(record);
-        }
+        // First, since it cannot hang.
         if self.syslog {
             let _ = syslog::send(record);
+        }
+        if let Some(file) = &self.file {
+            let _ = file.append(record);
         }
     }
 }
 
-/// The record of a second run to `directory` that has just ended, after the time `second`.
+/// The record of a fallback to `directory` that has just ended, after the time `elapsed`.
 ///
-/// How git ended is known to its parent only. What it leaves behind tells nearly as much: it removes what it could not
+/// Only git's parent knows its exit status. What git leaves behind tells nearly as much: it removes what it could not
 /// finish.
-fn ended<'a>(started: Record<'a>, directory: &Path, second: Duration) -> Record<'a> {
+fn ended<'a>(started: Record<'a>, directory: &Path, elapsed: Duration) -> Record<'a> {
     let outcome = match destination::is_free(directory) {
         true => Outcome::Failed,
         false => Outcome::Cloned,
     };
-    started.ended(outcome, second)
+    started.ended(outcome, elapsed)
 }

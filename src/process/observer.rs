@@ -1,6 +1,6 @@
-//! An observer: a process that sees this one end, whatever that becomes until then, and of which nobody notices anything.
+//! A detached process that waits for our PID to exit (pidfd), then runs a callback that may write to a filesystem which hangs.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_uint};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -8,56 +8,65 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, getpid};
 
 use super::descriptors::close_all_but;
 
-/// Leaves an observer behind, which waits until this process has ended and calls `tell` with the time that this took. If it
-/// cannot see the end, before Linux 5.3 and of process 1 of a container, it calls `tell` with `None` before this returns.
+/// How many seconds the callback may take. A write that takes longer is to a filesystem that hangs.
+const CALLBACK_SECONDS: c_uint = 10;
+
+/// Starts an observer, which waits until this process has exited and calls `callback` with the time that this took. Where it
+/// cannot see the exit (before Linux 5.3, in a sandbox without `pidfd_open(2)`, or if we are process 1), it calls `callback` with `None` at once.
 ///
-/// It is no child of ours any more, in a session of its own without a terminal, in the root directory, deaf to signals, and
-/// holds none of our descriptors: whoever waits for the end of a pipe, a lock, a terminal or a process group of ours does not
-/// wait for it. All of this is so when this function returns.
+/// The observer is detached: init's child, in a session of its own without a terminal, in the root directory, and without
+/// our descriptors, so that a process that waits for the end of a pipe, a lock, a terminal or a process group of ours does
+/// not wait for the observer. All of this is true when this function returns. Nothing waits for the callback.
+///
+/// Until the exit the observer blocks all signals: one that is meant for the whole job would cost the record. Then SIGTERM
+/// kills it, and so does SIGALRM if the callback takes more than [`CALLBACK_SECONDS`].
 ///
 /// # Errors
 ///
-/// There is no observer, since there is no process to be had, or no /proc.
-pub fn observe(tell: impl FnOnce(Option<Duration>)) -> io::Result<()> {
+/// There is no observer: fork failed, or there is no /proc.
+pub fn observe(callback: impl FnOnce(Option<Duration>)) -> io::Result<()> {
     let begun = Instant::now();
-    let us = pidfd_of_ourselves();
+    // No other process of the namespace sees process 1 exit.
+    let us = if is_process_1() { None } else { pidfd() };
     // SAFETY: this program has one thread, so the child may do whatever the parent may.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => wait_for(child),
         ForkResult::Child => {
-            let done = detach(us.as_ref()).and_then(|()| match us {
-                None => {
-                    tell(None);
-                    Ok(())
+            let work = || {
+                let elapsed = us.as_ref().map(|us| {
+                    wait_for_exit(us);
+                    begun.elapsed()
+                });
+                if limit_lifetime().is_ok() {
+                    callback(elapsed);
                 }
-                Some(us) => in_a_child(|| {
-                    wait_for_end(&us);
-                    tell(Some(begun.elapsed()));
-                }),
-            });
+            };
+            let done = detach(us.as_ref()).and_then(|()| in_a_child(work));
             // SAFETY: _exit(2) takes a number. Not exit(3): what the parent's exit has to do is not the child's.
             unsafe { libc::_exit(c_int::from(done.is_err())) }
         }
     }
 }
 
-/// What becomes readable when this process has ended; `None` if nobody would live to see it, or this kernel has no such thing.
-fn pidfd_of_ourselves() -> Option<OwnedFd> {
-    let us = getpid();
-    // With process 1 the kernel ends all others (pid_namespaces(7)).
-    if us == Pid::from_raw(1) {
-        return None;
-    }
+/// Whether this process is process 1 of its PID namespace. When that exits the kernel kills all other processes of the
+/// namespace and waits for them (`pid_namespaces(7)`), for one that hangs on a filesystem too.
+#[must_use]
+pub fn is_process_1() -> bool {
+    getpid() == Pid::from_raw(1)
+}
+
+/// A descriptor that becomes readable when this process has exited; `None` if the kernel gives none.
+fn pidfd() -> Option<OwnedFd> {
     // SAFETY: pidfd_open(2) takes two numbers; nix has no such call.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, us.as_raw(), 0) };
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, getpid().as_raw(), 0) };
     let fd = RawFd::try_from(fd).ok().filter(|&fd| fd >= 0)?;
-    // SAFETY: the kernel has just given this descriptor to us, and nobody else knows of it.
+    // SAFETY: the kernel has just given this descriptor to us, and nothing else owns it.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -70,7 +79,7 @@ fn detach(kept: Option<&OwnedFd>) -> io::Result<()> {
     close_all_but(kept.as_slice())
 }
 
-/// Leaves `work` to a child, which becomes init's when this process ends.
+/// Leaves `work` to a child, which becomes init's when this process exits.
 fn in_a_child(work: impl FnOnce()) -> io::Result<()> {
     // SAFETY: this program has one thread, so the child may do whatever the parent may.
     if let ForkResult::Child = unsafe { nix::unistd::fork() }? {
@@ -79,7 +88,7 @@ fn in_a_child(work: impl FnOnce()) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until this child has done its part.
+/// Waits until this child has exited with status 0.
 fn wait_for(child: Pid) -> io::Result<()> {
     loop {
         match waitpid(child, None) {
@@ -91,7 +100,24 @@ fn wait_for(child: Pid) -> io::Result<()> {
     }
 }
 
-fn wait_for_end(process: &OwnedFd) {
+fn wait_for_exit(process: &OwnedFd) {
     let mut polled = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
     while poll(&mut polled, PollTimeout::NONE) == Err(Errno::EINTR) {}
+}
+
+/// From now on SIGTERM kills this process, and SIGALRM does after [`CALLBACK_SECONDS`].
+fn limit_lifetime() -> io::Result<()> {
+    let mut killing = SigSet::empty();
+    for number in [Signal::SIGTERM, Signal::SIGALRM] {
+        // Ignoring a signal discards the one that is pending, which was meant for the job.
+        for action in [SigHandler::SigIgn, SigHandler::SigDfl] {
+            // SAFETY: no handler of ours is installed.
+            unsafe { signal(number, action) }?;
+        }
+        killing.add(number);
+    }
+    killing.thread_unblock()?;
+    // SAFETY: alarm(2) takes a number.
+    unsafe { libc::alarm(CALLBACK_SECONDS) };
+    Ok(())
 }
