@@ -68,7 +68,7 @@ pub fn fallbacks() -> Fallbacks {
 }
 
 fn set(name: &CStr) -> Option<&'static OsStr> {
-    environment::variable(name).filter(|value| !value.is_empty())
+    environment::secure_variable(name).filter(|value| !value.is_empty())
 }
 
 fn mode(value: &OsStr) -> Mode {

@@ -9,6 +9,8 @@ use nix::libc;
 // environ(7): a program has to declare it itself; the libc crate does so for glibc only.
 unsafe extern "C" {
     static environ: *const *const c_char;
+    // secure_getenv(3), of glibc and musl; the libc crate does not declare it for Linux.
+    fn secure_getenv(name: *const c_char) -> *mut c_char;
 }
 
 /// The value of the variable `name`, which is not copied; `None` if it is not set.
@@ -16,6 +18,20 @@ unsafe extern "C" {
 pub fn variable(name: &CStr) -> Option<&'static OsStr> {
     // SAFETY: the name ends with NUL, and nobody changes the environment while it is searched.
     let value = unsafe { libc::getenv(name.as_ptr()) };
+    text(value)
+}
+
+/// As [`variable`]; `None` too if this program has more rights than its caller: the kernel said `AT_SECURE` (getauxval(3)),
+/// because the program is setuid, setgid or has file capabilities.
+#[must_use]
+pub fn secure_variable(name: &CStr) -> Option<&'static OsStr> {
+    // SAFETY: as in `variable`.
+    let value = unsafe { secure_getenv(name.as_ptr()) };
+    text(value)
+}
+
+/// What getenv(3) found.
+fn text(value: *const c_char) -> Option<&'static OsStr> {
     if value.is_null() {
         return None;
     }
