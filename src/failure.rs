@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::Write;
 
+use crate::printable::printable;
+
 /// The shim itself failed.
 pub const OWN: i32 = 125;
 /// A git was named or found, and cannot be invoked.
@@ -38,5 +40,6 @@ impl Failure {
 
 /// Prints one line of our own, in one write, and does without where standard error is closed.
 pub fn print(line: &str) {
-    let _ = std::io::stderr().write_all(format!("git-clone-shim: {line}\n").as_bytes());
+    let line = format!("git-clone-shim: {}\n", printable(line));
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

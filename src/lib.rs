@@ -37,6 +37,7 @@ pub mod git;
 pub mod log;
 pub mod mountinfo;
 pub mod plan;
+pub mod printable;
 pub mod process;
 pub mod settings;
 pub mod shim;

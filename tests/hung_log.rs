@@ -24,7 +24,7 @@ const LINKS: [libc::c_long; 2] = [libc::SYS_link, libc::SYS_linkat];
 /// The options with which unshare(1) runs a program as process 1.
 const UNSHARE: [&str; 4] = ["--user", "--map-root-user", "--pid", "--fork"];
 
-/// Starts `command` where link(2) fails, and pidfd_open(2) too if `without_pidfd`, and waits for its exit.
+/// Starts `command` where link(2) fails, and `pidfd_open(2)` too if `without_pidfd`, and waits for its exit.
 fn exit_status(mut command: Command, without_pidfd: bool) -> ExitStatus {
     only_stderr(&mut command, Stdio::inherit());
     let mut child = fault::with_calls_failing(&LINKS, libc::EPERM, || match without_pidfd {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 
 use super::record::Record;
+use crate::printable::json;
 
 /// What an escape stands for: the host, the number of the user, the day in UTC, and a percent sign.
 ///
@@ -47,8 +48,7 @@ impl Pattern {
     ///
     /// The file cannot be opened, or takes nothing.
     pub fn append(self, record: &Record<'_>) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
+        let line = json(record, false)? + "\n";
         let path = self.path(record);
         let mut options = OpenOptions::new();
         options
@@ -63,7 +63,7 @@ impl Pattern {
             }
             opened => opened?,
         };
-        nix::unistd::write(&file, &line)?;
+        nix::unistd::write(&file, line.as_bytes())?;
         Ok(())
     }
 

@@ -8,6 +8,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
 
+use crate::printable::printable;
+
 /// Starts logging what `filter` lets through. Not called unless `GIT_CLONE_SHIM_LOG` is set: without it an event costs one
 /// comparison.
 pub fn start(filter: Targets) {
@@ -36,9 +38,9 @@ impl Subscriber for Lines {
         let metadata = event.metadata();
         let mut line = Line(format!("{:>5} {}:", metadata.level(), metadata.target()));
         event.record(&mut line);
-        line.0.push('\n');
+        let line = printable(&line.0) + "\n";
         // Ignore errors: stderr may be closed.
-        let _ = stderr().write_all(line.0.as_bytes());
+        let _ = stderr().write_all(line.as_bytes());
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

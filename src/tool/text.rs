@@ -5,6 +5,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+pub(super) use crate::printable::printable;
+
 /// Bytes as text; what is no UTF-8 becomes U+FFFD.
 pub(super) fn of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -21,18 +23,6 @@ pub(super) fn why(error: &io::Error) -> String {
         Some(errno) => Errno::from_raw(errno).desc().to_owned(),
         None => error.to_string(),
     }
-}
-
-/// Text that does nothing to a terminal: control characters, as in a file's name, are written out.
-pub(super) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character.is_control() {
-            true => printable.extend(character.escape_default()),
-            false => printable.push(character),
-        }
-    }
-    printable
 }
 
 /// A path as text that does nothing to a terminal.

@@ -27,6 +27,7 @@ use clap::Args;
 
 use super::text;
 use crate::git::real_git::RealGit;
+use crate::printable::json;
 use crate::process::interruption;
 use crate::settings::Settings;
 use directories::Place;
@@ -141,6 +142,6 @@ fn print_json(
         surroundings,
         directories,
     };
-    let text = serde_json::to_string_pretty(&report)?;
+    let text = json(&report, true)?;
     super::print(&(text + "\n"))
 }

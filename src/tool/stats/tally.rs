@@ -10,6 +10,16 @@ use crate::log::record::{Outcome, Record, SCHEMA};
 /// How many damaged lines are named; more would only be more.
 const NAMED: usize = 5;
 
+/// How many names of each kind are counted by themselves: more nodes than most clusters have, and little memory even if a log
+/// holds nothing but new names.
+const MOST_NAMES: usize = 10_000;
+
+/// How many bytes a name has at most; Linux lets a host's have 64.
+const LONGEST_NAME: usize = 255;
+
+/// Where all names above [`MOST_NAMES`] are counted together.
+const MORE_NAMES: &str = "(more names)";
+
 /// What records have in common, counted by what they differ in.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -23,7 +33,7 @@ pub(super) struct Tally {
     pub(super) later: u64,
 }
 
-/// Counts by name. What grows with the input is only this, by one entry for every new name.
+/// Counts by name: at most [`MOST_NAMES`], and [`MORE_NAMES`].
 pub(super) type Rows = HashMap<Box<str>, Counts>;
 
 /// Numbers of second runs, and their times.
@@ -75,8 +85,10 @@ impl Tally {
             (&mut self.filesystems, &record.filesystem),
             (&mut self.sentences, &record.sentence),
         ] {
+            let is_full = rows.len() >= MOST_NAMES;
             match rows.get_mut(name) {
                 Some(counts) => counts.add(record),
+                None if is_full => rows.entry(MORE_NAMES.into()).or_default().add(record),
                 None => rows.entry(name.into()).or_default().add(record),
             }
         }
@@ -128,6 +140,9 @@ fn read(line: &[u8]) -> Line<'_> {
     if let Ok(record) = serde_json::from_slice::<Record<'_>>(line)
         && record.schema == SCHEMA
         && humantime::parse_rfc3339(&record.time).is_ok()
+        && [&record.host, &record.filesystem, &record.sentence]
+            .iter()
+            .all(|name| name.len() <= LONGEST_NAME)
     {
         return Line::Record(record);
     }
