@@ -17,28 +17,28 @@
 )]
 #![allow(unreachable_pub, reason = "there is nobody outside")]
 
-mod core;
+mod affinity;
+mod fixture;
 mod groups;
 mod installed;
 mod machine;
 mod options;
 mod pairs;
 mod plot;
+mod realtime;
 mod report;
 mod repository;
-mod stage;
 mod statistics;
 #[path = "../../tests/support/mod.rs"]
 #[allow(dead_code, reason = "the tests need more of it")]
 mod support;
 mod table;
-mod undisturbed;
 
 use std::path::Path;
 
+use fixture::Fixture;
 use options::Options;
 use report::Report;
-use stage::Stage;
 
 /// The program's name, as in the tables.
 const NAME: &str = "git-clone-shim";
@@ -56,20 +56,20 @@ fn main() {
         return;
     }
     let installed = installed::by_install_sh();
-    match undisturbed::again_with(&installed.bin()) {
+    match realtime::rerun(&installed.bin()) {
         Some(succeeded) => assert!(succeeded, "see above"),
         None => measure(&installed.bin(), &options),
     }
 }
 
 fn measure(shim: &Path, options: &Options) {
-    core::keep();
-    let stage = Stage::new(shim);
+    affinity::pin_to_one_core();
+    let fixture = Fixture::new(shim);
     let mut report = Report::default();
     for (name, group) in groups::ALL {
         if options.groups.is_empty() || options.groups.iter().any(|wanted| wanted == name) {
             println!("## {name}\n");
-            group(&stage, options, &mut report);
+            group(&fixture, options, &mut report);
         }
     }
     if options.is_full() {

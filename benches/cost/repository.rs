@@ -6,12 +6,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::stage::Stage;
+use crate::fixture::Fixture;
 
 /// A repository below the directory `place`, of this many objects in files of their own.
-pub fn of_loose_objects(stage: &Stage, place: &Path, objects: usize) -> PathBuf {
-    let repository = new(stage, place.join(format!("{objects}-objects")));
-    let contents = stage.directory(&format!("contents-{objects}"));
+pub fn of_loose_objects(fixture: &Fixture, place: &Path, objects: usize) -> PathBuf {
+    let repository = new(fixture, place.join(format!("{objects}-objects")));
+    let contents = fixture.directory(&format!("contents-{objects}"));
     let mut files = String::new();
     // A commit of the empty tree is the first of them.
     for number in 1..objects {
@@ -22,7 +22,7 @@ pub fn of_loose_objects(stage: &Stage, place: &Path, objects: usize) -> PathBuf 
     let list = contents.join("list");
     fs::write(&list, files).unwrap();
     let mut hash = git(
-        stage,
+        fixture,
         &repository,
         &[
             "-c",
@@ -33,13 +33,13 @@ pub fn of_loose_objects(stage: &Stage, place: &Path, objects: usize) -> PathBuf 
         ],
     );
     succeed(hash.stdin(fs::File::open(list).unwrap()));
-    commit(stage, &repository);
+    commit(fixture, &repository);
     repository
 }
 
 /// A repository below the directory `place`, of one pack of about so many megabytes that cannot be compressed.
-pub fn of_one_pack(stage: &Stage, place: &Path, megabytes: u64) -> PathBuf {
-    let repository = new(stage, place.join(format!("{megabytes}-megabytes")));
+pub fn of_one_pack(fixture: &Fixture, place: &Path, megabytes: u64) -> PathBuf {
+    let repository = new(fixture, place.join(format!("{megabytes}-megabytes")));
     let mut random = fs::File::open("/dev/urandom")
         .unwrap()
         .take(megabytes * 1_000_000);
@@ -49,13 +49,13 @@ pub fn of_one_pack(stage: &Stage, place: &Path, megabytes: u64) -> PathBuf {
     )
     .unwrap();
     succeed(&mut git(
-        stage,
+        fixture,
         &repository,
         &["-c", "core.compression=0", "add", "random"],
     ));
-    commit(stage, &repository);
+    commit(fixture, &repository);
     succeed(&mut git(
-        stage,
+        fixture,
         &repository,
         &["-c", "core.compression=0", "repack", "-q", "-a", "-d"],
     ));
@@ -63,13 +63,13 @@ pub fn of_one_pack(stage: &Stage, place: &Path, megabytes: u64) -> PathBuf {
     repository
 }
 
-fn new(stage: &Stage, repository: PathBuf) -> PathBuf {
+fn new(fixture: &Fixture, repository: PathBuf) -> PathBuf {
     fs::create_dir_all(&repository).unwrap();
-    succeed(&mut git(stage, &repository, &["init", "-q", "."]));
+    succeed(&mut git(fixture, &repository, &["init", "-q", "."]));
     repository
 }
 
-fn commit(stage: &Stage, repository: &Path) {
+fn commit(fixture: &Fixture, repository: &Path) {
     let who = [
         "-c",
         "user.name=A",
@@ -79,12 +79,12 @@ fn commit(stage: &Stage, repository: &Path) {
         "gc.auto=0",
     ];
     let words = [&who[..], &["commit", "-q", "--allow-empty", "-m", "x"]].concat();
-    succeed(&mut git(stage, repository, &words));
+    succeed(&mut git(fixture, repository, &words));
 }
 
-fn git(stage: &Stage, repository: &Path, words: &[&str]) -> Command {
+fn git(fixture: &Fixture, repository: &Path, words: &[&str]) -> Command {
     let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
-    let mut command = stage.git(&[&stage.real()], &words);
+    let mut command = fixture.git(&[&fixture.real()], &words);
     command.current_dir(repository).stderr(Stdio::inherit());
     command
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use crate::fixture::Fixture;
 use crate::options::Options;
 use crate::report::Report;
-use crate::stage::Stage;
 use crate::support::arrangement;
 use crate::table::Table;
 
@@ -15,14 +15,14 @@ const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results/count
 /// How many times what is recorded may be reached: compilers differ.
 const GENEROUS: u64 = 2;
 
-pub(super) fn run(stage: &Stage, options: &Options, report: &mut Report) {
-    let Some(nothing) = stage.compiled("nothing", "nothing", Path::new("")) else {
+pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
+    let Some(nothing) = fixture.compiled("nothing", "nothing", Path::new("")) else {
         return;
     };
-    let Some(instructions) = instructions(stage, &nothing) else {
+    let Some(instructions) = instructions(fixture, &nothing) else {
         return;
     };
-    let Some(calls) = system_calls(stage, &nothing) else {
+    let Some(calls) = system_calls(fixture, &nothing) else {
         return;
     };
     let counted = [
@@ -58,11 +58,11 @@ pub(super) fn run(stage: &Stage, options: &Options, report: &mut Report) {
 }
 
 /// How many instructions the shim executes before it becomes git.
-fn instructions(stage: &Stage, nothing: &Path) -> Option<u64> {
-    let dump = stage.directory("counts").join("callgrind");
+fn instructions(fixture: &Fixture, nothing: &Path) -> Option<u64> {
+    let dump = fixture.directory("counts").join("callgrind");
     let to = format!("--callgrind-out-file={}", dump.display());
     let options = ["--tool=callgrind", "--dump-before=execve", &to];
-    watch("valgrind", &options, stage, nothing)?;
+    watch("valgrind", &options, fixture, nothing)?;
     // The first of the dumps; valgrind itself is gone with the exec.
     let text = fs::read_to_string(dump.with_extension("1")).unwrap();
     let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
@@ -70,9 +70,9 @@ fn instructions(stage: &Stage, nothing: &Path) -> Option<u64> {
 }
 
 /// The names of the system calls that the shim makes before it becomes git.
-fn system_calls(stage: &Stage, nothing: &Path) -> Option<Vec<String>> {
-    let trace = stage.directory("counts").join("strace");
-    watch("strace", &["-o", trace.to_str().unwrap()], stage, nothing)?;
+fn system_calls(fixture: &Fixture, nothing: &Path) -> Option<Vec<String>> {
+    let trace = fixture.directory("counts").join("strace");
+    watch("strace", &["-o", trace.to_str().unwrap()], fixture, nothing)?;
     let text = fs::read_to_string(trace).unwrap();
     let calls = text
         .lines()
@@ -83,11 +83,11 @@ fn system_calls(stage: &Stage, nothing: &Path) -> Option<Vec<String>> {
 }
 
 /// Runs a pass-through under a tool that watches it; `None`, and it is said, where this machine has not got the tool.
-fn watch(tool: &str, options: &[&str], stage: &Stage, nothing: &Path) -> Option<()> {
-    let mut command = stage.program(&arrangement::program(tool)?, &[stage.shim(), nothing]);
+fn watch(tool: &str, options: &[&str], fixture: &Fixture, nothing: &Path) -> Option<()> {
+    let mut command = fixture.program(&arrangement::program(tool)?, &[fixture.shim(), nothing]);
     command
         .args(options)
-        .arg(stage.shim().join("git"))
+        .arg(fixture.shim().join("git"))
         .arg("--version");
     assert!(command.status().unwrap().success(), "{command:?}");
     Some(())

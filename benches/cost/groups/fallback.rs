@@ -3,31 +3,31 @@
 use std::fs;
 use std::path::Path;
 
+use crate::fixture::Fixture;
 use crate::options::Options;
 use crate::pairs::{Contender, compare};
 use crate::report::Report;
 use crate::repository;
-use crate::stage::Stage;
 use crate::table::Table;
 
-pub(super) fn run(stage: &Stage, options: &Options, report: &mut Report) {
-    let Some(destination) = stage.far("clone") else {
+pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
+    let Some(destination) = fixture.far("clone") else {
         return;
     };
-    let small = repository::of_loose_objects(stage, &stage.directory("near"), 10);
+    let small = repository::of_loose_objects(fixture, &fixture.directory("near"), 10);
     let title = "Before `git clone --no-hardlinks` of 10 objects, where links are refused:";
     let pairs = options.pairs(100);
-    report.in_readme(cure(stage, title, &small, &destination, pairs));
+    report.in_readme(cure(fixture, title, &small, &destination, pairs));
     if !options.quick {
-        let large = repository::of_one_pack(stage, &stage.directory("near"), 200);
+        let large = repository::of_one_pack(fixture, &fixture.directory("near"), 200);
         let title =
             "Before `git clone --no-hardlinks` of a pack of 200 MB, where links are refused:";
-        report.further(cure(stage, title, &large, &destination, 15));
+        report.further(cure(fixture, title, &large, &destination, 15));
     }
 }
 
-fn cure(stage: &Stage, title: &str, source: &Path, destination: &Path, pairs: usize) -> Table {
-    let real = stage.real();
+fn cure(fixture: &Fixture, title: &str, source: &Path, destination: &Path, pairs: usize) -> Table {
+    let real = fixture.real();
     let git = |first: &Path, option: &str| {
         let words = [
             "clone".as_ref(),
@@ -36,10 +36,10 @@ fn cure(stage: &Stage, title: &str, source: &Path, destination: &Path, pairs: us
             source.as_ref(),
             destination.as_ref(),
         ];
-        stage.git(&[first, &real], &words)
+        fixture.git(&[first, &real], &words)
     };
     let copying = || git(&real, "--no-hardlinks");
-    let mut always = git(stage.shim(), "--local");
+    let mut always = git(fixture.shim(), "--local");
     always.env("GIT_CLONE_SHIM", "always");
     let failing = Contender::new(
         "a failed `clone --local`, as uv does first",
@@ -50,7 +50,7 @@ fn cure(stage: &Stage, title: &str, source: &Path, destination: &Path, pairs: us
     let mut contenders = [
         Contender::new("itself once more", copying()),
         failing.then(copying()),
-        Contender::new("**git-clone-shim**", git(stage.shim(), "--local")),
+        Contender::new("**git-clone-shim**", git(fixture.shim(), "--local")),
         Contender::new("with `GIT_CLONE_SHIM=always`", always),
     ];
     let differences = compare(&mut baseline, &mut contenders, pairs, || {

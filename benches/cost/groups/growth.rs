@@ -4,35 +4,35 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::core;
+use crate::affinity;
+use crate::fixture::Fixture;
 use crate::options::Options;
 use crate::pairs::{Contender, Difference, compare};
 use crate::report::Report;
-use crate::stage::Stage;
 use crate::table::Table;
 
-pub(super) fn run(stage: &Stage, options: &Options, report: &mut Report) {
-    let Some(nothing) = stage.compiled("nothing", "nothing", Path::new("")) else {
+pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
+    let Some(nothing) = fixture.compiled("nothing", "nothing", Path::new("")) else {
         return;
     };
-    let Some(clone) = stage.compiled("clone", "clone", Path::new("")) else {
+    let Some(clone) = fixture.compiled("clone", "clone", Path::new("")) else {
         return;
     };
     report.further(Table::of_differences(
         "With entries of PATH before the real git:",
-        &path_entries(stage, options, &nothing),
+        &path_entries(fixture, options, &nothing),
     ));
     report.further(Table::of_differences(
         "With the length of the command line:",
-        &words(stage, options, &nothing),
+        &words(fixture, options, &nothing),
     ));
     report.further(Table::of_differences(
         "With what a supervised git says, to nobody: directly it need not pass through a pipe.",
-        &noise(stage, options, &clone),
+        &noise(fixture, options, &clone),
     ));
     report.further(Table::of_differences(
         "With calls at once, on all cores, for all of them together:",
-        &at_once(stage, options, &nothing),
+        &at_once(fixture, options, &nothing),
     ));
 }
 
@@ -48,10 +48,10 @@ fn against(name: String, pairs: usize, direct: Command, shim: Command) -> Differ
     .remove(0)
 }
 
-fn path_entries(stage: &Stage, options: &Options, nothing: &Path) -> Vec<Difference> {
+fn path_entries(fixture: &Fixture, options: &Options, nothing: &Path) -> Vec<Difference> {
     let row = |count: usize| {
         let before: Vec<PathBuf> = (0..count)
-            .map(|number| stage.directory(&format!("entries/{number}")))
+            .map(|number| fixture.directory(&format!("entries/{number}")))
             .collect();
         let call = |first: &Path| {
             let path: Vec<&Path> = [first]
@@ -59,25 +59,30 @@ fn path_entries(stage: &Stage, options: &Options, nothing: &Path) -> Vec<Differe
                 .chain(before.iter().map(PathBuf::as_path))
                 .chain([nothing])
                 .collect();
-            stage.git(&path, &["--version".as_ref()])
+            fixture.git(&path, &["--version".as_ref()])
         };
         against(
             format!("{count}"),
             options.pairs(500),
             call(nothing),
-            call(stage.shim()),
+            call(fixture.shim()),
         )
     };
     [1, 30, 200].map(row).into()
 }
 
-fn words(stage: &Stage, options: &Options, nothing: &Path) -> Vec<Difference> {
+fn words(fixture: &Fixture, options: &Options, nothing: &Path) -> Vec<Difference> {
     let row = |(words, length): (usize, usize)| {
         let word = "x".repeat(length);
         let line = vec![OsStr::new(&word); words];
-        let call = |first: &Path| stage.git(&[first, nothing], &line);
+        let call = |first: &Path| fixture.git(&[first, nothing], &line);
         let name = format!("{words} words of {length} bytes");
-        against(name, options.pairs(200), call(nothing), call(stage.shim()))
+        against(
+            name,
+            options.pairs(200),
+            call(nothing),
+            call(fixture.shim()),
+        )
     };
     [
         (1, 10),
@@ -90,7 +95,7 @@ fn words(stage: &Stage, options: &Options, nothing: &Path) -> Vec<Difference> {
     .into()
 }
 
-fn noise(stage: &Stage, options: &Options, clone: &Path) -> Vec<Difference> {
+fn noise(fixture: &Fixture, options: &Options, clone: &Path) -> Vec<Difference> {
     let sizes: &[(u64, &str, usize)] = match options.quick {
         true => &[(1 << 10, "1 KiB", 3)],
         false => &[
@@ -103,24 +108,24 @@ fn noise(stage: &Stage, options: &Options, clone: &Path) -> Vec<Difference> {
     let row = |&(bytes, name, pairs): &(u64, &str, usize)| {
         let call = |first: &Path| {
             let words = ["clone", "--local", "a", "b"].map(OsStr::new);
-            let mut command = stage.git(&[first, clone], &words);
+            let mut command = fixture.git(&[first, clone], &words);
             command.env("NOISE", bytes.to_string());
             command
         };
-        against(name.to_owned(), pairs, call(clone), call(stage.shim()))
+        against(name.to_owned(), pairs, call(clone), call(fixture.shim()))
     };
     sizes.iter().map(row).collect()
 }
 
-fn at_once(stage: &Stage, options: &Options, nothing: &Path) -> Vec<Difference> {
-    core::release();
+fn at_once(fixture: &Fixture, options: &Options, nothing: &Path) -> Vec<Difference> {
+    affinity::allow_all_cores();
     let row = |count: usize| {
         let calls = |first: &Path| {
             let commands =
-                (0..count).map(|_| stage.git(&[first, nothing], &["--version".as_ref()]));
+                (0..count).map(|_| fixture.git(&[first, nothing], &["--version".as_ref()]));
             Contender::at_once(count.to_string(), commands.collect())
         };
-        let mut contenders = [calls(stage.shim())];
+        let mut contenders = [calls(fixture.shim())];
         compare(
             &mut calls(nothing),
             &mut contenders,
@@ -130,6 +135,6 @@ fn at_once(stage: &Stage, options: &Options, nothing: &Path) -> Vec<Difference> 
         .remove(0)
     };
     let rows = [1, 4, 16, 64].map(row).into();
-    core::keep();
+    affinity::pin_to_one_core();
     rows
 }

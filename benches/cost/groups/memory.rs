@@ -3,25 +3,25 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::fixture::Fixture;
 use crate::options::Options;
 use crate::report::Report;
-use crate::stage::Stage;
 use crate::table::Table;
 
-pub(super) fn run(stage: &Stage, options: &Options, report: &mut Report) {
-    let Some(peak) = stage.compiled("peak", "peak", Path::new("")) else {
+pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
+    let Some(peak) = fixture.compiled("peak", "peak", Path::new("")) else {
         return;
     };
-    let Some(clone) = stage.compiled("clone", "clone", Path::new("")) else {
+    let Some(clone) = fixture.compiled("clone", "clone", Path::new("")) else {
         return;
     };
-    let shim = stage.shim();
+    let shim = fixture.shim();
     let (much, much_said): (u64, _) = match options.quick {
         true => (1 << 20, "1 MiB"),
         false => (1 << 30, "1 GiB"),
     };
     let call = |first: &Path, words: &[&str], noise: u64, refused: bool| {
-        let mut command = stage.program(&peak.join("git"), &[first, &clone]);
+        let mut command = fixture.program(&peak.join("git"), &[first, &clone]);
         command.arg(first.join("git")).arg("git").args(words);
         command
             .env("NOISE", noise.to_string())

@@ -7,12 +7,12 @@ mod memory;
 mod pass_through;
 mod supervised;
 
+use crate::fixture::Fixture;
 use crate::options::Options;
 use crate::report::Report;
-use crate::stage::Stage;
 
 /// Measures something and adds what it found to the report.
-type Group = fn(&Stage, &Options, &mut Report);
+type Group = fn(&Fixture, &Options, &mut Report);
 
 /// Every group, by the name with which it can be chosen, in the order of the report.
 pub const ALL: [(&str, Group); 6] = [

@@ -3,51 +3,52 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::fixture::Fixture;
 use crate::options::Options;
 use crate::pairs::{Contender, compare};
 use crate::plot::Bar;
 use crate::report::Report;
-use crate::stage::Stage;
 use crate::support::arrangement;
 use crate::table::Table;
 
-pub(super) fn run(stage: &Stage, options: &Options, report: &mut Report) {
-    let (table, bars) = before(stage, "git", &stage.real(), options.pairs(300));
+pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
+    let (table, bars) = before(fixture, "git", &fixture.real(), options.pairs(300));
     report.bars = bars;
     report.in_readme(table);
-    if let Some(nothing) = stage.compiled("nothing", "nothing", Path::new("")) {
-        report.further(before(stage, "nothing", &nothing, options.pairs(1000)).0);
+    if let Some(nothing) = fixture.compiled("nothing", "nothing", Path::new("")) {
+        report.further(before(fixture, "nothing", &nothing, options.pairs(1000)).0);
     }
-    if let Some(table) = before_a_compiler(stage, options) {
+    if let Some(table) = before_a_compiler(fixture, options) {
         report.further(table);
     }
 }
 
 /// Puts everything there is before the git in the directory `real`.
-fn before(stage: &Stage, name: &str, real: &Path, pairs: usize) -> (Table, Vec<Bar>) {
+fn before(fixture: &Fixture, name: &str, real: &Path, pairs: usize) -> (Table, Vec<Bar>) {
     let file = real.join("git");
     let script = |shell: &str| {
         let text = format!("#!{shell}\nexec {} \"$@\"\n", file.display());
-        stage.script(&format!("{}-before-{name}", shell.replace('/', "-")), &text)
+        fixture.script(&format!("{}-before-{name}", shell.replace('/', "-")), &text)
     };
-    let compiled = |source: &str| stage.compiled(&format!("{source}-before-{name}"), source, &file);
+    let compiled =
+        |source: &str| fixture.compiled(&format!("{source}-before-{name}"), source, &file);
     let firsts: [(&str, Option<PathBuf>); 6] = [
         ("itself once more", Some(real.to_owned())),
         ("C, which only calls execve", compiled("exec")),
         ("C, which walks PATH as well", compiled("walk")),
-        ("**git-clone-shim**", Some(stage.shim().to_owned())),
+        ("**git-clone-shim**", Some(fixture.shim().to_owned())),
         ("`#!/bin/sh`", Some(script("/bin/sh"))),
         ("`#!/bin/bash`", Some(script("/bin/bash"))),
     ];
     let version = [OsStr::new("--version")];
-    let git = |first: &Path| stage.git(&[first, real], &version);
+    let git = |first: &Path| fixture.git(&[first, real], &version);
     let mut contenders: Vec<Contender> = firsts
         .into_iter()
         .filter_map(|(name, directory)| Some(Contender::new(name, git(&directory?))))
         .collect();
     // As `alias git=hub` runs it: first on PATH as git, it would find itself for ever.
     if let Some(hub) = arrangement::program("hub") {
-        let mut command = stage.program(&hub, &[real]);
+        let mut command = fixture.program(&hub, &[real]);
         command.args(version);
         contenders.push(Contender::new("Debian's hub", command));
     }
@@ -62,15 +63,15 @@ fn before(stage: &Stage, name: &str, real: &Path, pairs: usize) -> (Table, Vec<B
 }
 
 /// The other shim that every cluster has: ccache in the place of a compiler.
-fn before_a_compiler(stage: &Stage, options: &Options) -> Option<Table> {
+fn before_a_compiler(fixture: &Fixture, options: &Options) -> Option<Table> {
     let ccache = arrangement::program("ccache")?;
     let compiler = arrangement::program("gcc")?;
-    let masked = stage.directory("ccache").join("gcc");
+    let masked = fixture.directory("ccache").join("gcc");
     if !masked.is_symlink() {
         std::os::unix::fs::symlink(ccache, &masked).unwrap();
     }
     let call = |program: &Path| {
-        let mut command = stage.program(program, &[]);
+        let mut command = fixture.program(program, &[]);
         command.arg("--version");
         command
     };

@@ -3,26 +3,26 @@
 use std::fs;
 use std::path::Path;
 
+use crate::fixture::Fixture;
 use crate::options::Options;
 use crate::pairs::{Contender, compare};
 use crate::report::Report;
 use crate::repository;
-use crate::stage::Stage;
 use crate::table::Table;
 
-pub(super) fn run(stage: &Stage, options: &Options, report: &mut Report) {
+pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
     let sizes: &[(usize, usize)] = match options.quick {
         true => &[(1, 0)],
         false => &[(1, 200), (1_000, 80), (20_000, 24)],
     };
-    let real = stage.real();
+    let real = fixture.real();
     // In memory, if there is such a filesystem: a disk is slower than all that is measured, and at times.
-    let place = stage
+    let place = fixture
         .far("supervised")
-        .unwrap_or_else(|| stage.directory("supervised"));
+        .unwrap_or_else(|| fixture.directory("supervised"));
     let destination = place.join("clone");
     let differences = sizes.iter().flat_map(|&(objects, pairs)| {
-        let source = repository::of_loose_objects(stage, &place, objects);
+        let source = repository::of_loose_objects(fixture, &place, objects);
         let words = [
             "clone".as_ref(),
             "--local".as_ref(),
@@ -30,13 +30,13 @@ pub(super) fn run(stage: &Stage, options: &Options, report: &mut Report) {
             source.as_ref(),
             destination.as_ref(),
         ];
-        let git = |first: &Path| stage.git(&[first, &real], &words);
+        let git = |first: &Path| fixture.git(&[first, &real], &words);
         let mut baseline = Contender::new("plain", git(&real));
         let plural = if objects == 1 { "" } else { "s" };
         let named = |name: &str| format!("{name}, {objects} object{plural}");
         let mut contenders = [
             Contender::new(named("itself once more"), git(&real)),
-            Contender::new(named("**git-clone-shim**"), git(stage.shim())),
+            Contender::new(named("**git-clone-shim**"), git(fixture.shim())),
         ];
         compare(&mut baseline, &mut contenders, options.pairs(pairs), || {
             let _ = fs::remove_dir_all(&destination);

@@ -24,22 +24,22 @@ const SYSTEM: [&str; 6] = [
 ];
 
 /// The place. It is removed on drop.
-pub struct Stage {
+pub struct Fixture {
     root: TempDir,
     far: Option<TempDir>,
     shim: PathBuf,
 }
 
-impl Stage {
-    /// A stage for a copy of the shim that is installed in the directory `bin`: its path is to be as long as the others'.
+impl Fixture {
+    /// A fixture for a copy of the shim that is installed in the directory `bin`: its path is to be as long as the others'.
     pub fn new(bin: &Path) -> Self {
         let root = tempfile::tempdir().unwrap();
         let far = fault::another_mount(root.path());
         let shim = root.path().join("shim");
-        let stage = Self { root, far, shim };
-        stage.directory("home");
-        executable::copy(&bin.join("git"), &stage.directory("shim").join("git"));
-        stage
+        let fixture = Self { root, far, shim };
+        fixture.directory("home");
+        executable::copy(&bin.join("git"), &fixture.directory("shim").join("git"));
+        fixture
     }
 
     /// A directory of this name; it may be there already.
@@ -49,7 +49,7 @@ impl Stage {
         directory
     }
 
-    /// A path to which objects in [`Stage::directory`] cannot be linked; `None`, and it is said, if this machine has none.
+    /// A path to which objects in [`Fixture::directory`] cannot be linked; `None`, and it is said, if this machine has none.
     pub fn far(&self, name: &str) -> Option<PathBuf> {
         self.far.as_ref().map(|far| far.path().join(name))
     }

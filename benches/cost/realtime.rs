@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// Runs this program again, with the same words and for the shim in the directory `bin`, before everything else that wants
 /// the core. Returns whether it succeeded; `None` if nothing has been run, since that takes chrt(1) and privilege.
-pub fn again_with(bin: &Path) -> Option<bool> {
+pub fn rerun(bin: &Path) -> Option<bool> {
     let first = |command: &Path| {
         let mut chrt = Command::new("chrt");
         chrt.args(["--fifo", "1"]).arg(command);

@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 const SELF: Pid = Pid::from_raw(0);
 
 /// Keeps this process and all that it starts on the last core that it may use: moving costs more than what is measured.
-pub fn keep() {
+pub fn pin_to_one_core() {
     let allowed = sched_getaffinity(SELF).unwrap();
     let last = (0..CpuSet::count())
         .rev()
@@ -17,7 +17,7 @@ pub fn keep() {
 }
 
 /// Allows all cores again.
-pub fn release() {
+pub fn allow_all_cores() {
     let mut all = CpuSet::new();
     for core in 0..CpuSet::count() {
         all.set(core).unwrap();
