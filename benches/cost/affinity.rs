@@ -1,11 +1,12 @@
-//! The core on which everything runs.
+//! The cores that the measured processes may use.
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 const SELF: Pid = Pid::from_raw(0);
 
-/// Keeps this process and all that it starts on the last core that it may use: moving costs more than what is measured.
+/// Pins this process and its children to the last core that it may use: moving a process to another core takes longer than
+/// what is measured.
 pub fn pin_to_one_core() {
     let allowed = sched_getaffinity(SELF).unwrap();
     let last = (0..CpuSet::count())
@@ -22,6 +23,6 @@ pub fn allow_all_cores() {
     for core in 0..CpuSet::count() {
         all.set(core).unwrap();
     }
-    // The kernel leaves out what there is not.
+    // The kernel ignores cores that the machine does not have.
     sched_setaffinity(SELF, &all).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Where it takes place: a sealed environment, the programs that are compared, and directories to write to.
+//! What every measurement uses: a sealed environment, the programs to compare, and directories to write to.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::support::executable;
 use crate::support::fault;
 use crate::support::gits::gits;
 
-/// What a user of a cluster has on PATH behind the real git.
+/// What a user of a cluster has on PATH after the real git.
 const SYSTEM: [&str; 6] = [
     "/usr/local/sbin",
     "/usr/local/bin",
@@ -23,7 +23,7 @@ const SYSTEM: [&str; 6] = [
     "/bin",
 ];
 
-/// The place. It is removed on drop.
+/// Programs and directories, removed on drop.
 pub struct Fixture {
     root: TempDir,
     far: Option<TempDir>,
@@ -31,7 +31,8 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// A fixture for a copy of the shim that is installed in the directory `bin`: its path is to be as long as the others'.
+    /// A fixture with a copy of the shim that is installed in the directory `bin`, so that its path is as long as those of
+    /// the other programs.
     pub fn new(bin: &Path) -> Self {
         let root = tempfile::tempdir().unwrap();
         let far = fault::another_mount(root.path());
@@ -42,29 +43,30 @@ impl Fixture {
         fixture
     }
 
-    /// A directory of this name; it may be there already.
+    /// The directory of this name, which is made if it is missing.
     pub fn directory(&self, name: &str) -> PathBuf {
         let directory = self.root.path().join(name);
         fs::create_dir_all(&directory).unwrap();
         directory
     }
 
-    /// A path to which objects in [`Fixture::directory`] cannot be linked; `None`, and it is said, if this machine has none.
+    /// A path on another mount than [`Fixture::directory`], in memory if possible; `None`, with a message, if this machine has
+    /// only one mount to write to.
     pub fn far(&self, name: &str) -> Option<PathBuf> {
         self.far.as_ref().map(|far| far.path().join(name))
     }
 
-    /// The directory of the shim, which is called `git` there.
+    /// The directory that holds the shim as `git`.
     pub fn shim(&self) -> &Path {
         &self.shim
     }
 
-    /// The first real git on this machine.
+    /// The directory that holds the first real git on this machine.
     pub fn real(&self) -> PathBuf {
         self.links_to("real", &gits()[0].file)
     }
 
-    /// A directory whose `git` is a link to `program`.
+    /// A directory in which `git` is a symbolic link to `program`.
     pub fn links_to(&self, name: &str, program: &Path) -> PathBuf {
         let directory = self.directory(name);
         let git = directory.join("git");
@@ -74,15 +76,15 @@ impl Fixture {
         directory
     }
 
-    /// A directory whose `git` is a script of these lines.
+    /// A directory in which `git` is the script `text`.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
         let directory = self.directory(name);
         executable::script(&directory.join("git"), text);
         directory
     }
 
-    /// A directory whose `git` is compiled, statically, from `programs/SOURCE.c`, where `GIT` stands for the file `git`. With
-    /// musl's compiler, since glibc needs half a millisecond to start; `None`, and it is said, where there is none.
+    /// A directory in which `git` is a static build of `programs/SOURCE.c`, where the macro `GIT` is the path `git`. It is built
+    /// for musl, since glibc takes half a millisecond to start; `None`, with a message, if musl-gcc is missing.
     pub fn compiled(&self, name: &str, source: &str, git: &Path) -> Option<PathBuf> {
         let compiler = arrangement::program("musl-gcc")?;
         let directory = self.directory(name);
@@ -101,15 +103,23 @@ impl Fixture {
         Some(directory)
     }
 
-    /// A call of the `git` in the first of the directories `path`, which PATH begins with, in a sealed environment of about
-    /// as many variables as a module system leaves. What it says is thrown away.
-    pub fn git(&self, path: &[&Path], words: &[&OsStr]) -> Command {
+    /// A call of the `git` in the first directory of `path`. PATH begins with `path`; the environment is sealed and has about
+    /// as many variables as a module system sets. All output is discarded.
+    pub fn git(&self, path: &[&Path], args: &[&OsStr]) -> Command {
         let mut command = self.program(&path[0].join("git"), path);
-        command.arg0("git").args(words);
+        command.arg0("git").args(args);
         command
     }
 
-    /// A call of `program` in the same environment.
+    /// The same call under `programs/usage.c`; `None`, with a message, if musl-gcc is missing.
+    pub fn usage(&self, path: &[&Path], args: &[&str]) -> Option<Usage> {
+        let usage = self.compiled("usage", "usage", Path::new(""))?;
+        let mut command = self.program(&usage.join("git"), path);
+        command.arg(path[0].join("git")).arg("git").args(args);
+        Some(Usage { command })
+    }
+
+    /// A call of `program` in the same environment as [`Fixture::git`].
     pub fn program(&self, program: &Path, path: &[&Path]) -> Command {
         let entries = path.iter().map(PathBuf::from);
         let entries = entries.chain(SYSTEM.map(PathBuf::from));
@@ -126,5 +136,33 @@ impl Fixture {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command
+    }
+}
+
+/// A call under `programs/usage.c`.
+pub struct Usage {
+    /// The call.
+    pub command: Command,
+}
+
+/// What `programs/usage.c` prints.
+pub struct Used {
+    /// The peak resident size in KiB.
+    pub peak_kib: u64,
+    /// The number of page faults.
+    pub page_faults: u64,
+}
+
+impl Usage {
+    /// Runs the call, which must succeed.
+    pub fn run(mut self) -> Used {
+        let output = self.command.stdout(Stdio::piped()).output().unwrap();
+        assert!(output.status.success(), "{:?}: {output:?}", self.command);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (peak, faults) = text.trim().split_once(' ').unwrap();
+        Used {
+            peak_kib: peak.parse().unwrap(),
+            page_faults: faults.parse().unwrap(),
+        }
     }
 }

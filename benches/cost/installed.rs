@@ -1,28 +1,28 @@
-//! The shim as install.sh installs it.
+//! The shim that install.sh installs.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// An installation for as long as this lives.
+/// An installation, removed on drop.
 pub struct Installed(TempDir);
 
-/// Builds and installs the shim below a fresh directory.
+/// Builds the shim and installs it into a new directory.
 pub fn by_install_sh() -> Installed {
     let prefix = tempfile::tempdir().unwrap();
-    let done = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/install.sh"))
+    let status = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/install.sh"))
         .arg("--prefix")
         .arg(prefix.path())
         .stdout(Stdio::null())
         .status()
         .unwrap();
-    assert!(done.success(), "install.sh failed");
+    assert!(status.success(), "install.sh failed");
     Installed(prefix)
 }
 
 impl Installed {
-    /// The directory that install.sh tells to put first on PATH.
+    /// The directory that users put first on PATH.
     pub fn bin(&self) -> PathBuf {
         self.0.path().join("git-clone-shim/current/bin")
     }

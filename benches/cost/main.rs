@@ -1,21 +1,21 @@
-//! What the shim costs, side by side with what else could stand before git: `cargo bench --bench cost`.
+//! What the shim costs, compared with other programs that stand before git: `cargo bench --bench cost`.
 //!
-//! It measures the program that install.sh installs, and spawns whole processes in turn (see [`pairs`]). A full run renews
-//! `benches/results` and the section of the README; one of named groups, or with `--quick`, is only printed.
+//! It measures the program that install.sh installs, and runs whole processes alternately (see [`pairs`]). A full run renews
+//! `benches/results` and a section of the README. A run of some groups, or with `--quick`, only prints its results.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a bench that cannot measure has to say so and stop"
+    reason = "a benchmark that cannot measure must stop with a message"
 )]
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "it talks to people"
+    reason = "people read its output"
 )]
-#![allow(unreachable_pub, reason = "there is nobody outside")]
+#![allow(unreachable_pub, reason = "no other crate uses this one")]
 
 mod affinity;
 mod fixture;
@@ -36,28 +36,20 @@ mod table;
 
 use std::path::Path;
 
+use clap::Parser;
 use fixture::Fixture;
 use options::Options;
 use report::Report;
 
-/// The program's name, as in the tables.
-const NAME: &str = "git-clone-shim";
-
 fn main() {
-    let options = match Options::read(std::env::args().skip(1)) {
-        Ok(options) => options,
-        Err(line) => {
-            eprintln!("cost: {line}");
-            std::process::exit(2);
-        }
-    };
+    let options = Options::parse();
     if let Some(shim) = &options.shim {
         measure(shim, &options);
         return;
     }
     let installed = installed::by_install_sh();
     match realtime::rerun(&installed.bin()) {
-        Some(succeeded) => assert!(succeeded, "see above"),
+        Some(succeeded) => assert!(succeeded, "the benchmark failed: see its output above"),
         None => measure(&installed.bin(), &options),
     }
 }
@@ -66,11 +58,9 @@ fn measure(shim: &Path, options: &Options) {
     affinity::pin_to_one_core();
     let fixture = Fixture::new(shim);
     let mut report = Report::default();
-    for (name, group) in groups::ALL {
-        if options.groups.is_empty() || options.groups.iter().any(|wanted| wanted == name) {
-            println!("## {name}\n");
-            group(&fixture, options, &mut report);
-        }
+    for group in options.selected() {
+        println!("## {}\n", group.name());
+        groups::run(group, &fixture, options, &mut report);
     }
     if options.is_full() {
         report.write(&machine::description());

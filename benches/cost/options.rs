@@ -1,58 +1,70 @@
-//! The words behind `cargo bench --bench cost --`.
+//! The command line: `cargo bench --bench cost -- …`.
 
 use std::path::PathBuf;
 
-use crate::groups;
+use clap::{Parser, ValueEnum};
 
-/// What is asked for.
-#[derive(Default)]
+/// Measures what the shim costs. Without a group it measures all of them and renews benches/results and the README.
+#[derive(Parser)]
+#[command(name = "cost")]
 pub struct Options {
-    /// `--quick`: few runs of small things, only to see that it works. Nothing is written.
+    /// Measure these groups only, and write nothing
+    #[arg(value_enum, value_name = "GROUP")]
+    pub groups: Vec<Group>,
+
+    /// Run each program three times and write nothing: a check that the benchmark works
+    #[arg(long)]
     pub quick: bool,
-    /// `--renew`: what is counted is written down instead of compared.
+
+    /// Record the counts instead of comparing them with the record
+    #[arg(long)]
     pub renew: bool,
-    /// `--shim DIR`: the directory of an installed `git` to measure; without it, install.sh installs one.
+
+    /// Measure the `git` in DIR instead of one that install.sh installs
+    #[arg(long, value_name = "DIR")]
     pub shim: Option<PathBuf>,
-    /// The groups that are named; all of them where none is.
-    pub groups: Vec<String>,
+
+    /// cargo passes this to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A part of the report.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Group {
+    /// Calls that the shim passes to git at once
+    PassThrough,
+    /// Clones that may hard-link
+    Clone,
+    /// Peak memory
+    Memory,
+    /// Long PATHs and command lines, much output, many calls at once
+    Growth,
+    /// Instructions, system calls and page faults
+    Counts,
+}
+
+impl Group {
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        let value = self.to_possible_value().unwrap();
+        value.get_name().to_owned()
+    }
 }
 
 impl Options {
-    /// Reads the command line, or says what is wrong with it.
-    pub fn read(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self::default();
-        let mut words = words.into_iter();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                // cargo says this to every bench.
-                "--bench" => {}
-                "--quick" => options.quick = true,
-                "--renew" => options.renew = true,
-                "--shim" => {
-                    let directory = words.next().ok_or("--shim needs a directory")?;
-                    options.shim = Some(directory.into());
-                }
-                name if groups::ALL.iter().any(|(known, _)| *known == name) => {
-                    options.groups.push(word);
-                }
-                _ => {
-                    let known: Vec<&str> = groups::ALL.iter().map(|(name, _)| *name).collect();
-                    return Err(format!(
-                        "{word} is not --quick, --renew, --shim DIR or one of {}",
-                        known.join(", ")
-                    ));
-                }
-            }
-        }
-        Ok(options)
+    /// The groups to measure, in the order of the report.
+    pub fn selected(&self) -> impl Iterator<Item = Group> {
+        let all = Group::value_variants().iter().copied();
+        all.filter(|group| self.groups.is_empty() || self.groups.contains(group))
     }
 
-    /// Whether this is a full run, whose results are worth keeping.
+    /// Whether this run measures everything, so that its results are written to files.
     pub fn is_full(&self) -> bool {
         !self.quick && self.groups.is_empty()
     }
 
-    /// How many pairs to run: `full`, or a few where it is only to be seen that it works.
+    /// The number of pairs to run: `full`, or three with `--quick`.
     pub fn pairs(&self, full: usize) -> usize {
         if self.quick { 3 } else { full }
     }

@@ -1,21 +1,20 @@
-//! Two programs in turn, A B A B: what they differ by, whatever else the machine is doing.
+//! Two programs run alternately, A B A B, so that the load of the machine changes both alike.
 //!
-//! Runs of one program after those of the other differ by 40 % on a machine that others share; each run is compared with its
-//! neighbour only.
+//! All runs of A before all runs of B would differ by 40 % on a shared machine. Each run is compared with its neighbour only.
 
 use std::process::{Child, Command, ExitStatus};
 use std::time::Instant;
 
 use crate::statistics::{Spread, microseconds};
 
-/// One of the things that are compared: a process, or several.
+/// What is timed as a whole: one process, or several.
 pub struct Contender {
-    /// What it is called in the tables.
+    /// Its name in the tables.
     pub name: String,
-    /// The processes, and how each of them must end.
+    /// The processes, and the exit code that each of them must have.
     steps: Vec<(Command, i32)>,
-    /// Whether they are started at once, and not each when the one before it has ended.
-    at_once: bool,
+    /// Whether the processes run at the same time, and not one after the other.
+    concurrent: bool,
 }
 
 impl Contender {
@@ -24,64 +23,64 @@ impl Contender {
         Self {
             name: name.into(),
             steps: vec![(command, 0)],
-            at_once: false,
+            concurrent: false,
         }
     }
 
-    /// Processes that are started at once, and must succeed.
-    pub fn at_once(name: impl Into<String>, commands: Vec<Command>) -> Self {
+    /// Processes that run at the same time and must succeed.
+    pub fn concurrent(name: impl Into<String>, commands: Vec<Command>) -> Self {
         Self {
             name: name.into(),
             steps: commands.into_iter().map(|command| (command, 0)).collect(),
-            at_once: true,
+            concurrent: true,
         }
     }
 
-    /// The same, where the process must end with `status`.
-    pub fn ending_with(mut self, status: i32) -> Self {
-        self.steps[0].1 = status;
+    /// Expects the exit code `code` of the first process instead of 0.
+    pub fn with_exit_code(mut self, code: i32) -> Self {
+        self.steps[0].1 = code;
         self
     }
 
-    /// Runs `command`, which must succeed, after what there is.
+    /// Runs `command` as well, which must succeed, after the other processes.
     pub fn then(mut self, command: Command) -> Self {
         self.steps.push((command, 0));
         self
     }
 
-    /// How long the processes take, in microseconds.
+    /// Runs the processes and returns how long they took, in microseconds.
     fn run(&mut self) -> f64 {
         let started = Instant::now();
         let commands = self.steps.iter_mut().map(|(command, _)| command);
-        let statuses: Vec<ExitStatus> = if self.at_once {
+        let statuses: Vec<ExitStatus> = if self.concurrent {
             let children: Vec<Child> = commands.map(|command| command.spawn().unwrap()).collect();
-            let ended = children.into_iter().map(|mut child| child.wait().unwrap());
-            ended.collect()
+            let waits = children.into_iter().map(|mut child| child.wait().unwrap());
+            waits.collect()
         } else {
             commands.map(|command| command.status().unwrap()).collect()
         };
         let took = microseconds(started.elapsed());
-        for (status, (command, due)) in statuses.iter().zip(&self.steps) {
-            assert_eq!(status.code(), Some(*due), "{command:?}");
+        for (status, (command, expected)) in statuses.iter().zip(&self.steps) {
+            assert_eq!(status.code(), Some(*expected), "{command:?}");
         }
         took
     }
 }
 
-/// What came of a comparison with a baseline.
+/// The result of a comparison with a baseline.
 pub struct Difference {
     /// The contender's name.
     pub name: String,
     /// How long it takes, in microseconds.
     pub takes: Spread,
-    /// How much longer than the baseline's run next to it.
+    /// How much longer it takes than the neighbouring run of the baseline.
     pub adds: Spread,
 }
 
-/// Runs the baseline and each of the contenders in turn, so many `pairs` of each, with `reset` before each run.
+/// Runs each contender and the baseline alternately, in `pairs` pairs for each contender, and calls `reset` before each run.
 ///
-/// The pairs of the contenders are spread over the same time, in ten turns. The first contender is best the baseline once more:
-/// what it adds shows how far the others can be trusted.
+/// The contenders take turns, ten for each, so that all of them are measured over the same period. The first contender should
+/// be the baseline again: what it "adds" shows how far the other differences can be trusted.
 pub fn compare(
     baseline: &mut Contender,
     contenders: &mut [Contender],
@@ -92,7 +91,7 @@ pub fn compare(
         reset();
         contender.run()
     };
-    // Once for the page cache.
+    // The first run of each fills the page cache.
     timed(baseline);
     for contender in contenders.iter_mut() {
         timed(contender);

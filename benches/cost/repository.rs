@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 
 use crate::fixture::Fixture;
 
-/// A repository below the directory `place`, of this many objects in files of their own.
+/// A new repository below the directory `place`, with this many loose objects.
 pub fn of_loose_objects(fixture: &Fixture, place: &Path, objects: usize) -> PathBuf {
     let repository = new(fixture, place.join(format!("{objects}-objects")));
     let contents = fixture.directory(&format!("contents-{objects}"));
     let mut files = String::new();
-    // A commit of the empty tree is the first of them.
+    // The commit of the empty tree is one of them, so the files begin at 1.
     for number in 1..objects {
         let file = contents.join(number.to_string());
         fs::write(&file, format!("{number}\n")).unwrap();
@@ -37,7 +37,7 @@ pub fn of_loose_objects(fixture: &Fixture, place: &Path, objects: usize) -> Path
     repository
 }
 
-/// A repository below the directory `place`, of one pack of about so many megabytes that cannot be compressed.
+/// A new repository below the directory `place`, with one pack of about `megabytes` that cannot be compressed.
 pub fn of_one_pack(fixture: &Fixture, place: &Path, megabytes: u64) -> PathBuf {
     let repository = new(fixture, place.join(format!("{megabytes}-megabytes")));
     let mut random = fs::File::open("/dev/urandom")
@@ -70,7 +70,7 @@ fn new(fixture: &Fixture, repository: PathBuf) -> PathBuf {
 }
 
 fn commit(fixture: &Fixture, repository: &Path) {
-    let who = [
+    let config = [
         "-c",
         "user.name=A",
         "-c",
@@ -78,13 +78,13 @@ fn commit(fixture: &Fixture, repository: &Path) {
         "-c",
         "gc.auto=0",
     ];
-    let words = [&who[..], &["commit", "-q", "--allow-empty", "-m", "x"]].concat();
-    succeed(&mut git(fixture, repository, &words));
+    let args = [&config[..], &["commit", "-q", "--allow-empty", "-m", "x"]].concat();
+    succeed(&mut git(fixture, repository, &args));
 }
 
-fn git(fixture: &Fixture, repository: &Path, words: &[&str]) -> Command {
-    let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
-    let mut command = fixture.git(&[&fixture.real()], &words);
+fn git(fixture: &Fixture, repository: &Path, args: &[&str]) -> Command {
+    let args: Vec<_> = args.iter().map(AsRef::as_ref).collect();
+    let mut command = fixture.git(&[&fixture.real()], &args);
     command.current_dir(repository).stderr(Stdio::inherit());
     command
 }

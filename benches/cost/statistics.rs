@@ -1,20 +1,20 @@
-//! What many measurements say together.
+//! Summaries of repeated measurements.
 
 use std::time::Duration;
 
-/// The middle of a set of measurements, and how far they spread.
+/// The median and the quartiles of a set of measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
-    /// A quarter of them are lower.
+    /// The lower quartile.
     pub low: f64,
-    /// Half of them are lower.
+    /// The median.
     pub median: f64,
-    /// A quarter of them are higher.
+    /// The upper quartile.
     pub high: f64,
 }
 
 impl Spread {
-    /// The spread of `values`, of which there is at least one.
+    /// The spread of `values`, which must not be empty.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
@@ -27,7 +27,7 @@ impl Spread {
     }
 }
 
-/// A time in microseconds, as everything here is counted.
+/// A duration in microseconds, the unit of all times in this benchmark.
 pub fn microseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }

@@ -7,11 +7,11 @@ use crate::statistics::Spread;
 
 /// A table with a title.
 pub struct Table {
-    /// What it is about, in one sentence.
+    /// What was measured, in one sentence.
     pub title: String,
-    /// What is in each column.
+    /// The heading of each column.
     pub columns: Vec<&'static str>,
-    /// As many cells as columns in each.
+    /// The cells, as many in each row as there are columns.
     pub rows: Vec<Vec<String>>,
 }
 
@@ -20,7 +20,7 @@ impl Table {
     pub fn of_differences(title: impl Into<String>, differences: &[Difference]) -> Self {
         Self {
             title: title.into(),
-            columns: vec!["", "takes", "adds", "half of the pairs"],
+            columns: vec!["", "takes", "adds", "half of the pairs add"],
             rows: differences.iter().map(row).collect(),
         }
     }
@@ -36,7 +36,7 @@ fn row(difference: &Difference) -> Vec<String> {
     ]
 }
 
-/// A time in microseconds, to read.
+/// A time in microseconds, as text with a unit.
 pub fn time(microseconds: f64) -> String {
     match microseconds.abs() {
         ..999.5 => format!("{microseconds:.0} µs"),

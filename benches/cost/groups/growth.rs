@@ -1,4 +1,4 @@
-//! What makes the shim's share grow, before a git that does nothing by itself.
+//! What makes the shim slower, before a git that takes no time itself.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -18,29 +18,29 @@ pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
     let Some(clone) = fixture.compiled("clone", "clone", Path::new("")) else {
         return;
     };
-    report.further(Table::of_differences(
-        "With entries of PATH before the real git:",
+    report.table(Table::of_differences(
+        "Added by the entries of PATH before the real git:",
         &path_entries(fixture, options, &nothing),
     ));
-    report.further(Table::of_differences(
-        "With the length of the command line:",
-        &words(fixture, options, &nothing),
+    report.table(Table::of_differences(
+        "Added by the length of the command line:",
+        &command_lines(fixture, options, &nothing),
     ));
-    report.further(Table::of_differences(
-        "With what a supervised git says, to nobody: directly it need not pass through a pipe.",
-        &noise(fixture, options, &clone),
+    report.table(Table::of_differences(
+        "Added by the output of a supervised git, to /dev/null. Without the shim there is no pipe:",
+        &output(fixture, options, &clone),
     ));
-    report.further(Table::of_differences(
-        "With calls at once, on all cores, for all of them together:",
-        &at_once(fixture, options, &nothing),
+    report.table(Table::of_differences(
+        "Added to calls at the same time, on all cores, for all of them together:",
+        &concurrent(fixture, options, &nothing),
     ));
 }
 
-/// The first way against the second, for the same call.
+/// Compares the same call without and with the shim.
 fn against(name: String, pairs: usize, direct: Command, shim: Command) -> Difference {
     let mut contenders = [Contender::new(name, shim)];
     compare(
-        &mut Contender::new("directly", direct),
+        &mut Contender::new("git", direct),
         &mut contenders,
         pairs,
         || (),
@@ -71,12 +71,12 @@ fn path_entries(fixture: &Fixture, options: &Options, nothing: &Path) -> Vec<Dif
     [1, 30, 200].map(row).into()
 }
 
-fn words(fixture: &Fixture, options: &Options, nothing: &Path) -> Vec<Difference> {
-    let row = |(words, length): (usize, usize)| {
-        let word = "x".repeat(length);
-        let line = vec![OsStr::new(&word); words];
+fn command_lines(fixture: &Fixture, options: &Options, nothing: &Path) -> Vec<Difference> {
+    let row = |(args, length): (usize, usize)| {
+        let arg = "x".repeat(length);
+        let line = vec![OsStr::new(&arg); args];
         let call = |first: &Path| fixture.git(&[first, nothing], &line);
-        let name = format!("{words} words of {length} bytes");
+        let name = format!("{args} × {length} bytes");
         against(
             name,
             options.pairs(200),
@@ -95,7 +95,7 @@ fn words(fixture: &Fixture, options: &Options, nothing: &Path) -> Vec<Difference
     .into()
 }
 
-fn noise(fixture: &Fixture, options: &Options, clone: &Path) -> Vec<Difference> {
+fn output(fixture: &Fixture, options: &Options, clone: &Path) -> Vec<Difference> {
     let sizes: &[(u64, &str, usize)] = match options.quick {
         true => &[(1 << 10, "1 KiB", 3)],
         false => &[
@@ -107,8 +107,8 @@ fn noise(fixture: &Fixture, options: &Options, clone: &Path) -> Vec<Difference> 
     };
     let row = |&(bytes, name, pairs): &(u64, &str, usize)| {
         let call = |first: &Path| {
-            let words = ["clone", "--local", "a", "b"].map(OsStr::new);
-            let mut command = fixture.git(&[first, clone], &words);
+            let args = ["clone", "--local", "a", "b"].map(OsStr::new);
+            let mut command = fixture.git(&[first, clone], &args);
             command.env("NOISE", bytes.to_string());
             command
         };
@@ -117,13 +117,13 @@ fn noise(fixture: &Fixture, options: &Options, clone: &Path) -> Vec<Difference> 
     sizes.iter().map(row).collect()
 }
 
-fn at_once(fixture: &Fixture, options: &Options, nothing: &Path) -> Vec<Difference> {
+fn concurrent(fixture: &Fixture, options: &Options, nothing: &Path) -> Vec<Difference> {
     affinity::allow_all_cores();
     let row = |count: usize| {
         let calls = |first: &Path| {
             let commands =
                 (0..count).map(|_| fixture.git(&[first, nothing], &["--version".as_ref()]));
-            Contender::at_once(count.to_string(), commands.collect())
+            Contender::concurrent(count.to_string(), commands.collect())
         };
         let mut contenders = [calls(fixture.shim())];
         compare(

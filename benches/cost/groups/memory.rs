@@ -1,7 +1,6 @@
-//! The largest resident size of the shim itself. The gits are small programs of our own: a real one is larger by far.
+//! The peak memory of the shim itself. Small programs take the place of git, which is larger by far.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use crate::fixture::Fixture;
 use crate::options::Options;
@@ -9,69 +8,52 @@ use crate::report::Report;
 use crate::table::Table;
 
 pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
-    let Some(peak) = fixture.compiled("peak", "peak", Path::new("")) else {
-        return;
-    };
     let Some(clone) = fixture.compiled("clone", "clone", Path::new("")) else {
         return;
     };
     let shim = fixture.shim();
-    let (much, much_said): (u64, _) = match options.quick {
+    let (much, name_of_much): (u64, _) = match options.quick {
         true => (1 << 20, "1 MiB"),
         false => (1 << 30, "1 GiB"),
     };
-    let call = |first: &Path, words: &[&str], noise: u64, refused: bool| {
-        let mut command = fixture.program(&peak.join("git"), &[first, &clone]);
-        command.arg(first.join("git")).arg("git").args(words);
-        command
-            .env("NOISE", noise.to_string())
-            .stdout(Stdio::piped());
+    let peak = |first: &Path, args: &[&str], noise: u64, refused: bool| {
+        let mut usage = fixture.usage(&[first, &clone], args)?;
+        usage.command.env("NOISE", noise.to_string());
         if refused {
-            command.env("REFUSED", "1");
+            usage.command.env("REFUSED", "1");
         }
-        resident(command)
+        Some(format!("{} KiB", usage.run().peak_kib))
     };
-    let clones = ["clone", "--local", "a", "b"];
+    let local = ["clone", "--local", "a", "b"];
     let rows = [
         (
-            "the program that stands for git".to_owned(),
-            call(&clone, &clones, 0, false),
+            "the program that takes the place of git".to_owned(),
+            peak(&clone, &local, 0, false),
         ),
         (
             "a pass-through".to_owned(),
-            call(shim, &["--version"], 0, false),
+            peak(shim, &["--version"], 0, false),
         ),
         (
             "a supervised clone".to_owned(),
-            call(shim, &clones, 0, false),
+            peak(shim, &local, 0, false),
         ),
         (
-            format!("… that says {much_said}"),
-            call(shim, &clones, much, false),
+            format!("… that writes {name_of_much}"),
+            peak(shim, &local, much, false),
         ),
-        ("a fallback".to_owned(), call(shim, &clones, 0, true)),
+        ("a fallback".to_owned(), peak(shim, &local, 0, true)),
         (
-            format!("… of a git that has said {much_said}"),
-            call(shim, &clones, much, true),
+            format!("… after git wrote {name_of_much}"),
+            peak(shim, &local, much, true),
         ),
     ];
-    report.further(Table {
-        title: "Peak memory of the shim itself, as wait4(2) tells it, give or take 256 KiB:"
-            .to_owned(),
+    report.table(Table {
+        title: "Peak memory of the shim itself, from wait4(2), give or take 256 KiB:".to_owned(),
         columns: vec!["", "resident"],
         rows: rows
-            .map(|(name, resident)| vec![name, format!("{resident} KiB")])
-            .to_vec(),
+            .into_iter()
+            .filter_map(|(name, resident)| Some(vec![name, resident?]))
+            .collect(),
     });
-}
-
-/// What `programs/peak.c` says of the call, in KiB.
-fn resident(mut command: Command) -> u64 {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {output:?}");
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap()
 }

@@ -1,25 +1,22 @@
 //! What is measured.
 
+mod clone;
 mod counts;
-mod fallback;
 mod growth;
 mod memory;
 mod pass_through;
-mod supervised;
 
 use crate::fixture::Fixture;
-use crate::options::Options;
+use crate::options::{Group, Options};
 use crate::report::Report;
 
-/// Measures something and adds what it found to the report.
-type Group = fn(&Fixture, &Options, &mut Report);
-
-/// Every group, by the name with which it can be chosen, in the order of the report.
-pub const ALL: [(&str, Group); 6] = [
-    ("pass-through", pass_through::run),
-    ("supervised", supervised::run),
-    ("fallback", fallback::run),
-    ("memory", memory::run),
-    ("growth", growth::run),
-    ("counts", counts::run),
-];
+/// Measures one group and adds the results to `report`.
+pub fn run(group: Group, fixture: &Fixture, options: &Options, report: &mut Report) {
+    match group {
+        Group::PassThrough => pass_through::run(fixture, options, report),
+        Group::Clone => clone::run(fixture, options, report),
+        Group::Memory => memory::run(fixture, options, report),
+        Group::Growth => growth::run(fixture, options, report),
+        Group::Counts => counts::run(fixture, options, report),
+    }
+}

@@ -1,30 +1,40 @@
-//! What everything pays that is no clone: against what else could stand before git, and against the least that is possible.
+//! What the shim adds to a call that is no clone: against other programs that could stand before git, and against the least
+//! that is possible.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::fixture::Fixture;
 use crate::options::Options;
-use crate::pairs::{Contender, compare};
-use crate::plot::Bar;
+use crate::pairs::{Contender, Difference, compare};
+use crate::plot::{Bar, Chart};
 use crate::report::Report;
 use crate::support::arrangement;
 use crate::table::Table;
 
 pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
-    let (table, bars) = before(fixture, "git", &fixture.real(), options.pairs(300));
-    report.bars = bars;
-    report.in_readme(table);
+    let differences = before(fixture, "git", &fixture.real(), options.pairs(300));
+    let bars = differences.iter().skip(1).map(Bar::of).collect();
+    report.chart(Chart {
+        file: "pass-through.svg",
+        title: "Added to git --version, lower is better",
+        sections: vec![(String::new(), bars)],
+    });
+    let title = "Added to `git --version`:";
+    report.table(Table::of_differences(title, &differences));
     if let Some(nothing) = fixture.compiled("nothing", "nothing", Path::new("")) {
-        report.further(before(fixture, "nothing", &nothing, options.pairs(1000)).0);
+        let differences = before(fixture, "nothing", &nothing, options.pairs(1000));
+        let title = "Added to a program that does nothing:";
+        report.table(Table::of_differences(title, &differences));
     }
-    if let Some(table) = before_a_compiler(fixture, options) {
-        report.further(table);
+    if let Some(differences) = before_a_compiler(fixture, options) {
+        let title = "Added to `gcc --version`:";
+        report.table(Table::of_differences(title, &differences));
     }
 }
 
-/// Puts everything there is before the git in the directory `real`.
-fn before(fixture: &Fixture, name: &str, real: &Path, pairs: usize) -> (Table, Vec<Bar>) {
+/// Runs each of the programs before the git in the directory `real`.
+fn before(fixture: &Fixture, name: &str, real: &Path, pairs: usize) -> Vec<Difference> {
     let file = real.join("git");
     let script = |shell: &str| {
         let text = format!("#!{shell}\nexec {} \"$@\"\n", file.display());
@@ -33,9 +43,9 @@ fn before(fixture: &Fixture, name: &str, real: &Path, pairs: usize) -> (Table, V
     let compiled =
         |source: &str| fixture.compiled(&format!("{source}-before-{name}"), source, &file);
     let firsts: [(&str, Option<PathBuf>); 6] = [
-        ("itself once more", Some(real.to_owned())),
+        ("the same git again", Some(real.to_owned())),
         ("C, which only calls execve", compiled("exec")),
-        ("C, which walks PATH as well", compiled("walk")),
+        ("C, which searches PATH", compiled("walk")),
         ("**git-clone-shim**", Some(fixture.shim().to_owned())),
         ("`#!/bin/sh`", Some(script("/bin/sh"))),
         ("`#!/bin/bash`", Some(script("/bin/bash"))),
@@ -46,24 +56,18 @@ fn before(fixture: &Fixture, name: &str, real: &Path, pairs: usize) -> (Table, V
         .into_iter()
         .filter_map(|(name, directory)| Some(Contender::new(name, git(&directory?))))
         .collect();
-    // As `alias git=hub` runs it: first on PATH as git, it would find itself for ever.
+    // By its own name, as `alias git=hub` runs it: called git and first on PATH, it would exec itself without end.
     if let Some(hub) = arrangement::program("hub") {
         let mut command = fixture.program(&hub, &[real]);
         command.args(version);
         contenders.push(Contender::new("Debian's hub", command));
     }
-    let mut baseline = Contender::new("directly", git(real));
-    let differences = compare(&mut baseline, &mut contenders, pairs, || ());
-    let bars = differences.iter().skip(1).map(Bar::of).collect();
-    let title = match name {
-        "git" => "Before `git --version`:",
-        _ => "Before a program that does nothing:",
-    };
-    (Table::of_differences(title, &differences), bars)
+    let mut baseline = Contender::new("git", git(real));
+    compare(&mut baseline, &mut contenders, pairs, || ())
 }
 
-/// The other shim that every cluster has: ccache in the place of a compiler.
-fn before_a_compiler(fixture: &Fixture, options: &Options) -> Option<Table> {
+/// The shim that most clusters have already: ccache in the place of a compiler.
+fn before_a_compiler(fixture: &Fixture, options: &Options) -> Option<Vec<Difference>> {
     let ccache = arrangement::program("ccache")?;
     let compiler = arrangement::program("gcc")?;
     let masked = fixture.directory("ccache").join("gcc");
@@ -75,14 +79,11 @@ fn before_a_compiler(fixture: &Fixture, options: &Options) -> Option<Table> {
         command.arg("--version");
         command
     };
-    let mut baseline = Contender::new("directly", call(&compiler));
+    let mut baseline = Contender::new("gcc", call(&compiler));
     let mut contenders = [
-        Contender::new("itself once more", call(&compiler)),
+        Contender::new("the same gcc again", call(&compiler)),
         Contender::new("ccache", call(&masked)),
     ];
-    let differences = compare(&mut baseline, &mut contenders, options.pairs(200), || ());
-    Some(Table::of_differences(
-        "Before `gcc --version`:",
-        &differences,
-    ))
+    let pairs = options.pairs(200);
+    Some(compare(&mut baseline, &mut contenders, pairs, || ()))
 }

@@ -1,12 +1,12 @@
 /*
- * A git that says as much as NOISE tells, in bytes, and then dies of a refused link as git does, or succeeds where it need
- * not link. So the shim's own share of time and memory can be seen.
+ * A git that writes NOISE bytes to stderr and succeeds; with REFUSED set, and without --no-hardlinks, it fails as git does
+ * whose link was refused. It takes no time and memory of its own, so that those of the shim can be seen.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static void say(const char *text, size_t length) {
+static void write_all(const char *text, size_t length) {
     while (length) {
         ssize_t written = write(STDERR_FILENO, text, length);
         if (written <= 0) _exit(1);
@@ -22,12 +22,13 @@ int main(int argc, char **argv) {
     const char *noise = getenv("NOISE");
     size_t left = noise ? strtoul(noise, NULL, 10) : 0;
     while (left) {
-        size_t some = left < sizeof line ? left : sizeof line;
-        say(line, some);
-        left -= some;
+        size_t length = left < sizeof line ? left : sizeof line;
+        write_all(line, length);
+        left -= length;
     }
     if (!getenv("REFUSED") || !strcmp(argv[argc - 1], "--no-hardlinks")) return 0;
-    static const char fatal[] = "fatal: failed to create link 'x': Operation not permitted\n";
-    say(fatal, sizeof fatal - 1);
+    /* The shim looks for the path below the destination, which is `b` in every call of this program. */
+    static const char fatal[] = "fatal: failed to create link 'b/.git/objects/4b/825d': Invalid cross-device link\n";
+    write_all(fatal, sizeof fatal - 1);
     return 128;
 }

@@ -1,4 +1,4 @@
-/* The least that a wrapper can do: it becomes the program that it was compiled for, and looks nothing up. */
+/* The least that a wrapper can do: execs the program that it was compiled for, and looks nothing up. */
 #include <unistd.h>
 
 int main(int argc, char **argv, char **environment) {

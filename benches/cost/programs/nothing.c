@@ -1,4 +1,4 @@
-/* A git that does nothing: whatever takes time around it can be seen. */
+/* A git that does nothing, so that the time before it can be seen. */
 int main(void) {
     return 0;
 }

@@ -1,4 +1,4 @@
-/* The least that a shim can do: it becomes the first git on PATH that is not itself. It looks at PATH as the shim does. */
+/* The least that a shim can do: execs the first git on PATH that is not itself. It searches PATH as the shim does. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-//! The reader, over any words: `cargo +nightly fuzz run reader`.
+//! Reads any command line: `cargo +nightly fuzz run command_line`.
 //!
-//! An input is the words behind `git`, each ended by a NUL.
+//! An input is the args after `git`, separated by NULs.
 
 #![no_main]
 
@@ -13,26 +13,26 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: &[u8]| {
     let owned: Vec<_> = input
         .split(|&byte| byte == 0)
-        .map(|word| CString::new(word).expect("words are parted by NULs"))
+        .map(|arg| CString::new(arg).expect("args are separated by NULs"))
         .collect();
-    let words: Vec<&CStr> = [c"git"]
+    let args: Vec<&CStr> = [c"git"]
         .into_iter()
         .chain(owned.iter().map(CString::as_c_str))
         .collect();
-    let Some(clone) = read(&words) else {
+    let Some(clone) = read(&args) else {
         return;
     };
     if let Linking::Demanded(by) = clone.linking {
-        assert!(words[by].to_bytes().starts_with(b"-"));
+        assert!(args[by].to_bytes().starts_with(b"-"));
     }
     let _ = destination::directory(&clone);
 
-    let command = words.iter().position(|word| *word == c"clone");
+    let command = args.iter().position(|arg| *arg == c"clone");
     let command = command.expect("only a clone is read as one");
 
-    let copying = clone.without_hard_links(&words);
-    assert_is_spliced(&words, &copying, c"--no-hardlinks", command);
-    // A second reading finds the flag, and nothing else changed.
+    let copying = clone.without_hard_links(&args);
+    assert_is_spliced(&args, &copying, c"--no-hardlinks", command);
+    // Read again, the args have the flag, and nothing else is different.
     let second = read(&copying).expect("still a clone");
     assert_eq!(second.linking, Linking::Never);
     assert_eq!(second.positionals, clone.positionals);
@@ -40,8 +40,8 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(second.directory(), clone.directory());
     assert_eq!(second.bare, clone.bare);
 
-    let shown = clone.with_progress(&words);
-    assert_is_spliced(&words, &shown, c"--progress", command);
+    let shown = clone.with_progress(&args);
+    assert_is_spliced(&args, &shown, c"--progress", command);
     let shown = read(&shown).expect("still a clone");
     assert!(shown.progress_decided);
     assert_eq!(shown.positionals, clone.positionals);
@@ -49,10 +49,10 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(shown.bare, clone.bare);
 });
 
-/// Asserts that `spliced` is `words` with `word` somewhere behind the command.
-fn assert_is_spliced(words: &[&CStr], spliced: &[&CStr], word: &CStr, command: usize) {
+/// Asserts that `spliced` is `args` with `arg` inserted somewhere after the command.
+fn assert_is_spliced(args: &[&CStr], spliced: &[&CStr], arg: &CStr, command: usize) {
     let found = (command + 1..spliced.len()).any(|at| {
-        spliced[at] == word && spliced[..at] == words[..at] && spliced[at + 1..] == words[at..]
+        spliced[at] == arg && spliced[..at] == args[..at] && spliced[at + 1..] == args[at..]
     });
-    assert!(found, "{words:?} became {spliced:?}");
+    assert!(found, "{args:?} became {spliced:?}");
 }
