@@ -16,6 +16,7 @@
 mod callers;
 mod clones_that_link;
 mod command_line_against_git;
+mod concurrent_installs;
 mod destination;
 mod doctor;
 mod doctor_hostile;

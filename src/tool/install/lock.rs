@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
@@ -14,6 +16,9 @@ use crate::tool::directory::Directory;
 
 /// The file that is locked. NFS locks no directory: there an exclusive lock needs a descriptor that can be written to.
 const NAME: &str = ".git-clone-shim.lock";
+
+/// How long to wait before a lock that is held is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// A lock on a tree of versions. Dropped, it is released and its file removed.
 pub(super) struct Lock<'a> {
@@ -60,31 +65,32 @@ impl Drop for Lock<'_> {
     }
 }
 
+/// Tries again and again instead of waiting in `flock(2)`: a termination signal that came just before would not end that.
 fn lock(mut file: File, root: &Directory) -> Result<Option<Flock<File>>> {
-    let mut how = FlockArg::LockExclusiveNonblock;
+    let mut waits = false;
     loop {
         let errno;
-        (file, errno) = match Flock::lock(file, how) {
+        (file, errno) = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(locked) => return Ok(Some(locked)),
             Err(refused) => refused,
         };
-        match errno {
-            Errno::EWOULDBLOCK => {
-                let root = text::printable_path(root.path());
-                failure::print(&format!(
-                    "waiting for another process that changes {root} …"
-                ));
-                how = FlockArg::LockExclusive;
-            }
-            Errno::EINTR => interrupted()?,
-            errno => {
-                let root = text::printable_path(root.path());
-                failure::print(&format!(
-                    "{root} cannot be locked ({}): let nothing else install there meanwhile",
-                    errno.desc()
-                ));
-                return Ok(None);
-            }
+        let root = || text::printable_path(root.path());
+        if !matches!(errno, Errno::EWOULDBLOCK | Errno::EINTR) {
+            failure::print(&format!(
+                "{} cannot be locked ({}): let nothing else install there meanwhile",
+                root(),
+                errno.desc()
+            ));
+            return Ok(None);
         }
+        if !waits {
+            failure::print(&format!(
+                "waiting for another process that changes {} …",
+                root()
+            ));
+            waits = true;
+        }
+        interrupted()?;
+        thread::sleep(RETRY_AFTER);
     }
 }
