@@ -24,6 +24,7 @@ mod doctor_on_path;
 mod explain;
 mod fallback;
 mod finding_git;
+mod hostile_installs;
 mod hostile_neighbours;
 mod hostile_output;
 mod hostile_stats;

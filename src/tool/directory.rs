@@ -120,9 +120,9 @@ impl Directory {
                     if links > LINKS {
                         return Err(failed("enter", path, Errno::ELOOP));
                     }
-                    if !trust::may_follow(&found, &status) {
+                    if !trust::is_trusted(found.st_uid) {
                         bail!(
-                            "{} is a symbolic link of another user's (uid {}), which is not followed",
+                            "{} is a symbolic link of another user's (uid {}), which is not followed: name the directory itself",
                             text::printable_path(&below),
                             found.st_uid
                         );

@@ -19,12 +19,6 @@ pub(super) fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == geteuid().as_raw() || slash == Ok(uid)
 }
 
-/// Whether a symbolic link found in `directory` is followed: it is trusted, or (as `fs.protected_symlinks` has it) belongs to
-/// the directory's owner. Root follows only what it trusts.
-pub(super) fn may_follow(link: &FileStat, directory: &FileStat) -> bool {
-    is_trusted(link.st_uid) || (!geteuid().is_root() && link.st_uid == directory.st_uid)
-}
-
 /// Whether users other than the trusted ones can exchange what is in this directory. A group that may write is the site's own
 /// decision (`/usr/local` of Debian belongs to root:staff); in a sticky directory everybody's entries are their own.
 pub(super) fn is_exposed(directory: &FileStat) -> bool {

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
 
 use super::places::Places;
 use super::{interrupted, text};
+use crate::tool::directory::Directory;
 use crate::{NAME, failure};
 
 /// Says what comes before the shim on the caller's own PATH, and lets the installed program examine whether it works here.
@@ -32,7 +34,7 @@ pub(super) fn run(places: &Places, bin: &Path) -> Result<bool> {
     let program = bin.join(NAME);
     let status = Command::new(&program)
         .arg("doctor")
-        .arg(&private.0)
+        .arg(&private.path)
         // The caller's current directory may be one that other users can write to.
         .current_dir("/")
         .env("PATH", env::join_paths(directories).unwrap_or_default())
@@ -61,24 +63,37 @@ fn shadowing(path: &OsString, root: &Path) -> Option<PathBuf> {
 }
 
 /// A fresh directory that only we can enter, removed when dropped.
-struct Private(PathBuf);
+struct Private {
+    parent: Directory,
+    path: PathBuf,
+}
 
 impl Private {
     fn new() -> Result<Self> {
         let parent = env::temp_dir();
-        let made = nix::unistd::mkdtemp(&parent.join(".git-clone-shim-XXXXXX"));
-        made.map(Self).map_err(|errno| {
+        let refused = |why: &str| {
             anyhow!(
-                "it is installed, but cannot be tried in {}: {}; set TMPDIR to a directory that can be written to",
-                text::printable_path(&parent),
-                errno.desc()
+                "it is installed, but cannot be tried in {}: {why}; set TMPDIR to another directory",
+                text::printable_path(&parent)
             )
+        };
+        let found = Directory::find(&std::path::absolute(&parent)?)?;
+        let found = found.ok_or_else(|| refused(Errno::ENOENT.desc()))?;
+        if found.exposed().is_some() {
+            return Err(refused("other users can replace what is in it"));
+        }
+        let made = nix::unistd::mkdtemp(&found.path().join(".git-clone-shim-XXXXXX"));
+        Ok(Self {
+            path: made.map_err(|errno| refused(errno.desc()))?,
+            parent: found,
         })
     }
 }
 
 impl Drop for Private {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = self
+            .parent
+            .remove_tree(self.path.file_name().unwrap_or_default());
     }
 }
