@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::links::Links;
-use super::patience::{Notes, Stopped};
+use super::watchdog::{Notes, Stopped};
 use super::report::Check;
 use super::scratch::Scratch;
 use super::text;

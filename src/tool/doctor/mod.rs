@@ -9,8 +9,8 @@ mod layout;
 mod links;
 mod modules;
 mod origins;
-mod path_order;
-mod patience;
+mod path;
+mod watchdog;
 mod report;
 mod scratch;
 mod sealed;
@@ -114,7 +114,7 @@ pub(super) fn run(options: &Options) -> io::Result<i32> {
 fn survey(settings: &Settings, patience: Duration) -> io::Result<Surroundings> {
     let work = |notes: &mut _| surroundings::look_around(settings, notes);
     let (mut surroundings, unfinished) =
-        patience::watch("PATH", patience, &Surroundings::default(), work)?;
+        watchdog::watch("PATH", patience, &Surroundings::default(), work)?;
     surroundings.unfinished = unfinished;
     Ok(surroundings)
 }
@@ -127,7 +127,7 @@ fn examine(
     let directory = &place.directory;
     let known = Examination::from_afar(directory);
     let work = |notes: &mut _| examination::examine(directory, git, notes);
-    patience::watch(&text::of_path(directory), patience, &known, work)
+    watchdog::watch(&text::of_path(directory), patience, &known, work)
 }
 
 fn print_json(

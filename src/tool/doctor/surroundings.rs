@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::modules::Modules;
 use super::origins;
-use super::path_order;
-use super::patience::{Notes, Stopped};
+use super::path;
+use super::watchdog::{Notes, Stopped};
 use super::report::{GitOnPath, Surroundings, What};
 use super::text;
 use crate::git::real_git::RealGit;
@@ -31,9 +31,9 @@ pub(super) fn look_around(
     let mut real = None;
     match RealGit::find(settings.git) {
         Ok(git) => {
-            exec_path = path_order::exec_path(git.file());
-            notes.known.git = Some(path_order::real(git.file()));
-            notes.known.path_warning = path_order::exchangeable(git.file())
+            exec_path = path::exec_path(git.file());
+            notes.known.git = Some(path::real(git.file()));
+            notes.known.path_warning = path::exchangeable(git.file())
                 .map(|why| format!("{}: {why}", text::of_path(git.file())));
             real = Some(git.file().to_owned());
         }
@@ -41,7 +41,7 @@ pub(super) fn look_around(
     }
 
     notes.begin("asking every git on PATH what it is")?;
-    let gits = path_order::gits(exec_path.as_deref(), real.as_deref(), &modules);
+    let gits = path::gits(exec_path.as_deref(), real.as_deref(), &modules);
     let first = gits.first();
     notes.known.reached = first.is_some_and(|git| git.what.is_shim());
     notes.known.path_advice = match notes.known.reached {
