@@ -52,7 +52,7 @@ fn assert_true(arena: &Arena, source: &Path) -> Value {
         shim.status.success(),
         "{said:#}{shim:?}"
     );
-    let args = said["clone_with_git"]["said"].as_str().unwrap();
+    let args = said["clone_with_git"]["message"].as_str().unwrap();
     // The paths differ, the sentence and the reason do not.
     let told = |text: &str| {
         let (sentence, rest) = text.trim_end().split_once('\'')?;
@@ -195,7 +195,7 @@ fn what_the_shim_cannot_cure() {
             let arena = Arena::new(git);
             let said = examine(&arena, &mounted.path());
             assert_eq!(said["answer"], "does_not_work", "{said:#}");
-            let sentence = said["sentence"].as_str().unwrap();
+            let sentence = said["summary"].as_str().unwrap();
             assert!(sentence.contains(reason), "{said:#}");
             let source = source::small(&arena, "src");
             for call in [Arena::real, Arena::shim] {
@@ -622,13 +622,16 @@ fn the_layout_of_the_json() {
         members(&report),
         "directories git git_error path path_advice path_warning program reached schema settings unfinished version works"
     );
-    assert_eq!(members(&report["path"][0]), "file module said version what");
-    assert_eq!(members(&report["git"]), "file said version what");
+    assert_eq!(
+        members(&report["path"][0]),
+        "file message module version what"
+    );
+    assert_eq!(members(&report["git"]), "file message version what");
     assert_eq!(members(&report["settings"][0]), "module name origin value");
     assert_eq!(
         members(&directories(&report)[0]),
         "advice answer clone_through_shim clone_with_git died_of_link exchangeable_in exists filesystem left_behind link_across \
-         link_inside link_is_same_file path problem repository sentence unfinished whose"
+         link_inside link_is_same_file path problem repository summary unfinished whose"
     );
     assert_eq!(
         members(&directories(&report)[0]["filesystem"]),
@@ -636,7 +639,7 @@ fn the_layout_of_the_json() {
     );
     assert_eq!(
         members(&directories(&report)[0]["clone_with_git"]),
-        "ok said"
+        "message ok"
     );
 }
 

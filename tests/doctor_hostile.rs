@@ -199,7 +199,7 @@ fn git_that_others_can_exchange_is_not_run() {
                 .unwrap();
             assert_eq!(found["what"], "not_run", "{found:#}");
             assert!(
-                found["said"].as_str().unwrap().contains("other users"),
+                found["message"].as_str().unwrap().contains("other users"),
                 "{found:#}"
             );
         }

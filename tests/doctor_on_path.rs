@@ -80,7 +80,7 @@ fn something_else_first() {
             (&real, "git"),
         ];
         let report = assert_order(&arena, &gits, false);
-        assert_eq!(report["path"][0]["said"], "out of order");
+        assert_eq!(report["path"][0]["message"], "out of order");
 
         // Found by whoever looks for git, and never run by us.
         let relative = Path::new("relative");
@@ -138,7 +138,7 @@ fn wrappers_that_lead_to_the_shim() {
         ];
         let report = assert_order(&arena, &gits, true);
         assert_eq!(report["git"]["what"], "leads_to_shim");
-        let said = report["git"]["said"].as_str().unwrap();
+        let said = report["git"]["message"].as_str().unwrap();
         assert!(said.contains("without end"), "{report:#}");
         assert_eq!(report["works"], false);
     }
@@ -182,7 +182,7 @@ fn a_shim_that_nobody_reaches_does_not_work() {
         assert_eq!(report["settings"][0]["module"], "git-clone-shim");
         let said = &directories(&report)[0];
         assert!(
-            said["sentence"]
+            said["summary"]
                 .as_str()
                 .unwrap()
                 .contains(other.to_str().unwrap()),

@@ -24,13 +24,13 @@ pub struct Worker {
 }
 
 /// What a worker has been heard of.
-pub enum News {
+pub enum Event {
     /// A whole line, without its line break.
     Line(Vec<u8>),
     /// It has ended, or will not write any more.
-    Ended,
+    Eof,
     /// Nothing, until the moment that was named or a signal has arrived.
-    Nothing,
+    Timeout,
 }
 
 impl Worker {
@@ -74,25 +74,25 @@ impl Worker {
     /// # Errors
     ///
     /// The error of `read(2)` or `poll(2)`, other than that a signal has arrived.
-    pub fn wait(&mut self, moment: Instant) -> io::Result<News> {
+    pub fn wait(&mut self, moment: Instant) -> io::Result<Event> {
         loop {
             if let Some(end) = self.begun.iter().position(|&byte| byte == b'\n') {
                 let rest = self.begun.split_off(end + 1);
                 let mut line = std::mem::replace(&mut self.begun, rest);
                 line.truncate(end);
-                return Ok(News::Line(line));
+                return Ok(Event::Line(line));
             }
             let left = moment.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             let mut polled = [PollFd::new(self.lines.as_fd(), PollFlags::POLLIN)];
             match poll(&mut polled, timeout) {
-                Ok(0) | Err(Errno::EINTR) => return Ok(News::Nothing),
+                Ok(0) | Err(Errno::EINTR) => return Ok(Event::Timeout),
                 Ok(_) => {}
                 Err(errno) => return Err(errno.into()),
             }
             let mut chunk = [0; 4096];
             match self.lines.read(&mut chunk)? {
-                0 => return Ok(News::Ended),
+                0 => return Ok(Event::Eof),
                 count => self
                     .begun
                     .extend_from_slice(chunk.get(..count).unwrap_or_default()),

@@ -4,46 +4,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
-use super::links::Links;
-use super::watchdog::{Notes, Stopped};
-use super::report::Check;
+use super::report::Examination;
 use super::scratch::Scratch;
 use super::text;
-use super::trial::Trial;
+use super::trial::{Links, Trial};
+use super::watchdog::{Notes, Stopped};
 use crate::mountinfo::Filesystem;
 use crate::tool::directory::Directory;
-
-/// What is known of one directory. What has not been tried is null.
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub(super) struct Examination {
-    /// Whether it is there; null if that is not known.
-    pub exists: Option<bool>,
-    /// Its filesystem.
-    pub filesystem: Option<Filesystem>,
-    /// What kept everything else from being tried.
-    pub problem: Option<String>,
-    /// The fresh directory in which everything was tried, if something of it may still be there.
-    pub left_behind: Option<String>,
-    /// The directory in which another user could exchange what the trial clones make, so that none was tried; null if there is
-    /// none.
-    pub exchangeable_in: Option<String>,
-    /// A hard link within one directory.
-    pub link_inside: Option<Check>,
-    /// A hard link from one directory to another.
-    pub link_across: Option<Check>,
-    /// Whether a hard link is the same file, as git wants it to be; null if none could be made.
-    pub link_is_same_file: Option<Check>,
-    /// Whether the real git could make the repository that was then cloned.
-    pub repository: Option<Check>,
-    /// `git clone --local` with the real git.
-    pub clone_with_git: Option<Check>,
-    /// Whether that clone died of what the shim cures.
-    pub died_of_link: bool,
-    /// `git clone --local` through the shim.
-    pub clone_through_shim: Option<Check>,
-}
 
 impl Examination {
     /// What can be known of `directory`, an absolute path, without touching it.

@@ -5,12 +5,8 @@
 
 mod directories;
 mod examination;
-mod layout;
-mod links;
 mod modules;
-mod origins;
 mod path;
-mod watchdog;
 mod report;
 mod scratch;
 mod sealed;
@@ -18,6 +14,7 @@ mod surroundings;
 mod table;
 mod trial;
 mod verdict;
+mod watchdog;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,9 +28,7 @@ use crate::printable::json;
 use crate::process::interruption;
 use crate::settings::Settings;
 use directories::Place;
-use examination::Examination;
-use report::{Directory, Report, Surroundings, What};
-use verdict::Answer;
+use report::{Answer, Directory, Examination, Report, Surroundings, What};
 
 /// What to examine, and how to tell of it.
 #[derive(Args)]
@@ -65,8 +60,8 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> io::Result<i32> {
     interruption::note()?;
     let settings = Settings::from_environment();
-    let patience = Duration::from_secs(options.timeout);
-    let surroundings = survey(&settings, patience)?;
+    let timeout = Duration::from_secs(options.timeout);
+    let surroundings = survey(&settings, timeout)?;
     if !options.json {
         table::print_surroundings(&surroundings)?;
     }
@@ -80,7 +75,7 @@ pub(super) fn run(options: &Options) -> io::Result<i32> {
     let mut directories = Vec::new();
     for place in directories::to_examine(&options.directories) {
         let git = git.as_ref().map(RealGit::file);
-        let (examination, unfinished) = examine(&place, git, patience)?;
+        let (examination, unfinished) = examine(&place, git, timeout)?;
         if place.optional && examination.exists == Some(false) {
             continue;
         }
@@ -111,10 +106,10 @@ pub(super) fn run(options: &Options) -> io::Result<i32> {
     Ok(i32::from(!works))
 }
 
-fn survey(settings: &Settings, patience: Duration) -> io::Result<Surroundings> {
+fn survey(settings: &Settings, timeout: Duration) -> io::Result<Surroundings> {
     let work = |notes: &mut _| surroundings::look_around(settings, notes);
     let (mut surroundings, unfinished) =
-        watchdog::watch("PATH", patience, &Surroundings::default(), work)?;
+        watchdog::watch("PATH", timeout, &Surroundings::default(), work)?;
     surroundings.unfinished = unfinished;
     Ok(surroundings)
 }
@@ -122,12 +117,12 @@ fn survey(settings: &Settings, patience: Duration) -> io::Result<Surroundings> {
 fn examine(
     place: &Place,
     git: Option<&Path>,
-    patience: Duration,
+    timeout: Duration,
 ) -> io::Result<(Examination, Option<report::Unfinished>)> {
     let directory = &place.directory;
     let known = Examination::from_afar(directory);
     let work = |notes: &mut _| examination::examine(directory, git, notes);
-    watchdog::watch(&text::of_path(directory), patience, &known, work)
+    watchdog::watch(&text::of_path(directory), timeout, &known, work)
 }
 
 fn print_json(

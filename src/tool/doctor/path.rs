@@ -14,7 +14,7 @@ use nix::libc;
 use nix::unistd::{AccessFlags, access};
 
 use super::modules::Modules;
-use super::report::{GitOnPath, RealGit, What};
+use super::report::{ExecutedGit, GitOnPath, What};
 use super::sealed;
 use super::text;
 use crate::NAME;
@@ -23,10 +23,10 @@ use crate::git::real_git;
 use crate::tool::directory::Directory;
 use crate::tool::trust;
 
-/// Every git on PATH that whoever looks for one could find.
+/// Every git on PATH that a search for `git` could find.
 ///
 /// `exec_path` is git's own directory, which git puts first on PATH for what it runs, such as `git clone-shim doctor`: there
-/// it is passed over, since nobody else has it there.
+/// it is passed over, since no other program has it there.
 ///
 /// Behind `real`, the git that the shim execs, no call reaches a git: none is run there, since anybody may have put it there.
 pub(super) fn gits(
@@ -54,14 +54,14 @@ pub(super) fn gits(
             continue;
         }
         let asked = if Some(found) == own {
-            Answer::of(What::ThisShim)
+            Identification::of(What::ThisShim)
         } else {
             seen.push(found);
             match entry.is_absolute() {
-                true if is_behind => Answer::not_run("no call of git reaches it"),
+                true if is_behind => Identification::not_run("no call of git reaches it"),
                 true => ask(&file),
                 // A repository must not be able to choose the git that runs.
-                false => Answer::of(What::Relative),
+                false => Identification::of(What::Relative),
             }
         };
         passed_real |= Some(found) == real;
@@ -71,7 +71,7 @@ pub(super) fn gits(
             file: text::of_path(&file),
             what: asked.what,
             version: asked.version,
-            said: asked.said,
+            message: asked.message,
             module: modules.that_brought(&entry),
         });
     }
@@ -79,13 +79,13 @@ pub(super) fn gits(
 }
 
 /// The real git in `file`, asked what it is.
-pub(super) fn real(file: &Path) -> RealGit {
+pub(super) fn real(file: &Path) -> ExecutedGit {
     let asked = ask(file);
-    RealGit {
+    ExecutedGit {
         file: text::of_path(file),
         what: asked.what,
         version: asked.version,
-        said: asked.said,
+        message: asked.message,
     }
 }
 
@@ -104,17 +104,17 @@ fn identity(file: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// What a program called git has told about itself.
-struct Answer {
+/// What is known of a program called git.
+struct Identification {
     what: What,
     version: Option<String>,
-    said: String,
+    message: String,
 }
 
-impl Answer {
+impl Identification {
     fn not_run(why: &str) -> Self {
         Self {
-            said: why.to_owned(),
+            message: why.to_owned(),
             ..Self::of(What::NotRun)
         }
     }
@@ -123,13 +123,13 @@ impl Answer {
         Self {
             what,
             version: None,
-            said: String::new(),
+            message: String::new(),
         }
     }
 }
 
-/// Who else could have put `file` there: its directory, or its own owner. `None` if nobody could but those who may replace
-/// any program of ours.
+/// Why another user could have put `file` there: by its directory, or as its owner. `None` if only those could who can replace
+/// any program.
 pub(super) fn exchangeable(file: &Path) -> Option<String> {
     let directory = file.parent()?;
     let found = match Directory::find(directory) {
@@ -147,24 +147,24 @@ pub(super) fn exchangeable(file: &Path) -> Option<String> {
         .then(|| "another user can write to it".to_owned())
 }
 
-fn ask(file: &Path) -> Answer {
+fn ask(file: &Path) -> Identification {
     if let Some(why) = exchangeable(file) {
-        return Answer::not_run(&why);
+        return Identification::not_run(&why);
     }
     // Called by this name a copy of the shim is the tool, and git itself knows no such command.
     let as_tool = run(file, NAME, "--version").ok();
     if let Some(version) = as_tool.and_then(|output| version(&output, NAME)) {
-        return Answer {
+        return Identification {
             version: Some(version),
-            ..Answer::of(What::AnotherShim)
+            ..Identification::of(What::AnotherShim)
         };
     }
     let output = match run(file, "git", "--version") {
         Ok(output) => output,
         Err(error) => {
-            return Answer {
-                said: text::why(&error),
-                ..Answer::of(What::Broken)
+            return Identification {
+                message: text::why(&error),
+                ..Identification::of(What::Broken)
             };
         }
     };
@@ -173,13 +173,13 @@ fn ask(file: &Path) -> Answer {
     let leads_to_shim =
         spoken.contains(" git_clone_shim::") || output.status.code() == Some(failure::OWN);
     let version = version(&output, "git version");
-    Answer {
+    Identification {
         what: match (leads_to_shim, &version) {
             (true, _) => What::LeadsToShim,
             (false, Some(_)) => What::Git,
             (false, None) => What::Broken,
         },
-        said: match version {
+        message: match version {
             Some(_) => String::new(),
             None => spoken.lines().last().unwrap_or_default().to_owned(),
         },
@@ -189,8 +189,8 @@ fn ask(file: &Path) -> Answer {
 
 /// What stands behind `prefix` in the first line of the output.
 fn version(output: &Output, prefix: &str) -> Option<String> {
-    let said = text::of(&output.stdout);
-    let version = said
+    let message = text::of(&output.stdout);
+    let version = message
         .lines()
         .next()?
         .strip_prefix(prefix)?

@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::examination::Examination;
-use super::verdict::Verdict;
+use crate::mountinfo::Filesystem;
 
 /// The number of this layout.
 pub(super) const SCHEMA: u32 = 1;
@@ -33,15 +32,15 @@ pub(super) struct Surroundings {
     pub program: String,
     /// Every git on PATH, in its order; one file under several names is listed once, unless it is this shim.
     pub path: Vec<GitOnPath>,
-    /// Whether whoever looks for git on PATH finds this shim, another one, or a wrapper that leads to one.
+    /// Whether the first git on PATH is this shim, another one, or a wrapper that leads to one.
     pub reached: bool,
     /// What to do if it is not.
     pub path_advice: Option<String>,
-    /// The git that the shim becomes; null if there is none.
-    pub git: Option<RealGit>,
+    /// The git that the shim execs; null if there is none.
+    pub git: Option<ExecutedGit>,
     /// Why there is none.
     pub git_error: Option<String>,
-    /// Who else could put another program in the place of the git that calls reach; null if nobody could.
+    /// Which other users could exchange the git that calls reach; null if none could.
     pub path_warning: Option<String>,
     /// The environment variables, in the order of the manual.
     pub settings: Vec<Setting>,
@@ -57,9 +56,9 @@ pub(super) struct GitOnPath {
     pub what: What,
     /// The version that it gives; null if it was not asked, or did not answer.
     pub version: Option<String>,
-    /// What it said instead of a version; empty otherwise.
-    pub said: String,
-    /// The environment module that put its directory on PATH, as far as can be told.
+    /// What it wrote to stderr instead of a version, or why it was not run; empty otherwise.
+    pub message: String,
+    /// The environment module that put its directory on PATH; null if that is not known.
     pub module: Option<String>,
 }
 
@@ -71,7 +70,7 @@ pub(super) enum What {
     ThisShim,
     /// `another_shim`: another copy of it.
     AnotherShim,
-    /// `leads_to_shim`: somebody's wrapper that runs a shim. One that the shim becomes is a loop.
+    /// `leads_to_shim`: a wrapper that runs a shim. One that the shim execs is a loop.
     LeadsToShim,
     /// `git`: any other git.
     Git,
@@ -83,14 +82,14 @@ pub(super) enum What {
     Relative,
 }
 
-/// The git that the shim becomes.
+/// The git that the shim execs.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct RealGit {
+pub(super) struct ExecutedGit {
     pub file: String,
     /// As in `path`; anything but `git` deserves a look.
     pub what: What,
     pub version: Option<String>,
-    pub said: String,
+    pub message: String,
 }
 
 /// An environment variable.
@@ -131,22 +130,74 @@ pub(super) struct Directory {
     pub verdict: Verdict,
 }
 
+/// What is known of one directory. What has not been tried is null.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Examination {
+    /// Whether it is there; null if that is not known.
+    pub exists: Option<bool>,
+    /// Its filesystem.
+    pub filesystem: Option<Filesystem>,
+    /// What kept everything else from being tried.
+    pub problem: Option<String>,
+    /// The fresh directory in which everything was tried, if something of it may still be there.
+    pub left_behind: Option<String>,
+    /// The directory in which another user could exchange what the trial clones make, so that none was tried; null if there is
+    /// none.
+    pub exchangeable_in: Option<String>,
+    /// A hard link within one directory.
+    pub link_inside: Option<Check>,
+    /// A hard link from one directory to another.
+    pub link_across: Option<Check>,
+    /// Whether a hard link is the same file, as git wants it to be; null if none could be made.
+    pub link_is_same_file: Option<Check>,
+    /// Whether the real git could make the repository that was then cloned.
+    pub repository: Option<Check>,
+    /// `git clone --local` with the real git.
+    pub clone_with_git: Option<Check>,
+    /// Whether that clone died of what the shim cures.
+    pub died_of_link: bool,
+    /// `git clone --local` through the shim.
+    pub clone_through_shim: Option<Check>,
+}
+
+/// The answer for one directory.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Verdict {
+    pub answer: Answer,
+    /// The same in one summary, with the reason.
+    pub summary: String,
+    /// What to do; null if nothing.
+    pub advice: Option<String>,
+}
+
+/// Whether local clones work in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Answer {
+    /// `works`: git alone fails, and the shim cures it.
+    Works,
+    /// `not_needed`: git alone does it, and so does the shim; what comes from another filesystem is not tried.
+    NotNeeded,
+    /// `does_not_work`: a clone through the shim fails, is not reached, or could not be tried.
+    DoesNotWork,
+}
+
 /// How something that was tried has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Check {
     pub ok: bool,
     /// The system's or git's own words if it failed; empty otherwise.
-    pub said: String,
+    pub message: String,
 }
 
 impl Check {
     pub(super) fn passed() -> Self {
-        let said = String::new();
-        Self { ok: true, said }
+        let message = String::new();
+        Self { ok: true, message }
     }
 
-    pub(super) fn failed(said: String) -> Self {
-        Self { ok: false, said }
+    pub(super) fn failed(message: String) -> Self {
+        Self { ok: false, message }
     }
 }
 

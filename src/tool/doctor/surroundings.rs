@@ -1,19 +1,19 @@
 //! What is the same for every directory: PATH, the real git, the settings.
 
+use std::env;
 use std::ffi::{CStr, OsStr};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::modules::Modules;
-use super::origins;
 use super::path;
-use super::watchdog::{Notes, Stopped};
-use super::report::{GitOnPath, Surroundings, What};
+use super::report::{GitOnPath, Origin, Setting, Surroundings, What};
 use super::text;
+use super::watchdog::{Notes, Stopped};
 use crate::git::real_git::RealGit;
 use crate::process::executable;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// Looks at the surroundings, in which `settings` are in force.
 pub(super) fn look_around(
@@ -22,7 +22,7 @@ pub(super) fn look_around(
 ) -> Result<(), Stopped> {
     notes.begin("reading the modules that are loaded")?;
     let modules = Modules::loaded();
-    notes.known.settings = origins::in_force(settings, &modules);
+    notes.known.settings = settings_in_force(settings, &modules);
     let program = fs::read_link("/proc/self/exe").unwrap_or_default();
     notes.known.program = text::of_path(&program);
 
@@ -89,4 +89,43 @@ fn own_directory(program: &Path) -> Option<&Path> {
     let places = called.filter(|path| path.is_absolute()).into_iter();
     let mut directories = places.chain([program]).filter_map(Path::parent);
     directories.find(|directory| directory.join("git").exists())
+}
+
+/// Every variable that is for people, in the order of the manual, and what it amounts to by default.
+const VARIABLES: [(&str, &str); 5] = [
+    ("GIT_CLONE_SHIM", "auto"),
+    ("GIT_CLONE_SHIM_GIT", "the next git on PATH"),
+    ("GIT_CLONE_SHIM_LOG", "off"),
+    ("GIT_CLONE_SHIM_LOG_FILE", "none"),
+    ("GIT_CLONE_SHIM_SYSLOG", "off"),
+];
+
+/// What the shim makes of the environment: `settings`, read from it.
+fn settings_in_force(settings: &Settings, modules: &Modules) -> Vec<Setting> {
+    let fallbacks = settings::fallbacks();
+    let setting = |(name, default): (&str, &str)| {
+        let value = env::var_os(name).filter(|value| !value.is_empty());
+        let origin = match &value {
+            None => Origin::Default,
+            Some(value) => match name {
+                "GIT_CLONE_SHIM" if *settings.mode.to_string() != **value => Origin::NotUnderstood,
+                "GIT_CLONE_SHIM_LOG" if settings.log.is_none() => Origin::NotUnderstood,
+                "GIT_CLONE_SHIM_LOG_FILE" if fallbacks.file.is_none() => Origin::NotUnderstood,
+                "GIT_CLONE_SHIM_SYSLOG" if !fallbacks.syslog && value != "0" => {
+                    Origin::NotUnderstood
+                }
+                _ => Origin::Environment,
+            },
+        };
+        Setting {
+            name: name.to_owned(),
+            value: match (&value, origin) {
+                (Some(value), Origin::Environment) => text::of(value.as_encoded_bytes()),
+                _ => default.to_owned(),
+            },
+            origin,
+            module: value.and_then(|_| modules.that_sets(name)),
+        }
+    };
+    VARIABLES.map(setting).into()
 }

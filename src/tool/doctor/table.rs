@@ -1,11 +1,14 @@
 //! The report for people: which rows there are, and what they say.
 
-use std::io;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, stdout};
 
-use super::layout::{Mood, Row, print_block, print_sentence};
-use super::report::{Check, Directory, GitOnPath, Origin, RealGit, Setting, Surroundings, What};
+use anstyle::{AnsiColor, Style};
+
+use super::report::{
+    Answer, Check, Directory, ExecutedGit, GitOnPath, Origin, Setting, Surroundings, What,
+};
 use super::text::printable;
-use super::verdict::Answer;
 use crate::tool::print;
 
 /// Prints what is the same for every directory.
@@ -32,12 +35,12 @@ pub(super) fn print_surroundings(surroundings: &Surroundings) -> io::Result<()> 
     }
     print_block("git on PATH", &path)?;
     if let Some(advice) = &surroundings.path_advice {
-        print_sentence(Mood::Bad, "The shim does not come first.", Some(advice))?;
+        print_summary(Mood::Bad, "The shim does not come first.", Some(advice))?;
     }
     print("\n")?;
     print_block("the real git", &[real_git(surroundings)])?;
     if let Some(warning) = &surroundings.path_warning {
-        print_sentence(
+        print_summary(
             Mood::Bad,
             &format!("It is not run here: {warning}."),
             Some("Every call of git runs it: put another directory first on PATH."),
@@ -47,11 +50,11 @@ pub(super) fn print_surroundings(surroundings: &Surroundings) -> io::Result<()> 
     let settings: Vec<Row> = surroundings.settings.iter().map(setting).collect();
     print_block("settings", &settings)?;
     if let Some(unfinished) = &surroundings.unfinished {
-        let sentence = format!(
+        let summary = format!(
             "Not all of this is known: it took too long ({}).",
             unfinished.step
         );
-        print_sentence(Mood::Bad, &sentence, None)?;
+        print_summary(Mood::Bad, &summary, None)?;
     }
     print("\n")
 }
@@ -81,7 +84,7 @@ pub(super) fn print_directory(directory: &Directory) -> io::Result<()> {
             &examination.clone_through_shim,
         ),
     ];
-    // Where nothing could be tried, the sentence says it all.
+    // Where nothing could be tried, the summary gives the reason.
     let tried = |check: &Option<Check>| check.is_some() || examination.problem.is_none();
     let rows_of_checks = checks
         .into_iter()
@@ -97,7 +100,7 @@ pub(super) fn print_directory(directory: &Directory) -> io::Result<()> {
         Answer::DoesNotWork => Mood::Bad,
     };
     let advice = directory.verdict.advice.as_deref();
-    print_sentence(mood, &directory.verdict.sentence, advice)?;
+    print_summary(mood, &directory.verdict.summary, advice)?;
     print("\n")
 }
 
@@ -114,49 +117,49 @@ pub(super) fn print_note() -> io::Result<()> {
 }
 
 fn git_on_path((place, git): (usize, &GitOnPath)) -> Row {
-    let mut said = what(git.what, git.version.as_deref(), &git.said);
+    let mut message = what(git.what, git.version.as_deref(), &git.message);
     if let Some(module) = &git.module {
-        said = format!("{said}, from module {module}");
+        message = format!("{message}, from module {module}");
     }
     let mood = match (place, git.what.is_shim()) {
         (0, true) => Mood::Good,
         (0, false) => Mood::Bad,
         _ => Mood::Neutral,
     };
-    Row::new(mood, &git.file, &said)
+    Row::new(mood, &git.file, &message)
 }
 
-fn what(what: What, version: Option<&str>, said: &str) -> String {
+fn what(what: What, version: Option<&str>, message: &str) -> String {
     let version = version
         .map(|version| format!(" {version}"))
         .unwrap_or_default();
     match what {
         What::ThisShim => "this shim".to_owned(),
         What::AnotherShim => format!("another copy of the shim,{version}"),
-        What::LeadsToShim if said.is_empty() => {
+        What::LeadsToShim if message.is_empty() => {
             format!("a wrapper that leads to the shim, git{version}")
         }
-        What::LeadsToShim => format!("a wrapper that leads to the shim: {said}"),
+        What::LeadsToShim => format!("a wrapper that leads to the shim: {message}"),
         What::Git => format!("git{version}"),
-        What::NotRun => format!("not run: {said}"),
-        What::Broken => format!("does not tell its version: {said}"),
+        What::NotRun => format!("not run: {message}"),
+        What::Broken => format!("does not tell its version: {message}"),
         What::Relative => "in a relative entry of PATH, which the shim passes over".to_owned(),
     }
 }
 
 fn real_git(surroundings: &Surroundings) -> Row {
     match &surroundings.git {
-        Some(RealGit {
+        Some(ExecutedGit {
             file,
             what: kind,
             version,
-            said,
+            message,
         }) => {
             let mood = match kind {
                 What::Git => Mood::Good,
                 _ => Mood::Bad,
             };
-            Row::new(mood, file, &what(*kind, version.as_deref(), said))
+            Row::new(mood, file, &what(*kind, version.as_deref(), message))
         }
         None => match &surroundings.git_error {
             Some(error) => Row::new(Mood::Bad, "none", error),
@@ -175,18 +178,113 @@ fn setting(setting: &Setting) -> Row {
         .module
         .iter()
         .map(|module| format!(", from module {module}"));
-    let said = format!("{} ({origin}{})", setting.value, module.collect::<String>());
+    let message = format!("{} ({origin}{})", setting.value, module.collect::<String>());
     let mood = match setting.origin {
         Origin::NotUnderstood => Mood::Bad,
         _ => Mood::Neutral,
     };
-    Row::new(mood, &setting.name, &said)
+    Row::new(mood, &setting.name, &message)
 }
 
 fn check_row(label: &str, check: Option<&Check>) -> Row {
     match check {
         Some(check) if check.ok => Row::new(Mood::Good, label, "ok"),
-        Some(check) => Row::new(Mood::Bad, label, &format!("failed: {}", check.said)),
+        Some(check) => Row::new(Mood::Bad, label, &format!("failed: {}", check.message)),
         None => Row::new(Mood::Neutral, label, "not tried"),
+    }
+}
+
+const HEADING: Style = Style::new().bold();
+
+/// Whether a row is good news, bad news or neither.
+#[derive(Clone, Copy)]
+enum Mood {
+    Good,
+    Bad,
+    Neutral,
+}
+
+impl Mood {
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Good => "✓ ",
+            Self::Bad => "✗ ",
+            Self::Neutral => "  ",
+        }
+    }
+
+    fn style(self) -> Style {
+        match self {
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Bad => AnsiColor::Red.on_default(),
+            Self::Neutral => Style::new(),
+        }
+    }
+}
+
+/// A row of a block: a label and its text, which may have several lines.
+struct Row {
+    mood: Mood,
+    label: String,
+    message: String,
+}
+
+impl Row {
+    fn new(mood: Mood, label: &str, message: &str) -> Self {
+        // git's words may be several lines.
+        let lines: Vec<String> = message.lines().map(printable).collect();
+        Self {
+            mood,
+            label: printable(label),
+            message: lines.join("\n"),
+        }
+    }
+}
+
+/// Prints a heading and rows below it.
+///
+/// # Errors
+///
+/// Standard output cannot be written.
+fn print_block(heading: &str, rows: &[Row]) -> io::Result<()> {
+    let mut text = format!("{HEADING}{heading}{HEADING:#}\n");
+    let width = rows.iter().map(|row| row.label.chars().count()).max();
+    let width = width.unwrap_or(0);
+    for row in rows {
+        let style = row.mood.style();
+        let mut label = row.label.as_str();
+        for line in row.message.split('\n') {
+            let symbol = match label.is_empty() {
+                true => Mood::Neutral,
+                false => row.mood,
+            };
+            let symbol = marked(symbol);
+            let _ = writeln!(text, "  {symbol}{label:width$}  {style}{line}{style:#}");
+            label = "";
+        }
+    }
+    print(&text)
+}
+
+/// Prints a summary about the block before it, and what to do.
+///
+/// # Errors
+///
+/// Standard output cannot be written.
+fn print_summary(mood: Mood, summary: &str, advice: Option<&str>) -> io::Result<()> {
+    let style = mood.style().bold();
+    let mut text = format!("  {style}{}{style:#}\n", printable(summary));
+    if let Some(advice) = advice {
+        let _ = writeln!(text, "  {}", printable(advice));
+    }
+    print(&text)
+}
+
+/// The symbol in front of a row, styled; nothing where no person looks.
+fn marked(mood: Mood) -> String {
+    let style = mood.style();
+    match stdout().is_terminal() {
+        true => format!("{style}{}{style:#}", mood.symbol()),
+        false => String::new(),
     }
 }

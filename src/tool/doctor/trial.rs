@@ -1,4 +1,4 @@
-//! Real clones of a tiny repository: git's own, and the shim's.
+//! What is tried in a directory: hard links, and real clones of a tiny repository, git's own and the shim's.
 //!
 //! Source and destination are different directories, like a cache and a checkout of uv's, since some filesystems refuse
 //! links between directories only; and the repository has its objects in subdirectories, as all have.
@@ -9,11 +9,16 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use anyhow::{Context, Result};
+use nix::libc;
+use nix::sys::stat::FileStat;
+
 use super::report::Check;
 use super::scratch::Scratch;
 use super::sealed;
 use super::text;
 use crate::git::link_failure;
+use crate::tool::directory::Directory;
 
 /// A repository in a scratch directory, and clones of it.
 pub(super) struct Trial<'a> {
@@ -119,12 +124,93 @@ fn check(output: io::Result<Output>) -> Check {
     match output {
         Ok(output) if output.status.success() => Check::passed(),
         Ok(output) => {
-            let said = text::of(output.stderr.trim_ascii());
-            match said.is_empty() {
+            let message = text::of(output.stderr.trim_ascii());
+            match message.is_empty() {
                 true => Check::failed(output.status.to_string()),
-                false => Check::failed(said),
+                false => Check::failed(message),
             }
         }
         Err(error) => Check::failed(text::why(&error)),
     }
+}
+
+/// The name of the file that is linked.
+const FILE: &str = "file";
+
+/// The file that is linked, and the two directories in which links to it are made.
+pub(super) struct Links {
+    here: Directory,
+    there: Directory,
+}
+
+impl Links {
+    /// Makes a file in one directory of `scratch` and an empty directory beside that one.
+    ///
+    /// # Errors
+    ///
+    /// The filesystem's.
+    pub(super) fn prepare(scratch: &Directory) -> Result<Self> {
+        let make = |name: &str| {
+            scratch.make_private(OsStr::new(name))?;
+            scratch
+                .subdirectory(OsStr::new(name))?
+                .context("it has gone")
+        };
+        let (here, there) = (make("here")?, make("there")?);
+        here.write(OsStr::new(FILE), b"git-clone-shim doctor\n", 0o600)?;
+        Ok(Self { here, there })
+    }
+
+    /// Links the file to a name in its own directory: whether that could be done, and if so, whether the link is the same file.
+    pub(super) fn inside(&self) -> (Check, Option<Check>) {
+        self.link(&self.here)
+    }
+
+    /// The same from one directory to the other.
+    pub(super) fn across(&self) -> (Check, Option<Check>) {
+        self.link(&self.there)
+    }
+
+    fn link(&self, into: &Directory) -> (Check, Option<Check>) {
+        let (file, link) = (OsStr::new(FILE), OsStr::new("link"));
+        let before = self.here.entry(file);
+        if let Err(errno) = self.here.hard_link(file, into, link) {
+            return (Check::failed(errno.desc().to_owned()), None);
+        }
+        // As git does it after each link (`copy_or_link_directory` in builtin/clone.c): what the file was before is what the
+        // link has to be.
+        let same = match (before, into.entry(link)) {
+            (Ok(Some(before)), Ok(Some(link))) => match difference(&before, &link) {
+                None => Check::passed(),
+                Some(difference) => Check::failed(difference),
+            },
+            (Err(error), _) | (_, Err(error)) => Check::failed(format!("{error:#}")),
+            _ => Check::failed("it has gone".to_owned()),
+        };
+        (Check::passed(), Some(same))
+    }
+}
+
+fn difference(file: &FileStat, link: &FileStat) -> Option<String> {
+    Some(if link.st_mode & libc::S_IFMT == libc::S_IFLNK {
+        "a symbolic link".to_owned()
+    } else if file.st_ino != link.st_ino {
+        format!(
+            "another inode number, {} and not {}",
+            link.st_ino, file.st_ino
+        )
+    } else if file.st_dev != link.st_dev {
+        "another device".to_owned()
+    } else if file.st_mode != link.st_mode {
+        format!(
+            "another mode, {:o} and not {:o}",
+            link.st_mode, file.st_mode
+        )
+    } else if (file.st_uid, file.st_gid) != (link.st_uid, link.st_gid) {
+        "another owner".to_owned()
+    } else if file.st_size != link.st_size {
+        "another size".to_owned()
+    } else {
+        return None;
+    })
 }

@@ -2,36 +2,11 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
-
-use super::examination::Examination;
-use super::report::{Check, Surroundings, Unfinished};
+use super::report::{Answer, Check, Examination, Surroundings, Unfinished, Verdict};
 use crate::settings::Mode;
 
 const NOT_KNOWN: &str = "which git is on PATH is not known";
 const SEE_ABOVE: &str = "See above what does not answer.";
-
-/// The answer for one directory.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Verdict {
-    pub answer: Answer,
-    /// The same in one sentence, with the reason.
-    pub sentence: String,
-    /// What to do; null if nothing.
-    pub advice: Option<String>,
-}
-
-/// Whether local clones work in a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Answer {
-    /// `works`: git alone fails, and the shim cures it.
-    Works,
-    /// `not_needed`: git alone does it, and so does the shim; what comes from another filesystem is not tried.
-    NotNeeded,
-    /// `does_not_work`: a clone through the shim fails, is not reached, or could not be tried.
-    DoesNotWork,
-}
 
 /// Judges what was found out about a directory.
 pub(super) fn judge(
@@ -75,7 +50,7 @@ pub(super) fn judge(
     match (git.ok, shim.ok) {
         (true, true) => Verdict {
             answer: Answer::NotNeeded,
-            sentence: "Not needed within this directory: git clones by itself.".to_owned(),
+            summary: "Not needed within this directory: git clones by itself.".to_owned(),
             advice: None,
         },
         (_, false) if examination.died_of_link && mode == Mode::Off => {
@@ -97,7 +72,7 @@ pub(super) fn judge(
         }
         (false, true) => Verdict {
             answer: Answer::Works,
-            sentence: "Works: git alone fails here, and through the shim it clones.".to_owned(),
+            summary: "Works: git alone fails here, and through the shim it clones.".to_owned(),
             advice: None,
         },
     }
@@ -107,7 +82,7 @@ pub(super) fn judge(
 fn not_tried(directory: &str) -> Verdict {
     Verdict {
         answer: Answer::DoesNotWork,
-        sentence: format!(
+        summary: format!(
             "Not tried: other users can rename what is in {directory}, and git would run what they put there."
         ),
         advice: Some(
@@ -119,7 +94,7 @@ fn not_tried(directory: &str) -> Verdict {
 fn no(why: &str, advice: &str) -> Verdict {
     Verdict {
         answer: Answer::DoesNotWork,
-        sentence: format!("Does not work, because {why}."),
+        summary: format!("Does not work, because {why}."),
         advice: Some(advice.to_owned()),
     }
 }
@@ -150,7 +125,7 @@ fn hanging(unfinished: &Unfinished, examination: &Examination) -> Verdict {
 
 /// What it failed of: advice and further failures come after that.
 fn first_line(failed: &Check) -> &str {
-    failed.said.lines().next().unwrap_or_default()
+    failed.message.lines().next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -160,16 +135,16 @@ mod tests {
     #[test]
     fn the_reason_is_not_the_advice() {
         // On a filesystem that tells of another owner, as sshfs -o uid=… does; from git 2.47.3.
-        let said = "fatal: detected dubious ownership in repository at '/m/source'\n\
+        let message = "fatal: detected dubious ownership in repository at '/m/source'\n\
                     To add an exception for this directory, call:\n\n\
                     \tgit config --global --add safe.directory /m/source";
         let examination = Examination {
-            repository: Some(Check::failed(said.to_owned())),
+            repository: Some(Check::failed(message.to_owned())),
             ..Examination::default()
         };
         let verdict = judge(&examination, None, &Surroundings::default(), Mode::Auto);
         assert_eq!(
-            verdict.sentence,
+            verdict.summary,
             "Does not work, because git itself fails: fatal: detected dubious ownership in repository at '/m/source'."
         );
     }

@@ -1,4 +1,4 @@
-//! Work that may hang, done by a child that tells how far it has come.
+//! Work that may hang: a child does it and reports its progress, and the parent stops waiting when time is up.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write, stderr};
@@ -12,101 +12,101 @@ use super::text;
 use crate::failure;
 use crate::process::exit_reason::ExitReason;
 use crate::process::interruption;
-use crate::process::worker::{News, Worker};
+use crate::process::worker::{Event, Worker};
 
-/// How long a person waits before wanting to know for what.
-const SILENCE: Duration = Duration::from_secs(1);
+/// After how long a person is told what takes so long.
+const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a child that was asked to end may take to remove what it made.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a child may take after SIGTERM to remove what it made.
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
-/// This process has been asked to end.
+/// This process received a termination signal.
 pub(super) struct Stopped;
 
-/// In the child: what it knows.
+/// In the child: what it knows so far, and the pipe to its parent.
 pub(super) struct Notes<T> {
     pub known: T,
     step: Option<String>,
-    told: File,
+    pipe: File,
 }
 
 impl<T: Serialize> Notes<T> {
-    /// Tells what is known, and that `step` begins.
+    /// Reports what is known, and that `step` begins.
     pub(super) fn begin(&mut self, step: &str) -> Result<(), Stopped> {
         self.step = Some(step.to_owned());
-        self.tell();
+        self.report();
         match interruption::arrived() {
             Some(_) => Err(Stopped),
             None => Ok(()),
         }
     }
 
-    fn tell(&mut self) {
-        let telling = Telling {
+    fn report(&mut self) {
+        let progress = Progress {
             step: self.step.clone(),
             known: &self.known,
         };
-        if let Ok(mut line) = serde_json::to_vec(&telling) {
+        if let Ok(mut line) = serde_json::to_vec(&progress) {
             line.push(b'\n');
-            // If nobody hears it, a signal says so (see `Worker::start`).
-            let _ = self.told.write_all(&line);
+            // If the parent is gone, SIGPIPE is noted as a termination signal (see `Worker::start`).
+            let _ = self.pipe.write_all(&line);
         }
     }
 }
 
-/// A line of the child's.
+/// A report of the child's: one line of JSON.
 #[derive(Serialize, Deserialize)]
-struct Telling<T> {
-    /// What it is doing, or was doing when it was asked to end; `None` when all is done.
+struct Progress<T> {
+    /// What it is doing, or was doing at a termination signal; `None` when all is done.
     step: Option<String>,
     known: T,
 }
 
-/// Lets a child do `work`, and returns what it has told, `known` if nothing, when it has ended or `patience` is at its end.
-/// Where that takes more than a second, a person at a terminal is told what it is that takes so long about `subject`.
+/// Has a child do `work`, and returns its last report, `known` if it made none, when it has exited or `timeout` is over.
+/// After a second it prints on a terminal which step about `subject` takes so long.
 ///
-/// Does not return if this process is asked to end: it ends as by that signal, after the child if that can end.
+/// Does not return after a termination signal: this process dies of it, after the child if that can exit.
 ///
 /// # Errors
 ///
-/// No child could be started, or it cannot be heard.
+/// No child could be started, or its reports cannot be read.
 pub(super) fn watch<T: Clone + Serialize + DeserializeOwned>(
     subject: &str,
-    patience: Duration,
+    timeout: Duration,
     known: &T,
     work: impl FnOnce(&mut Notes<T>) -> Result<(), Stopped>,
 ) -> io::Result<(T, Option<Unfinished>)> {
     let step = Some("starting".to_owned());
-    let mut worker = Worker::start(|told| {
+    let mut worker = Worker::start(|pipe| {
         let (known, step) = (known.clone(), step.clone());
-        let mut notes = Notes { known, step, told };
+        let mut notes = Notes { known, step, pipe };
         if work(&mut notes).is_ok() {
             notes.step = None;
         }
-        notes.tell();
+        notes.report();
     })?;
     let known = known.clone();
-    let mut last = Telling { step, known };
+    let mut last = Progress { step, known };
     let mut mentioned = None;
     let started = Instant::now();
-    let mut end = started + patience;
-    let mut asked_to_end = false;
+    let mut end = started + timeout;
+    let mut stopped = false;
     let lingers = loop {
         let now = Instant::now();
-        if !asked_to_end && (now >= end || interruption::arrived().is_some()) {
+        if !stopped && (now >= end || interruption::arrived().is_some()) {
             worker.stop();
-            asked_to_end = true;
-            end = now + FAREWELL;
+            stopped = true;
+            end = now + GRACE_PERIOD;
         }
-        if now >= started + SILENCE && mentioned != last.step {
+        if now >= started + PROGRESS_AFTER && mentioned != last.step {
             mentioned.clone_from(&last.step);
-            mention(subject, mentioned.as_deref());
+            print_progress(subject, mentioned.as_deref());
         }
-        match worker.wait(end.min(now + SILENCE))? {
-            News::Line(line) => last = serde_json::from_slice(&line)?,
-            News::Ended => break false,
-            News::Nothing if asked_to_end && Instant::now() >= end => break true,
-            News::Nothing => {}
+        match worker.wait(end.min(now + PROGRESS_AFTER))? {
+            Event::Line(line) => last = serde_json::from_slice(&line)?,
+            Event::Eof => break false,
+            Event::Timeout if stopped && Instant::now() >= end => break true,
+            Event::Timeout => {}
         }
     };
     if let Some(signal) = interruption::arrived() {
@@ -114,13 +114,13 @@ pub(super) fn watch<T: Clone + Serialize + DeserializeOwned>(
     }
     let unfinished = last.step.map(|step| Unfinished {
         step,
-        timed_out: asked_to_end,
+        timed_out: stopped,
         lingers,
     });
     Ok((last.known, unfinished))
 }
 
-fn mention(subject: &str, step: Option<&str>) {
+fn print_progress(subject: &str, step: Option<&str>) {
     if let Some(step) = step.filter(|_| stderr().is_terminal()) {
         failure::print(&format!("{}: {step} …", text::printable(subject)));
     }
