@@ -664,3 +664,21 @@ fn nobody_reads_it() {
     assert_eq!(status.signal(), Some(libc::SIGPIPE), "{status:?}");
     assert_eq!(traces(arena.work_dir()), [""; 0]);
 }
+
+#[test]
+fn doctor_reports_that_it_can_start_no_process() {
+    let arena = Arena::new(&gits()[0]);
+    // The program under test may lie where only root can read it.
+    let copy = arena.root().join("git-clone-shim");
+    executable::copy(executable::shim(), &copy);
+    let mut command = arena.command("bash");
+    command.args(["-c", "ulimit -u 0; exec \"$0\" doctor \"$1\""]);
+    command.arg(&copy).arg(arena.work_dir());
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    let refused = Call::new(command).run();
+    assert!(refused.is_our_failure(125), "{refused:?}");
+    let message = "cannot start a process for the examination: Resource temporarily unavailable";
+    assert!(refused.stderr_contains(message), "{refused:?}");
+}

@@ -301,3 +301,23 @@ fn the_shims_settings_take_part() {
         "{off:?}"
     );
 }
+
+#[test]
+fn tilde_on_path_is_a_directory_of_that_name_as_for_execvp() {
+    let arena = Arena::new(&gits()[0]);
+    executable::script(&arena.root().join("home/git"), "#!/bin/sh\n");
+    let call = || {
+        let path = path([
+            "~".as_ref(),
+            arena.shim_directory().as_path(),
+            &arena.real_directory(),
+        ]);
+        doctor(&arena, "--json", &[arena.work_dir()]).env("PATH", path)
+    };
+    let first = |report: &Value| report["path"][0]["what"].clone();
+    assert_eq!(first(&report(call())), "this_shim");
+    // In the current directory there is one, but no shim takes a git from there.
+    fs::create_dir(arena.work_dir().join("~")).unwrap();
+    executable::script(&arena.work_dir().join("~/git"), "#!/bin/sh\n");
+    assert_eq!(first(&report(call())), "relative");
+}

@@ -2,10 +2,10 @@
 
 use std::ffi::{CStr, CString, OsString};
 use std::fmt::Write;
-use std::io;
 use std::iter;
 use std::os::unix::ffi::OsStringExt;
 
+use anyhow::Result;
 use clap::Args;
 
 use crate::git::command_line::{self, CloneCommand, Linking, Role};
@@ -27,7 +27,7 @@ pub(super) struct Options {
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub(super) fn run(options: &Options) -> io::Result<i32> {
+pub(super) fn run(options: &Options) -> Result<i32> {
     let given = options.args.iter().cloned().map(OsString::into_vec);
     let owned: Vec<CString> = iter::once(b"git".to_vec())
         .chain(given)

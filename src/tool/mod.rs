@@ -9,9 +9,10 @@ mod text;
 mod trust;
 
 use std::ffi::{CStr, OsStr};
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
+use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
@@ -61,7 +62,7 @@ enum Task {
 }
 
 /// Runs the tool with `args`, its own name first, and returns the exit status: 0, 1 if the task says no, 2 for args that
-/// it does not know, or 125 if its output cannot be written.
+/// it does not know, or 125 if it could not do its work, such as start a process or write its output.
 #[must_use]
 pub fn run(args: &[&CStr]) -> i32 {
     let args = args.iter().map(|arg| OsStr::from_bytes(arg.to_bytes()));
@@ -82,7 +83,7 @@ pub fn run(args: &[&CStr]) -> i32 {
         Err(asked_for) => print(&asked_for.render().to_string()).map(|()| 0),
     };
     done.unwrap_or_else(|error| {
-        failure::print(&format!("cannot write the output: {error}"));
+        failure::print(&format!("{error:#}"));
         failure::OWN
     })
 }
@@ -105,6 +106,7 @@ fn one_line(error: &clap::Error) -> String {
 /// # Errors
 ///
 /// It cannot be written.
-fn print(text: &str) -> io::Result<()> {
-    anstream::stdout().write_all(text.as_bytes())
+fn print(text: &str) -> Result<()> {
+    let written = anstream::stdout().write_all(text.as_bytes());
+    written.context("cannot write the output")
 }

@@ -16,10 +16,10 @@ mod trial;
 mod verdict;
 mod watchdog;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use clap::Args;
 
 use super::text;
@@ -57,8 +57,8 @@ pub(super) struct Options {
 /// # Errors
 ///
 /// Standard output cannot be written, or no child could be started.
-pub(super) fn run(options: &Options) -> io::Result<i32> {
-    interruption::note()?;
+pub(super) fn run(options: &Options) -> Result<i32> {
+    interruption::note().context("cannot note termination signals")?;
     let settings = Settings::from_environment();
     let timeout = Duration::from_secs(options.timeout);
     let surroundings = survey(&settings, timeout)?;
@@ -106,7 +106,7 @@ pub(super) fn run(options: &Options) -> io::Result<i32> {
     Ok(i32::from(!works))
 }
 
-fn survey(settings: &Settings, timeout: Duration) -> io::Result<Surroundings> {
+fn survey(settings: &Settings, timeout: Duration) -> Result<Surroundings> {
     let work = |notes: &mut _| surroundings::look_around(settings, notes);
     let (mut surroundings, unfinished) =
         watchdog::watch("PATH", timeout, &Surroundings::default(), work)?;
@@ -118,18 +118,14 @@ fn examine(
     place: &Place,
     git: Option<&Path>,
     timeout: Duration,
-) -> io::Result<(Examination, Option<report::Unfinished>)> {
+) -> Result<(Examination, Option<report::Unfinished>)> {
     let directory = &place.directory;
     let known = Examination::from_afar(directory);
     let work = |notes: &mut _| examination::examine(directory, git, notes);
     watchdog::watch(&text::of_path(directory), timeout, &known, work)
 }
 
-fn print_json(
-    surroundings: &Surroundings,
-    directories: &[Directory],
-    works: bool,
-) -> io::Result<()> {
+fn print_json(surroundings: &Surroundings, directories: &[Directory], works: bool) -> Result<()> {
     let report = Report {
         schema: report::SCHEMA,
         version: env!("CARGO_PKG_VERSION"),

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use nix::libc;
-use nix::unistd::{AccessFlags, access};
 
 use super::modules::Modules;
 use super::report::{ExecutedGit, GitOnPath, What};
@@ -46,8 +45,7 @@ pub(super) fn gits(
     let (mut passed_real, mut is_behind) = (false, false);
     for entry in entries {
         let file = entry.join("git");
-        let Some(found) = identity(&file).filter(|_| access(&file, AccessFlags::X_OK).is_ok())
-        else {
+        let Some(found) = executable_in(&entry).and_then(|file| identity(&file)) else {
             continue;
         };
         if seen.contains(&found) {
@@ -96,6 +94,13 @@ pub(super) fn exec_path(file: &Path) -> Option<PathBuf> {
     }
     let output = run(file, "git", "--exec-path").ok()?;
     Some(OsStr::from_bytes(output.stdout.trim_ascii_end()).into())
+}
+
+/// The git in an entry of PATH. Made absolute before, since `which` takes `~` at its beginning for the home directory, and execvp(3)
+/// for a directory of that name; an empty one is the current directory.
+fn executable_in(entry: &Path) -> Option<PathBuf> {
+    let entry = std::path::absolute(Path::new(".").join(entry)).ok()?;
+    which::which_in("git", Some(entry), "/").ok()
 }
 
 /// Device and inode of a regular file, symbolic links resolved.

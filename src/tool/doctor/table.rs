@@ -1,9 +1,10 @@
 //! The report for people: which rows there are, and what they say.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, stdout};
+use std::io::{IsTerminal, stdout};
 
 use anstyle::{AnsiColor, Style};
+use anyhow::Result;
 
 use super::report::{
     Answer, Check, Directory, ExecutedGit, GitOnPath, Origin, Setting, Surroundings, What,
@@ -16,7 +17,7 @@ use crate::tool::print;
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub(super) fn print_surroundings(surroundings: &Surroundings) -> io::Result<()> {
+pub(super) fn print_surroundings(surroundings: &Surroundings) -> Result<()> {
     let mut path: Vec<Row> = surroundings
         .path
         .iter()
@@ -64,7 +65,7 @@ pub(super) fn print_surroundings(surroundings: &Surroundings) -> io::Result<()> 
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub(super) fn print_directory(directory: &Directory) -> io::Result<()> {
+pub(super) fn print_directory(directory: &Directory) -> Result<()> {
     let examination = &directory.examination;
     let filesystem = match &examination.filesystem {
         Some(found) => format!("{} on {} ({})", found.kind, found.mount_point, found.source),
@@ -109,7 +110,7 @@ pub(super) fn print_directory(directory: &Directory) -> io::Result<()> {
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub(super) fn print_note() -> io::Result<()> {
+pub(super) fn print_note() -> Result<()> {
     print(
         "The trial clones were made within one directory each, without anybody's git configuration, hooks and templates.\n\
          From one filesystem to another, git clone --local works nowhere without the shim.\n",
@@ -246,7 +247,7 @@ impl Row {
 /// # Errors
 ///
 /// Standard output cannot be written.
-fn print_block(heading: &str, rows: &[Row]) -> io::Result<()> {
+fn print_block(heading: &str, rows: &[Row]) -> Result<()> {
     let mut text = format!("{HEADING}{heading}{HEADING:#}\n");
     let width = rows.iter().map(|row| row.label.chars().count()).max();
     let width = width.unwrap_or(0);
@@ -271,7 +272,7 @@ fn print_block(heading: &str, rows: &[Row]) -> io::Result<()> {
 /// # Errors
 ///
 /// Standard output cannot be written.
-fn print_summary(mood: Mood, summary: &str, advice: Option<&str>) -> io::Result<()> {
+fn print_summary(mood: Mood, summary: &str, advice: Option<&str>) -> Result<()> {
     let style = mood.style().bold();
     let mut text = format!("  {style}{}{style:#}\n", printable(summary));
     if let Some(advice) = advice {

@@ -1,9 +1,10 @@
 //! Work that may hang: a child does it and reports its progress, and the parent stops waiting when time is up.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +76,7 @@ pub(super) fn watch<T: Clone + Serialize + DeserializeOwned>(
     timeout: Duration,
     known: &T,
     work: impl FnOnce(&mut Notes<T>) -> Result<(), Stopped>,
-) -> io::Result<(T, Option<Unfinished>)> {
+) -> Result<(T, Option<Unfinished>)> {
     let step = Some("starting".to_owned());
     let mut worker = Worker::start(|pipe| {
         let (known, step) = (known.clone(), step.clone());
@@ -84,7 +85,8 @@ pub(super) fn watch<T: Clone + Serialize + DeserializeOwned>(
             notes.step = None;
         }
         notes.report();
-    })?;
+    })
+    .context("cannot start a process for the examination")?;
     let known = known.clone();
     let mut last = Progress { step, known };
     let mut mentioned = None;
@@ -102,7 +104,8 @@ pub(super) fn watch<T: Clone + Serialize + DeserializeOwned>(
             mentioned.clone_from(&last.step);
             print_progress(subject, mentioned.as_deref());
         }
-        match worker.wait(end.min(now + PROGRESS_AFTER))? {
+        let event = worker.wait(end.min(now + PROGRESS_AFTER));
+        match event.context("cannot read what the examination reports")? {
             Event::Line(line) => last = serde_json::from_slice(&line)?,
             Event::Eof => break false,
             Event::Timeout if stopped && Instant::now() >= end => break true,

@@ -160,7 +160,7 @@ fn interrupted() -> Result<()> {
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub(super) fn install(options: &InstallOptions) -> io::Result<i32> {
+pub(super) fn install(options: &InstallOptions) -> Result<i32> {
     finish(install_version(options))
 }
 
@@ -169,7 +169,7 @@ pub(super) fn install(options: &InstallOptions) -> io::Result<i32> {
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub(super) fn versions(options: &VersionsOptions) -> io::Result<i32> {
+pub(super) fn versions(options: &VersionsOptions) -> Result<i32> {
     finish(list_versions(options))
 }
 
@@ -178,7 +178,7 @@ pub(super) fn versions(options: &VersionsOptions) -> io::Result<i32> {
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub(super) fn activate(options: &ActivateOptions) -> io::Result<i32> {
+pub(super) fn activate(options: &ActivateOptions) -> Result<i32> {
     finish(activate_version(options))
 }
 
@@ -187,12 +187,12 @@ pub(super) fn activate(options: &ActivateOptions) -> io::Result<i32> {
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub(super) fn uninstall(options: &UninstallOptions) -> io::Result<i32> {
+pub(super) fn uninstall(options: &UninstallOptions) -> Result<i32> {
     finish(uninstall_versions(options))
 }
 
 /// The exit status of what was done. What failed is said; a termination signal that came in time ends this process.
-fn finish(done: Result<i32>) -> io::Result<i32> {
+fn finish(done: Result<i32>) -> Result<i32> {
     let error = match done {
         Ok(status) => return Ok(status),
         Err(error) => error,
@@ -200,10 +200,9 @@ fn finish(done: Result<i32>) -> io::Result<i32> {
     if let Some(Interrupted(signal)) = error.downcast_ref() {
         ExitReason::Killed(*signal).end();
     }
-    let error = match error.downcast() {
-        Ok(NotPrinted(error)) => return Err(error),
-        Err(other) => other,
-    };
+    if error.is::<NotPrinted>() {
+        return Err(error);
+    }
     failure::print(&text::printable(&format!("{error:#}")));
     Ok(if error.is::<Usage>() { super::USAGE } else { 1 })
 }

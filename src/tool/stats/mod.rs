@@ -7,10 +7,11 @@ mod table;
 mod tally;
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, stdin, stdout};
+use std::io::{IsTerminal, stdin, stdout};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use clap::Args;
 use nix::libc;
 
@@ -40,7 +41,7 @@ pub(super) struct Options {
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub(super) fn run(options: &Options) -> io::Result<i32> {
+pub(super) fn run(options: &Options) -> Result<i32> {
     let mut tally = Tally::default();
     let mut status = 0;
     for file in &options.files {
