@@ -1,4 +1,4 @@
-//! Our own errors: one line on standard error, and an exit status that git and its callers leave to wrappers.
+//! Our own errors: one line on stderr, and an exit status that git does not use (125 to 127, as env(1) has them).
 
 use std::fmt;
 use std::io::Write;
@@ -7,7 +7,7 @@ use crate::printable::printable;
 
 /// The shim itself failed.
 pub const OWN: i32 = 125;
-/// A git was named or found, and cannot be invoked.
+/// A git was named or found, and cannot be executed.
 pub const CANNOT_INVOKE: i32 = 126;
 /// No git was found.
 pub const NOT_FOUND: i32 = 127;

@@ -3,23 +3,24 @@
 //!
 //! Three rules, in this order:
 //!
-//! 1. **Never make git worse.** Where the shim is in doubt, or anything inside it fails before git has run, it becomes the
+//! 1. **Never make git worse.** Where the shim is in doubt, or anything inside it fails before git has run, it execs the
 //!    real git with the args it was given.
-//! 2. **Never guess.** It runs what the caller wrote first, and only git's own message makes it run again, once.
-//! 3. **Never delete, never write**, but for the log that a site asks for. git cleans up after itself; the shim keeps no
+//! 2. **Never guess.** It first runs what the caller wrote, and only git's own message starts the fallback, once.
+//! 3. **Never delete, never write**, except for the log that a site asks for. git cleans up after itself; the shim keeps no
 //!    state, no cache and no lock.
 //!
 //! ```text
-//! argv ── read git's grammar ──> cannot hard-link ───────────────────────────────> become the real git
-//! PATH ── find the real git ───> can hard-link ── attempt, stderr relayed ─┬─ link failure ─> become the real git,
+//! argv ── read git's grammar ──> cannot hard-link ───────────────────────────────> exec the real git
+//! PATH ── find the real git ───> can hard-link ── attempt, stderr relayed ─┬─ link failure ─> exec the real git,
 //!                                                                          │                  with --no-hardlinks
-//!                                                                          └─ anything else ─> show what was held,
+//!                                                                          └─ anything else ─> write what was held,
 //!                                                                                              end as git ended
 //! an error of our own ──> one line, "git-clone-shim: …", exit 125 / 126 / 127
 //! ```
 //!
-//! [`shim`] is the policy and [`plan`] what it decides beforehand; [`git`] knows what git says and understands; [`process`] knows pipes, pids and signals, and
-//! nothing of git. Called as `git-clone-shim` the program is the tool for people, [`tool`], and nothing of the shim runs.
+//! [`shim`] is the policy and [`plan`] what it decides beforehand; [`git`] knows git's command line and messages; [`process`]
+//! knows pipes, pids and signals, and nothing about git. Called as `git-clone-shim` the program is the tool for people,
+//! [`tool`], and nothing of the shim runs.
 
 #![cfg_attr(
     test,
@@ -34,6 +35,7 @@ use std::ffi::{CStr, c_int};
 
 pub mod failure;
 pub mod git;
+mod lines;
 pub mod log;
 pub mod mountinfo;
 pub mod plan;
@@ -43,10 +45,10 @@ pub mod settings;
 pub mod shim;
 pub mod tool;
 
-/// What the name of the tool for people begins with; by any other name this program is the shim.
+/// The beginning of the tool's name; by any other name this program is the shim.
 pub const NAME: &str = "git-clone-shim";
 
-/// Does what the name in the first of `args` asks for, and returns the exit status.
+/// Runs the tool or the shim, as argv[0] names it, and returns the exit status.
 #[must_use]
 pub fn start(args: &[&CStr]) -> c_int {
     let name = args.first().map_or(&b""[..], |arg| arg.to_bytes());

@@ -15,24 +15,24 @@ pub struct Filesystem {
     pub kind: String,
     /// Where it is mounted.
     pub mount_point: String,
-    /// What is mounted there: a device, a server, or a mere name.
+    /// What is mounted there: a device, a server, or only a name.
     pub source: String,
 }
 
 impl Filesystem {
-    /// The filesystem of `path`, an absolute path, according to `mountinfo`. No filesystem is touched for that, so that one
-    /// that hangs can be named; but a path that leads through a symbolic link has to be resolved before.
+    /// The filesystem of `path`, which is absolute and resolved, according to `mountinfo`. No filesystem is accessed, so that
+    /// one that hangs can be named.
     #[must_use]
     pub fn of(path: &Path, mountinfo: &[u8]) -> Option<Self> {
         let mounts = mountinfo.split(|&byte| byte == b'\n').filter_map(parse);
         let around =
             mounts.filter(|(mount_point, _)| path.starts_with(OsStr::from_bytes(mount_point)));
-        // Of several at one place the last one is seen.
+        // Of several mounts on one directory the last one is visible, and `max_by_key` returns the last.
         let nearest = around.max_by_key(|(mount_point, _)| mount_point.len());
         nearest.map(|(_, filesystem)| filesystem)
     }
 
-    /// The filesystem of `path` or, where there is no such thing, of the nearest parent that there is.
+    /// The filesystem of `path` or, where it does not exist, of its nearest parent that does.
     #[must_use]
     pub fn around(path: &Path) -> Option<Self> {
         let mut places = path.ancestors();
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_mount_that_is_seen() {
+    fn nearest_visible_mount_is_found() {
         let owned = |one: &str, two: &str, three: &str| (one.into(), two.into(), three.into());
         assert_eq!(on("/"), owned("ext4", "/", "/dev/vda"));
         assert_eq!(on("/homely"), owned("ext4", "/", "/dev/vda"));

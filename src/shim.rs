@@ -27,7 +27,7 @@ const DIED: ExitReason = ExitReason::Exited(128);
 /// Which stderr lines end the hold, and which are withheld until git exits.
 const LINES: Lines = Lines {
     end_the_hold: link_failure::is_ruled_out_by,
-    are_last_words: link_failure::begins,
+    are_withheld: link_failure::begins,
 };
 
 /// Does what git would do with `args`, our own name first, and does not return unless git could not be run at all.

@@ -1,6 +1,6 @@
 //! The options of `git clone`, and how an arg finds its option. Pure.
 
-/// What an option has to say about hard links and about what is shown.
+/// What an option changes about hard links, the destination or the progress display.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Local,
@@ -11,7 +11,7 @@ pub(super) enum Meaning {
     Progress,
     Quiet,
     Verbose,
-    /// Its value is where the repository goes, apart from the work tree.
+    /// Its value is the directory of the repository, apart from the work tree.
     SeparateGitDir,
     Other,
 }
@@ -71,7 +71,7 @@ impl CloneOption {
 
 /// Every option that `git clone` has had from 1.8.3.1 to 2.55 (`builtin_clone_options` in builtin/clone.c).
 ///
-/// The oldest come first: an abbreviation that fits several is unique only in a git that has not got the later ones.
+/// The oldest come first: an abbreviation of several is unique only in a git without the later ones.
 static OPTIONS: [CloneOption; 43] = [
     flag("verbose", Meaning::Verbose).or(b'v'),
     flag("quiet", Meaning::Quiet).or(b'q'),
@@ -117,7 +117,7 @@ static OPTIONS: [CloneOption; 43] = [
     value("bundle-uri"),
     value("ref-format"),
     value("revision"),
-    // parse-options' own, which end git with its usage or a completion list.
+    // Options of parse-options itself: git prints its usage or a completion list and exits.
     flag("help", Meaning::Other).or(b'h'),
     flag("help-all", Meaning::Other),
     flag("git-completion-helper", Meaning::Other),

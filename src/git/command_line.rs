@@ -1,7 +1,7 @@
 //! git's grammar: which command the args name and, for `clone`, whether it can hard-link. Pure.
 //!
 //! Written after `handle_options` (git.c) and `parse_options_step`, `parse_long_opt` and `parse_short_opt`
-//! (parse-options.c). Args that git refuses need no care here: it refuses them whatever we make of them, on every path.
+//! (parse-options.c). Args that git refuses need no care here: git refuses them on every path, whatever we read.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -33,7 +33,8 @@ const GLOBAL_WITH_EQUALS: [&[u8]; 7] = [
     b"--attr-source=",
 ];
 
-/// Options before the command without a value. What is in none of these lists ends git before it runs a command.
+/// Options before the command without a value. With an option that is in none of these lists git exits before it runs a
+/// command.
 const GLOBAL_FLAGS: [&[u8]; 14] = [
     b"-p",
     b"--paginate",
@@ -56,7 +57,7 @@ const GLOBAL_FLAGS: [&[u8]; 14] = [
 pub enum Linking {
     /// `--local` is in effect, by the arg with this index: git dies where a link is refused.
     Demanded(usize),
-    /// Nothing was said: git links if the source is a local directory, and copies where a link is refused.
+    /// No option decides: git links if the source is a local directory, and copies where a link is refused.
     IfLocal,
     /// `--no-local`, `--no-hardlinks` or `--shared`: git does not link.
     Never,
@@ -76,18 +77,18 @@ impl Linking {
     }
 }
 
-/// What an arg is to git.
+/// What an arg means to git.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// An option before the command.
     Global,
-    /// An option before the command that ends git before it runs one, or that is newer than this shim.
+    /// An option before the command with which git exits before it runs one, or that is newer than this shim.
     UnknownGlobal,
     /// The command.
     Command,
     /// An option of `clone`, by its full name and whether it is switched on; an arg of short options has several.
     Option(&'static str, bool),
-    /// An option of `clone` that is newer than this shim, or none.
+    /// An option of `clone` that is newer than this shim, or does not exist.
     UnknownOption,
     /// The value of the option before it.
     Value,
@@ -106,11 +107,11 @@ pub struct CloneCommand<'a> {
     pub progress_decided: bool,
     /// The directories of `-C`, in order, each relative to the one before.
     directories: Vec<&'a CStr>,
-    /// The repository and, if given, the destination; more than two are an error of git's.
+    /// The repository and, if given, the destination; more than two are a usage error.
     pub positionals: Vec<&'a CStr>,
     /// Whether the repository will have no work tree (`--bare`, `--mirror`).
     pub bare: bool,
-    /// The value of `--separate-git-dir`: where the repository goes, apart from its work tree.
+    /// The value of `--separate-git-dir`: the directory of the repository, apart from its work tree.
     pub separate_git_dir: Option<&'a [u8]>,
     /// The index of the arg `clone`.
     command: usize,
@@ -136,7 +137,7 @@ impl CloneCommand<'_> {
         splice(args, self.options_end, c"--no-hardlinks")
     }
 
-    /// `args` with `--progress` as the first option, where anything the caller says wins over it.
+    /// `args` with `--progress` as the first option, where every option of the caller wins over it.
     #[must_use]
     pub fn with_progress<'w>(&self, args: &[&'w CStr]) -> Vec<&'w CStr> {
         splice(args, self.command + 1, c"--progress")
@@ -151,13 +152,13 @@ fn splice<'w>(args: &[&'w CStr], at: usize, arg: &'w CStr) -> Vec<&'w CStr> {
     spliced
 }
 
-/// Reads a command line, the program's own name first. `None` if git will run no `clone`, or refuse its args.
+/// Reads a command line, argv[0] first. `None` if git will run no `clone`, or refuse its args.
 #[must_use]
 pub fn read<'a>(args: &[&'a CStr]) -> Option<CloneCommand<'a>> {
     read_noting(args, |_, _| {})
 }
 
-/// As [`read`], and tells `note` what each arg is, by its index, up to the command and in a `clone` to the end.
+/// As [`read`], and calls `note` with the index and the role of each arg, up to the command and for `clone` to the end.
 pub fn read_noting<'a>(
     args: &[&'a CStr],
     mut note: impl FnMut(usize, Role),
@@ -194,7 +195,7 @@ pub fn read_noting<'a>(
     Reader::new(note).read(args, at, directories)
 }
 
-/// What the options of `clone` have set so far. The last arg on each subject wins.
+/// What the options of `clone` have set so far. The last option of each kind wins.
 struct Reader<N> {
     note: N,
     local: Option<(bool, usize)>,
@@ -253,7 +254,7 @@ impl<N: FnMut(usize, Role)> Reader<N> {
             }
             at += 1;
         }
-        // An option that lacks its value is an error of git's, and an arg added behind it would become that value.
+        // Without the value of its last option git exits with an error; an arg added behind would become that value.
         if at > args.len() {
             return None;
         }
@@ -284,7 +285,7 @@ impl<N: FnMut(usize, Role)> Reader<N> {
             Some(equals) => (option.get(..equals).unwrap_or_default(), true),
             None => (option, false),
         };
-        // One that we do not know belongs to a newer git; taken for a flag it can do no harm.
+        // An unknown option belongs to a newer git. It is read as a flag: read as one with a value it could hide `--local`.
         let Some((option, on)) = clone_options::by_name(name) else {
             (self.note)(at, Role::UnknownOption);
             return at;
@@ -373,7 +374,7 @@ mod tests {
         matches!(linking(line), Some(Linking::Demanded(_)))
     }
 
-    fn second_run(line: &str) -> String {
+    fn fallback(line: &str) -> String {
         let owned = args(line);
         let borrowed: Vec<_> = owned.iter().map(CString::as_c_str).collect();
         let spliced = read(&borrowed).unwrap().without_hard_links(&borrowed);
@@ -386,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_local() {
+    fn every_spelling_of_local_demands_links() {
         for spelling in [
             "--local", "--loca", "--loc", "--lo", "--l", "-l", "-ql", "-lq", "-nl", "-vl", "-l4",
             "-lj2", "-lnq",
@@ -405,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_wins() {
+    fn last_option_wins() {
         assert!(demanded("clone --no-local --local a b"));
         assert_eq!(
             linking("clone --local --no-local a b"),
@@ -427,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_values_are_not_options() {
+    fn values_are_not_read_as_options() {
         for line in [
             "clone -ol a b",
             "clone -o --local a b",
@@ -476,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn options_before_the_command() {
+    fn options_before_the_command_are_skipped() {
         for line in [
             "-C dir clone --local a b",
             "-C clone clone -l a b",
@@ -513,31 +514,31 @@ mod tests {
     }
 
     #[test]
-    fn the_flag_goes_last() {
+    fn no_hardlinks_is_the_last_option() {
         assert_eq!(
-            second_run("clone --local a b"),
+            fallback("clone --local a b"),
             "clone --local a b --no-hardlinks"
         );
         assert_eq!(
-            second_run("clone --local -- a b"),
+            fallback("clone --local -- a b"),
             "clone --local --no-hardlinks -- a b"
         );
         assert_eq!(
-            second_run("-C x clone -l --end-of-options a --"),
+            fallback("-C x clone -l --end-of-options a --"),
             "-C x clone -l --no-hardlinks --end-of-options a --"
         );
         assert_eq!(
-            second_run("clone -l -b -- a b"),
+            fallback("clone -l -b -- a b"),
             "clone -l -b -- a b --no-hardlinks"
         );
         assert_eq!(
-            second_run("clone --hardlinks a b -l --h"),
+            fallback("clone --hardlinks a b -l --h"),
             "clone --hardlinks a b -l --h --no-hardlinks"
         );
     }
 
     #[test]
-    fn a_value_that_is_missing_is_never_supplied() {
+    fn missing_value_is_not_supplied() {
         for line in [
             "clone --local a b -o",
             "clone -l a b --origin",
@@ -548,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_is_the_callers_to_decide() {
+    fn progress_options_of_the_caller_are_recognised() {
         let decided = |line: &str| with_clone(line, |clone| clone.unwrap().progress_decided);
         for line in [
             "--progress",
@@ -576,7 +577,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_any_bytes() {
+    fn args_of_any_bytes_are_read() {
         let args = [
             c"git",
             c"clone",
@@ -592,7 +593,7 @@ mod tests {
     }
 
     #[test]
-    fn where_and_what_is_cloned() {
+    fn directories_and_positionals_are_collected() {
         let args = [
             c"git",
             c"-C",

@@ -6,7 +6,7 @@ use super::charset::{Charset, has_words};
 pub use super::messages::Message;
 use super::messages::{DONE, MESSAGES, PREFIXES};
 use super::strerror;
-use crate::process::relay::line_starts;
+use crate::lines::line_starts;
 
 /// At how many bytes git cuts a message, with its line break and, since 2.25, with its prefix.
 const CUT: usize = 4096;

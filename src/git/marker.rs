@@ -1,8 +1,8 @@
-//! The marker in the environment by which the shim notices that somebody's wrapper leads back to it.
+//! The marker in the environment by which the shim notices that a wrapper on PATH leads back to it.
 //!
-//! `_GIT_CLONE_SHIM_SEEN=<pid>[+<depth>]:<file>:<file>…`: the process that became the last of these files, how many shims
-//! are waiting above it, and which files it has become so far. `exec` keeps the pid, so our own pid in the marker means
-//! that we came back in a loop; another's is ordinary nesting, such as a hook that runs git.
+//! `_GIT_CLONE_SHIM_SEEN=<pid>[+<depth>]:<file>:<file>…`: the process that has exec'd these files, one after the other, and
+//! how many shims among its parents wait for it. exec keeps the pid, so our own pid in the marker means that we were
+//! exec'd again in a loop; another pid is ordinary nesting, such as a hook that runs git.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -13,25 +13,25 @@ use smallvec::SmallVec;
 use crate::process::c_string::ShortCString;
 use crate::process::{environment, liveness};
 
-/// The variable's name. The underscore keeps it out of every list of `GIT_*`: git's own t0001 compares one, and pre-commit and
-/// others remove what is on theirs, with which a loop would go unnoticed.
+/// The variable's name. It does not begin with `GIT_`: git's own t0001 compares the list of those, and pre-commit and others
+/// remove them, and then a loop would not be noticed.
 const NAME: &CStr = c"_GIT_CLONE_SHIM_SEEN";
 
-/// So many shims, each waiting for the next, are a wrapper that forks and not a person's work.
+/// More shims that wait for each other mean a wrapper that forks in a loop, not nesting that a user has made.
 const DEEPEST: u32 = 50;
 
-/// What the environment says of the shims before this one.
+/// What the environment tells about the shims before this one.
 #[derive(Debug, Default)]
 pub struct Marker<'a> {
     depth: u32,
-    /// What this process has become before, and what led back here each time: `:<file>:<file>…`.
+    /// The files that this process has exec'd, each of which exec'd the shim again: `:<file>:<file>…`.
     tried: SmallVec<[u8; 256]>,
-    /// What the process above has become.
+    /// The file that the nearest parent shim has exec'd.
     above: Option<&'a Path>,
 }
 
 impl Marker<'static> {
-    /// Reads the marker. One that makes no sense is none: it is not for people, but people can set it.
+    /// Reads the marker. An invalid one is ignored: users should not set it, but can.
     #[must_use]
     pub fn from_environment() -> Self {
         environment::variable(NAME)
@@ -63,17 +63,17 @@ impl<'a> Marker<'a> {
                 above: split(files).next_back(),
             }
         } else {
-            // It has ended and left its environment to us: an agent that a hook restarts is no deeper for it.
+            // That process has exited: an agent that a hook starts, for example, outlives it and keeps its environment.
             Self::default()
         })
     }
 
-    /// How often this process has been `file` before.
+    /// How often this process has exec'd `file`.
     #[must_use]
     pub fn times_tried(&self, file: &Path) -> usize {
         let file = file.as_os_str().as_bytes();
         let ends = |rest: &[u8]| rest.is_empty() || rest.starts_with(b":");
-        // Not split at colons: the name of a git that was named, not found on PATH, may hold some.
+        // Not split at colons: the path in GIT_CLONE_SHIM_GIT may contain some.
         let listed = (0..self.tried.len()).filter(|&at| {
             let rest = self.tried.get(at..);
             rest.and_then(|rest| rest.strip_prefix(b":")?.strip_prefix(file))
@@ -82,20 +82,20 @@ impl<'a> Marker<'a> {
         listed.count()
     }
 
-    /// Notes that this process becomes `file`.
+    /// Notes that this process is about to exec `file`.
     pub fn add(&mut self, file: &Path) {
         self.tried.push(b':');
         self.tried.extend_from_slice(file.as_os_str().as_bytes());
     }
 
-    /// The program that leads back here by forking, if so many are waiting already that it cannot be anything else.
+    /// The program that forks and leads back here, if so many shims wait already that it is a loop.
     #[must_use]
     pub fn endless(&self) -> Option<&Path> {
         (self.depth >= DEEPEST).then(|| self.above.unwrap_or(Path::new("git")))
     }
 
-    /// The marker for the process that is about to become what was added last, as an entry of its environment; asked in
-    /// that very process.
+    /// The marker as an entry of the environment, for the file that was added last. It holds the pid of the caller, so it has
+    /// to be called in the process that execs.
     #[must_use]
     pub fn entry(&self) -> ShortCString {
         let mut entry = ShortCString::of(&[NAME.to_bytes(), b"="]);
@@ -109,7 +109,7 @@ impl<'a> Marker<'a> {
     }
 }
 
-/// The digits of a number. Those who format one for display lie in pages of their own, which take 2 µs each to load.
+/// The digits of a number. The formatting functions of the standard library lie in other pages, which cost 2 µs each to load.
 fn decimal(number: u32) -> SmallVec<[u8; 10]> {
     let mut digits = match number / 10 {
         0 => SmallVec::new(),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_pid_is_a_loop() {
+    fn own_pid_in_the_marker_is_a_loop() {
         let marker = marker(std::process::id(), ":/a/git:/b/git:/a/git");
         for (file, times) in [("/a/git", 2), ("/b/git", 1), ("/c/git", 0)] {
             assert_eq!(marker.times_tried(Path::new(file)), times, "{file}");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn names_with_colons() {
+    fn paths_with_colons_are_found() {
         let mut marker = marker(std::process::id(), ":/a/git");
         marker.add(Path::new("/b:c/git"));
         for tried in ["/a/git", "/b:c/git"] {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn another_living_pid_is_nesting() {
+    fn living_parent_in_the_marker_is_nesting() {
         let parent = std::os::unix::process::parent_id();
         let mut nested = marker(parent, "+3:/a/git");
         assert_eq!(nested.times_tried(Path::new("/a/git")), 0);
@@ -181,15 +181,15 @@ mod tests {
     }
 
     #[test]
-    fn what_the_dead_left_counts_for_nothing() {
+    fn marker_of_an_exited_process_is_ignored() {
         // The largest pid that Linux can be told to use is 4194304.
         assert_eq!(marker(4_194_305, "+60:/a/git").endless(), None);
     }
 
     #[test]
-    fn nonsense_is_no_marker() {
-        for nonsense in ["", ":", "x:/a", "1x:/a", "-1:/a", "1+x:/a", "+:/a"] {
-            assert!(Marker::parse(nonsense.as_bytes()).is_none(), "{nonsense}");
+    fn invalid_marker_is_ignored() {
+        for invalid in ["", ":", "x:/a", "1x:/a", "-1:/a", "1+x:/a", "+:/a"] {
+            assert!(Marker::parse(invalid.as_bytes()).is_none(), "{invalid}");
         }
     }
 }

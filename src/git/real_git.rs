@@ -1,4 +1,4 @@
-//! The real git: found on PATH, and become.
+//! The real git: the search on PATH, and its exec.
 
 use std::ffi::{CStr, OsStr};
 use std::fmt::Write;
@@ -17,9 +17,9 @@ use super::marker::Marker;
 use crate::failure::{self, Failure};
 use crate::process::c_string::ShortCString;
 use crate::process::exec::exec;
-use crate::process::{environment, executable};
+use crate::process::{environment, startup};
 
-/// What names the real git instead of PATH.
+/// The variable that names the real git; then PATH is not searched.
 const OVERRIDE: &str = "GIT_CLONE_SHIM_GIT";
 
 /// Where execvp(3) looks when PATH is not set at all.
@@ -29,24 +29,24 @@ const PATH_WHEN_UNSET: &str = "/bin:/usr/bin";
 #[derive(Debug)]
 pub struct RealGit {
     file: ShortCString,
-    /// Whether the user named it: then no other will do.
+    /// Whether the user named it: then no other git is tried.
     named: bool,
     search: Search,
 }
 
-/// What tells a file from all others: its device and its inode.
+/// Device and inode: what identifies a file.
 type Identity = (dev_t, ino_t);
 
 /// What the search needs to know.
 #[derive(Debug)]
 struct Search {
     path: &'static OsStr,
-    /// This very program; `None` if its file has gone, and then only the marker guards against a loop.
+    /// This program's own file; `None` if it has been removed, and then only the marker prevents a loop.
     own: Option<Identity>,
     marker: Marker<'static>,
 }
 
-/// `PATH`, as it counts.
+/// The value of `PATH`, or what execvp(3) uses without it.
 #[must_use]
 pub fn path() -> &'static OsStr {
     environment::variable(c"PATH").unwrap_or(OsStr::new(PATH_WHEN_UNSET))
@@ -61,7 +61,7 @@ impl RealGit {
     pub fn find(named: Option<&OsStr>) -> Result<Self, Failure> {
         let search = Search {
             path: path(),
-            own: executable::own_file().ok().as_ref().map(identity),
+            own: startup::own_file().ok().as_ref().map(identity),
             marker: Marker::from_environment(),
         };
         if let Some(wrapper) = search.marker.endless() {
@@ -74,7 +74,7 @@ impl RealGit {
                 line,
             });
         }
-        // A named wrapper that has led back here by exec has had its turn.
+        // The named wrapper already exec'd back into us; search PATH for another git.
         let named = named
             .map(Path::new)
             .filter(|file| search.marker.times_tried(file) == 0);
@@ -95,12 +95,12 @@ impl RealGit {
         self.file.as_path()
     }
 
-    /// Becomes this git, with `args` as the caller wrote them (our own name first). Returns only what prevented it.
+    /// Execs this git with `args`, argv[0] first. Returns only why that failed.
     #[must_use]
     pub fn exec(&mut self, args: &[&CStr]) -> Failure {
         loop {
             self.search.marker.add(self.file.as_path());
-            let errno = self.replace_with(args);
+            let errno = self.exec_file(args);
             let failure = Failure {
                 status: failure::CANNOT_INVOKE,
                 line: format!(
@@ -109,7 +109,7 @@ impl RealGit {
                     errno.desc()
                 ),
             };
-            // As execvp(3) does: where one cannot be run, a later one may.
+            // As execvp(3): after these errors the next entry of PATH is tried.
             match (self.named, errno) {
                 (false, Errno::EACCES | Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) => {
                     match self.search.next() {
@@ -122,10 +122,10 @@ impl RealGit {
         }
     }
 
-    fn replace_with(&self, args: &[&CStr]) -> Errno {
+    fn exec_file(&self, args: &[&CStr]) -> Errno {
         let file = self.file.as_c_str();
         let name = match args.first() {
-            // Called by a path, git would look for its own parts beside that path (`system_prefix` in exec-cmd.c).
+            // With a path as argv[0], git looks for its own parts beside that path (`system_prefix` in exec-cmd.c).
             Some(name) if name.to_bytes().contains(&b'/') => file,
             Some(name) => name,
             None => c"git",
@@ -143,8 +143,8 @@ impl Search {
         let mut again = None;
         let mut ours = SmallVec::<[&OsStr; 4]>::new();
         for entry in self.entries().filter(is_absolute) {
-            // With one behind us found, no more file systems are asked, some of which may be slow: what follows is only
-            // known to be us if it is spelt like one of our entries before.
+            // Once a git behind us is found, no more directories are looked at, since some may be on slow filesystems: a later
+            // entry is recognised as ours only if it is spelt like an earlier one.
             if behind_us.is_some() && !ours.is_empty() && !ours.contains(&entry) {
                 continue;
             }
@@ -152,13 +152,13 @@ impl Search {
             let Ok(status) = stat(candidate.as_c_str()) else {
                 continue;
             };
-            // (1) Only what comes after the last entry that is this very program. Two different copies of the shim on
-            // one PATH would otherwise call each other for ever.
-            // (2) This very program is told by device and inode, so that links of any kind to us are us.
+            // (1) Only entries after the last one of our own count: otherwise two copies of the shim on one PATH would call
+            // each other for ever.
+            // (2) Our own file is recognised by device and inode, so that hard and symbolic links to it are too.
             if self.own == Some(identity(&status)) {
                 behind_us = None;
                 ours.push(entry);
-            // (3) What has led back here within this process is passed over, so that the next one gets its turn.
+            // (3) This wrapper already exec'd back into us; skip it.
             } else if is_executable(&candidate, &status) {
                 match self.marker.times_tried(candidate.as_path()) {
                     0 => {
@@ -172,8 +172,8 @@ impl Search {
                 }
             }
         }
-        // A PATH that ends with the shim's own directory still has a git in it. And where all have been tried, it may have
-        // been by another process, which had our pid before us or has it in another container: so each gets two turns.
+        // If the shim's own directory is last on PATH, a git before it counts. All tried? The PID may be recycled or from
+        // another namespace; retry each once.
         let git = behind_us.or(anywhere).or(again);
         git.ok_or_else(|| self.none_found())
     }
@@ -244,7 +244,7 @@ impl Search {
     }
 }
 
-/// Others mean the current directory or one below: a repository must not be able to choose the git that runs.
+/// Other entries depend on the current directory, and a repository must not be able to choose the git that runs.
 fn is_absolute(entry: &&OsStr) -> bool {
     entry.as_bytes().starts_with(b"/")
 }
@@ -257,7 +257,7 @@ fn identity(status: &FileStat) -> Identity {
     (status.st_dev, status.st_ino)
 }
 
-/// A path on one line, whatever bytes it holds.
+/// A path with any bytes, on one line.
 fn show(path: &Path) -> impl std::fmt::Display {
     path.as_os_str().as_bytes().escape_ascii()
 }

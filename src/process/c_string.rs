@@ -1,4 +1,4 @@
-//! Strings for the kernel.
+//! C strings for system calls, built without allocation where they are short.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use smallvec::SmallVec;
 
-/// A string with a NUL behind it. One of up to 127 bytes takes no memory from the allocator, which would need longer to set
-/// itself up than a search along PATH.
+/// A string that ends with NUL. Up to 127 bytes need no allocation: the first one of a process costs more than a search
+/// along PATH.
 #[derive(Clone, Debug)]
 pub struct ShortCString(SmallVec<[u8; 128]>);
 
@@ -22,21 +22,21 @@ impl ShortCString {
         string
     }
 
-    /// Adds to its end.
+    /// Adds `part` at the end.
     pub fn push(&mut self, part: &[u8]) {
         self.0.pop();
         self.0.extend_from_slice(part);
         self.0.push(0);
     }
 
-    /// For the kernel.
+    /// The string for a system call.
     #[must_use]
     pub fn as_c_str(&self) -> &CStr {
-        // SAFETY: there is a NUL at its end, if not before.
+        // SAFETY: the last byte is NUL.
         unsafe { CStr::from_ptr(self.0.as_ptr().cast()) }
     }
 
-    /// As the path of a file.
+    /// The string as the path of a file.
     #[must_use]
     pub fn as_path(&self) -> &Path {
         Path::new(OsStr::from_bytes(self.as_c_str().to_bytes()))

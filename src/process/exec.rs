@@ -1,4 +1,4 @@
-//! Becoming another program: the same process, the same terminal, the same signals.
+//! Exec of another program: the process, its terminal and its signals stay the same.
 
 use std::ffi::{CStr, c_char};
 use std::iter;
@@ -10,10 +10,10 @@ use smallvec::SmallVec;
 
 use super::environment;
 
-/// Replaces this process by the program in `file`, called with `args` (its own name first), in the environment as it
-/// came but for `variable`, an entry `NAME=value`. Returns only if the kernel refused, with its reason.
+/// Replaces this process by the program in `file`, with `args` (argv[0] first) and the environment as it came, to which
+/// `variable` is added, an entry `NAME=value`. Returns only if the kernel refused, with its error.
 ///
-/// The order of the environment, its duplicates and even entries without a `=` reach the program as they reached us.
+/// The environment keeps its order, its duplicates and even entries without a `=`.
 #[must_use]
 pub fn exec<'a>(
     file: &'a CStr,
@@ -26,13 +26,13 @@ pub fn exec<'a>(
     if errno != Errno::E2BIG {
         return errno;
     }
-    // Some callers fill the space that execve(2) leaves for args and environment to the last byte, and ours is one more.
+    // xargs and others fill the space that execve(2) has for args and environment, and our entry would exceed it.
     environment.clear();
     environment.extend(pointers(environment::entries()));
     execute_or_interpret(file, args, &environment)
 }
 
-/// As execvp(3), without a search.
+/// As execvp(3), without the search.
 fn execute_or_interpret<'a>(
     file: &'a CStr,
     args: impl Iterator<Item = &'a CStr> + Clone,
@@ -42,7 +42,7 @@ fn execute_or_interpret<'a>(
     if errno != Errno::ENOEXEC {
         return errno;
     }
-    // A script without `#!` runs under /bin/sh, as execvp(3) does it for every caller of git (but not musl's).
+    // A script without `#!` runs under /bin/sh, as execvp(3) of glibc does it for every caller of git (musl's does not).
     let by_shell = [c"sh", file].into_iter().chain(args.skip(1));
     execute(c"/bin/sh", by_shell, environment)
 }
@@ -60,7 +60,7 @@ fn execute<'a>(
 ) -> Errno {
     let mut args_and_null = SmallVec::<[_; 64]>::new();
     args_and_null.extend(pointers(args));
-    // SAFETY: both end with a null pointer, and what they point to outlives the call. nix's execve(2) would copy them.
+    // SAFETY: both arrays end with a null pointer, and their strings outlive the call. nix's execve(2) would copy them.
     unsafe { libc::execve(file.as_ptr(), args_and_null.as_ptr(), environment.as_ptr()) };
     Errno::last()
 }

@@ -1,4 +1,4 @@
-//! How a child ended, and how to end in the same way.
+//! How a child exited, and how to end this process in the same way.
 
 use std::ffi::c_int;
 use std::fmt;
@@ -7,7 +7,7 @@ use nix::libc;
 
 use super::signals;
 
-/// How a process ended: never a bare number, so that death by signal 9 and exit status 137 cannot be confused.
+/// Why a process has ended: not a bare number, so that death by signal 9 and exit status 137 cannot be confused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitReason {
     /// It called `exit(3)` with this status, 0 to 255.
@@ -34,10 +34,10 @@ impl ExitReason {
         match self {
             Self::Exited(status) => std::process::exit(status),
             Self::Killed(signal) => {
-                // git has left its core file already; a second one, of the shim, would only overwrite it.
+                // git has left its core file already; a second one, of the shim, would overwrite it.
                 let _ = nix::sys::prctl::set_dumpable(false);
                 signals::die_by(signal);
-                // Reached where the kernel shields us from the signal, as it does for process 1 of a container.
+                // Reached where the kernel does not deliver the signal, as to process 1 of a container.
                 std::process::exit(128 + signal)
             }
         }
@@ -58,7 +58,7 @@ mod tests {
     use super::ExitReason;
 
     #[test]
-    fn wait_statuses_are_told_apart() {
+    fn wait_statuses_become_exit_reasons() {
         assert_eq!(
             ExitReason::from_wait_status(0x0000),
             Some(ExitReason::Exited(0))

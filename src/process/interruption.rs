@@ -1,4 +1,4 @@
-//! Signals that ask to end, noted instead of died of, so that what was made can be removed first.
+//! Termination signals that are noted instead of died of, so that files can be removed before this process exits.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -8,11 +8,10 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 
 use super::signals;
 
-/// The last one that has arrived; 0 is none.
+/// The last termination signal that has arrived; 0 if none has.
 static ARRIVED: AtomicI32 = AtomicI32::new(0);
 
-/// Notes every signal by which a person or the system asks a program to end, from now on and until this process becomes
-/// another program. Those that our caller ignores (nohup) stay ignored.
+/// Notes every termination signal from now on, until this process execs. Those that our caller ignores (nohup) stay ignored.
 ///
 /// # Errors
 ///
@@ -31,7 +30,7 @@ pub fn note() -> nix::Result<()> {
     Ok(())
 }
 
-/// Notes `signal`, whatever our caller does about it.
+/// Notes `signal`, even where our caller ignores it.
 ///
 /// # Errors
 ///
@@ -42,7 +41,7 @@ pub(super) fn note_one(signal: Signal) -> nix::Result<()> {
         SaFlags::empty(),
         SigSet::empty(),
     );
-    // SAFETY: the handler does nothing but store a number, which a signal may interrupt anywhere.
+    // SAFETY: the handler only stores a number in an atomic, which is allowed anywhere (signal-safety(7)).
     unsafe { sigaction(signal, &noting) }.map(drop)
 }
 
@@ -50,7 +49,7 @@ extern "C" fn arrive(signal: c_int) {
     ARRIVED.store(signal, Ordering::Relaxed);
 }
 
-/// The signal that has asked this process to end, if any.
+/// The last termination signal that has arrived, if one has.
 #[must_use]
 pub fn arrived() -> Option<c_int> {
     Some(ARRIVED.load(Ordering::Relaxed)).filter(|&signal| signal != 0)

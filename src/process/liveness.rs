@@ -1,10 +1,10 @@
-//! Whether another process lives.
+//! Whether a process exists.
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-/// Whether there is a process with this pid, be it ours or not.
+/// Whether there is a process with this pid, of any user.
 #[must_use]
 pub fn is_alive(pid: u32) -> bool {
     // 0 and negative numbers name groups (kill(2)).

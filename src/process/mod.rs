@@ -1,14 +1,13 @@
-//! Pipes, pids and signals. Nothing in here knows of git.
+//! Pipes, pids and signals. Nothing in this module knows about git.
 #![allow(
     unsafe_code,
     reason = "the one place where system calls without a safe wrapper are made, each with its reason"
 )]
 
 pub mod c_string;
-mod descriptors;
+mod child;
 pub mod environment;
 pub mod exec;
-pub mod executable;
 pub mod exit_reason;
 pub mod interruption;
 pub mod liveness;
@@ -16,5 +15,6 @@ pub mod observer;
 pub mod relay;
 pub mod signals;
 pub mod startup;
+mod stderr;
 pub mod supervise;
 pub mod worker;

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, getpid};
 
-use super::descriptors::close_all_but;
+use super::child::close_all_but;
 
 /// How many seconds the callback may take. A write that takes longer is to a filesystem that hangs.
 const CALLBACK_SECONDS: c_uint = 10;

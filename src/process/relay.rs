@@ -1,29 +1,32 @@
-//! What the child has said: held at first, then streamed up to its last words, and its end always kept for the judge.
+//! The child's stderr on its way to ours: held at first, then streamed except for what is withheld until the child has exited.
+//! The end of it is always kept for the judge.
 
 use std::time::{Duration, Instant};
 
-/// How long the child's first words are held. Long enough for a refused link to be the first thing git meets, short
-/// enough that nobody wonders why a slow clone says nothing.
+use crate::lines::line_starts;
+
+/// How long the beginning of stderr is held: long enough that git meets a refused link before, and short enough that a slow
+/// clone is not silent for long.
 const HOLD: Duration = Duration::from_secs(1);
 
 /// How many bytes are held, and how many of the last ones are kept once they stream. git cuts a message at 4096 bytes.
 const KEEP: usize = 64 * 1024;
 
-/// How lines of the child's are told apart. Each is asked with all that is known from the beginning of a line on.
+/// Which lines change what happens to the child's stderr. Each function gets all that is known from the beginning of a line on.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
-    /// Whether the line tells that what the first words are held for cannot happen any more.
+    /// Whether the line shows that the failure for which the beginning is held cannot happen any more.
     pub end_the_hold: fn(&[u8]) -> bool,
-    /// Whether the child's last words begin with the line. They are held until it has ended, even while the rest streams:
-    /// then it is for others to decide whether anybody should read them.
-    pub are_last_words: fn(&[u8]) -> bool,
+    /// Whether this line and all behind it are withheld until the child has exited, even while the rest streams: then the
+    /// caller of [`super::supervise::supervise`] decides whether they are shown.
+    pub are_withheld: fn(&[u8]) -> bool,
 }
 
-/// The child's standard error on its way to ours.
+/// The child's stderr on its way to ours.
 #[derive(Debug)]
 pub struct Relay {
     lines: Lines,
-    /// The last bytes that the child wrote; those before `shown` have been passed on.
+    /// The last bytes that the child wrote; those before `shown` have been written to our stderr.
     kept: Vec<u8>,
     shown: usize,
     /// Whether bytes have been dropped from the front, so that `kept` may begin in the middle of a line.
@@ -32,8 +35,8 @@ pub struct Relay {
     taken: usize,
     /// When the hold ends; `None` once it has.
     held_until: Option<Instant>,
-    /// Where in `kept` the child's last words may have begun, while the rest streams.
-    last_words: Option<usize>,
+    /// Where in `kept` the withheld lines begin, while the rest streams.
+    withheld_from: Option<usize>,
 }
 
 impl Relay {
@@ -47,31 +50,31 @@ impl Relay {
             cut: false,
             taken: 0,
             held_until: Instant::now().checked_add(HOLD),
-            last_words: None,
+            withheld_from: None,
         }
     }
 
-    /// Takes in what the child has written. The hold ends when a line says so, or when more than 64 KiB are held.
+    /// Takes in what the child has written. The hold ends at a line that ends it, or when more than 64 KiB are held.
     pub fn take(&mut self, bytes: &[u8]) {
         let new = self.kept.len();
-        // Told first, since it is quickly told: most chunks of a flood begin no line.
+        // A quick check first: most chunks of a long stream without line breaks begin no line.
         let begins_a_line =
             self.kept.last().is_none_or(|&byte| byte == b'\n') || bytes.contains(&b'\n');
         self.kept.extend_from_slice(bytes);
         self.taken += bytes.len();
-        if begins_a_line && self.last_words.is_none() {
+        if begins_a_line && self.withheld_from.is_none() {
             let starts = line_starts(&self.kept, new);
             for (start, line) in starts.filter_map(|start| Some((start, self.kept.get(start..)?))) {
                 if self.held_until.is_some() && (self.lines.end_the_hold)(line) {
                     self.held_until = None;
                 }
-                if (self.lines.are_last_words)(line) {
-                    self.last_words = Some(start);
+                if (self.lines.are_withheld)(line) {
+                    self.withheld_from = Some(start);
                     break;
                 }
             }
         }
-        let held = match (self.held_until, self.last_words) {
+        let held = match (self.held_until, self.withheld_from) {
             (Some(_), _) => self.kept.len(),
             (None, Some(start)) => self.kept.len() - start,
             (None, None) => 0,
@@ -87,7 +90,7 @@ impl Relay {
         self.taken
     }
 
-    /// How long the hold still lasts; `None` once bytes stream. Ends the hold when its time has come.
+    /// How long the hold still lasts; `None` once bytes stream. Ends the hold when its time is over.
     pub fn hold_left(&mut self) -> Option<Duration> {
         let left = self.held_until?.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -103,7 +106,7 @@ impl Relay {
         if self.held_until.is_some() {
             return &[];
         }
-        let end = self.last_words.unwrap_or(self.kept.len());
+        let end = self.withheld_from.unwrap_or(self.kept.len());
         self.kept.get(self.shown..end).unwrap_or_default()
     }
 
@@ -115,12 +118,12 @@ impl Relay {
             let forgotten = self.shown - KEEP;
             self.kept.drain(..forgotten);
             self.shown = KEEP;
-            self.last_words = self.last_words.map(|start| start - forgotten);
+            self.withheld_from = self.withheld_from.map(|start| start - forgotten);
             self.cut = true;
         }
     }
 
-    /// The end of what the child said, from the beginning of a line.
+    /// The end of what the child wrote, from the beginning of a line.
     #[must_use]
     pub fn kept_lines(&self) -> &[u8] {
         let from = match self.cut {
@@ -134,17 +137,11 @@ impl Relay {
         self.kept.get(from..).unwrap_or_default()
     }
 
-    /// Ends every hold: all that has not been written is pending now.
+    /// Ends the hold and withholds nothing more: all that has not been written is pending now.
     pub fn release(&mut self) {
         self.held_until = None;
-        self.last_words = None;
+        self.withheld_from = None;
     }
-}
-
-/// Where lines begin in `bytes`, from `new` on.
-pub(crate) fn line_starts(bytes: &[u8], new: usize) -> impl DoubleEndedIterator<Item = usize> {
-    let is_start = |&at: &usize| at == 0 || bytes.get(at - 1) == Some(&b'\n');
-    (new..bytes.len()).filter(is_start)
 }
 
 #[cfg(test)]
@@ -153,7 +150,7 @@ mod tests {
 
     const LINES: Lines = Lines {
         end_the_hold: |line| line.starts_with(b"done.\n"),
-        are_last_words: |line| line.starts_with(b"fatal"),
+        are_withheld: |line| line.starts_with(b"fatal"),
     };
 
     fn streaming() -> Relay {
@@ -163,9 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_shown_only_at_the_end() {
+    fn held_bytes_are_shown_only_at_the_end() {
         let mut relay = Relay::hold(LINES);
-        // However slow the machine is.
+        // A hold that does not end on a slow machine.
         relay.held_until = relay.held_until.and_then(|end| end.checked_add(100 * HOLD));
         relay.take(b"Cloning into 'x'...\n");
         assert!(relay.hold_left().is_some());
@@ -197,20 +194,20 @@ mod tests {
     #[test]
     fn streamed_bytes_come_in_order_and_memory_stays_bounded() {
         let mut relay = streaming();
-        let mut screen = Vec::new();
+        let mut shown = Vec::new();
         let mut expected = Vec::new();
-        for turn in 0..4096_u32 {
-            let line = format!("{turn} {}\n", "x".repeat(1000));
+        for number in 0..4096_u32 {
+            let line = format!("{number} {}\n", "x".repeat(1000));
             relay.take(line.as_bytes());
             expected.extend_from_slice(line.as_bytes());
             let part = relay.pending().len().min(700);
-            screen.extend_from_slice(&relay.pending()[..part]);
+            shown.extend_from_slice(&relay.pending()[..part]);
             relay.wrote(part);
-            screen.extend_from_slice(relay.pending());
+            shown.extend_from_slice(relay.pending());
             relay.wrote(relay.pending().len());
             assert!(relay.kept.len() <= 2 * KEEP + line.len());
         }
-        assert_eq!(screen, expected);
+        assert_eq!(shown, expected);
         assert!(expected.ends_with(relay.kept_lines()));
         assert!(relay.kept_lines().len() > KEEP / 2);
     }
@@ -230,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn last_words_are_held_while_the_rest_streams() {
+    fn withheld_lines_wait_while_the_rest_streams() {
         let mut relay = streaming();
         relay.take(b"one\ntwo");
         assert_eq!(relay.pending(), b"one\ntwo");
@@ -250,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn last_words_outlast_the_hold() {
+    fn lines_stay_withheld_after_the_hold() {
         // A git that has failed may need more than a second to remove what it made.
         let mut relay = Relay::hold(LINES);
         relay.take(b"one\nfatal\n");
@@ -259,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn last_words_that_go_on_and_on_are_none() {
+    fn withheld_lines_are_released_when_they_exceed_the_limit() {
         let mut relay = streaming();
         relay.take(b"fatal\n");
         assert_eq!(relay.pending(), b"");

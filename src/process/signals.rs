@@ -1,4 +1,4 @@
-//! Signals while a child is supervised: read as events, passed on, outlived, and put back as they were on drop.
+//! Signals while a child is supervised: read as events, forwarded, and put back as they were on drop.
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -14,16 +14,16 @@ use nix::unistd::Pid;
 /// A signal that arrived while it was watched for.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// Its number.
+    /// The signal's number.
     pub signal: c_int,
-    /// Whether the terminal sent it: then it went to the whole process group, the child included.
+    /// Whether the terminal sent it: then the whole process group received it, the child too.
     pub from_terminal: bool,
 }
 
 impl Arrival {
-    /// Whether a program that does nothing about this signal would have died of it (`signal(7)`, "Standard signals").
+    /// Whether this is a termination signal: its default action ends the process (`signal(7)`, "Standard signals").
     #[must_use]
-    pub fn asks_to_end(self) -> bool {
+    pub fn terminates(self) -> bool {
         !matches!(
             self.signal,
             libc::SIGCHLD
@@ -37,7 +37,7 @@ impl Arrival {
     }
 }
 
-/// Watches every signal that would not be ignored, instead of dying of it, until dropped.
+/// Blocks every signal that is not ignored and reads it from a signalfd, until dropped.
 pub struct Watch {
     events: SignalFd,
     mask_before: SigSet,
@@ -45,7 +45,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch. Signals that our caller had ignored (nohup) stay ignored.
+    /// Begins to watch. Signals that our caller ignores (nohup) stay ignored.
     ///
     /// # Errors
     ///
@@ -57,12 +57,12 @@ impl Watch {
             let ignored =
                 disposition(signal).is_ok_and(|action| action.sa_sigaction == libc::SIG_IGN);
             // A blocked signal is queued even if it is ignored (kernel/signal.c, sig_ignored), so it must not be watched.
-            // Where a fault of our own is blocked the kernel kills us all the same; from others these are passed on too.
+            // SIGSEGV and the like are watched too: the kernel kills us for a fault of our own even while they are blocked.
             if ignored && signal != libc::SIGCHLD {
                 remove(&mut watched, signal);
             }
-            // Who blocks it may write to his terminal from the background in spite of `stty tostop` (tcsetattr(3)): then
-            // what git says would not stop us, as it would stop git.
+            // A process that blocks SIGTTOU can write to its terminal from the background in spite of `stty tostop`
+            // (tcsetattr(3)): then our writes of git's stderr would not stop us, as they would stop git.
             if signal == libc::SIGTTOU {
                 remove(&mut watched, signal);
             }
@@ -75,7 +75,7 @@ impl Watch {
             Some(&watched),
             Some(&mut mask_before),
         )?;
-        // Some callers ignore SIGCHLD, and then the kernel would throw the child's status away.
+        // Where the caller ignores SIGCHLD, the kernel would discard the child's status.
         set_default(libc::SIGCHLD)?;
         Ok(Self {
             events,
@@ -89,12 +89,12 @@ impl Watch {
     pub fn next(&self) -> Option<Arrival> {
         let info = self.events.read_signal().ok().flatten()?;
         let signal = c_int::try_from(info.ssi_signo).ok()?;
-        // That our own write met nobody is between us and the reader: git wrote the same in time, and lives on.
+        // Our own write to a stderr without reader: git wrote these bytes while there was one, and did not get SIGPIPE.
         if signal == libc::SIGPIPE && info.ssi_pid == std::process::id() {
             return self.next();
         }
-        // SI_KERNEL alone would not do: an alarm(2) set before git was started comes from the kernel too, and a hang-up to
-        // the leader of the session only.
+        // SI_KERNEL alone does not mean the terminal: SIGALRM of an alarm(2) set by our caller has it too, and SIGHUP of a
+        // terminal goes to the leader of the session only.
         let from_terminal = info.ssi_code == libc::SI_KERNEL
             && matches!(
                 signal,
@@ -106,12 +106,12 @@ impl Watch {
         })
     }
 
-    /// Stops this process as the child has been stopped, by `signal`, and returns when it goes on.
+    /// Stops this process by `signal`, which has stopped the child, and returns when this process continues.
     pub fn stop_by(&self, signal: c_int) {
         raise_unblocked(signal);
     }
 
-    /// Puts the signals back as our caller had them; for the child, which never drops this.
+    /// Puts the signals back as our caller had them. The child calls this itself, since it never drops the watch.
     pub fn restore(&self) {
         // SAFETY: `child_before` is what sigaction(2) itself reported.
         unsafe { libc::sigaction(libc::SIGCHLD, &raw const self.child_before, ptr::null_mut()) };
@@ -131,14 +131,14 @@ impl Drop for Watch {
     }
 }
 
-/// Sends `signal` to the process `to`. That it has ended meanwhile is no error.
-pub fn pass_on(signal: c_int, to: Pid) {
+/// Sends `signal` to the process `to`. That the process has exited meanwhile is no error.
+pub fn forward(signal: c_int, to: Pid) {
     // SAFETY: kill(2) takes two numbers; the raw call is used because real-time signals have no name in nix.
     unsafe { libc::kill(to.as_raw(), signal) };
 }
 
-/// Has a write that nobody can read fail, and not kill this process, which ends as git has ended.
-pub fn outlive_readers() {
+/// Makes a write to a pipe without reader fail instead of killing this process, which has to end as git has ended.
+pub fn ignore_sigpipe() {
     let _ = set(libc::SIGPIPE, libc::SIG_IGN);
 }
 
@@ -148,7 +148,7 @@ pub fn die_by(signal: c_int) {
     raise_unblocked(signal);
 }
 
-/// Raises `signal` while it is blocked and lets it through once, so that one already waiting is not taken twice.
+/// Raises `signal` while it is blocked and then unblocks it, so that one that was pending already does not act twice.
 fn raise_unblocked(signal: c_int) {
     let mut one = SigSet::empty();
     insert(&mut one, signal);
@@ -164,7 +164,7 @@ fn raise_unblocked(signal: c_int) {
 
 fn insert(set: &mut SigSet, signal: c_int) {
     change(set, |raw| {
-        // SAFETY: the set is initialised, and a number that is no signal is refused with EINVAL.
+        // SAFETY: the set is initialised, and an invalid number is refused with EINVAL.
         unsafe { libc::sigaddset(raw, signal) };
     });
 }
@@ -183,26 +183,26 @@ fn change(set: &mut SigSet, edit: impl FnOnce(*mut libc::sigset_t)) {
     *set = unsafe { SigSet::from_sigset_t_unchecked(raw) };
 }
 
-/// What this process does on `signal`, without changing it.
+/// The disposition of `signal` in this process, as sigaction(2) reports it.
 pub(super) fn disposition(signal: c_int) -> nix::Result<libc::sigaction> {
     let mut action = MaybeUninit::uninit();
-    // SAFETY: with a null new action sigaction(2) only reports, into space that is large enough; nix has no such call.
+    // SAFETY: with a null new action sigaction(2) only reports, into a struct of its own type; nix has no such call.
     Errno::result(unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so the action has been filled in.
     Ok(unsafe { action.assume_init() })
 }
 
-/// Gives `signal` back to the kernel's default action.
+/// Sets the default action for `signal`.
 fn set_default(signal: c_int) -> nix::Result<()> {
     set(signal, libc::SIG_DFL)
 }
 
-/// Has the kernel do this on `signal`: `SIG_DFL` or `SIG_IGN`.
+/// Sets the action for `signal`: `SIG_DFL` or `SIG_IGN`.
 fn set(signal: c_int, action: libc::sighandler_t) -> nix::Result<()> {
     // SAFETY: all zero is a valid sigaction: SIG_DFL, no flags, an empty mask.
     let mut new: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     new.sa_sigaction = action;
-    // SAFETY: neither action runs code of ours.
+    // SAFETY: neither action installs a handler.
     Errno::result(unsafe { libc::sigaction(signal, &raw const new, ptr::null_mut()) })?;
     Ok(())
 }

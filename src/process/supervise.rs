@@ -1,7 +1,6 @@
-//! The attempt: a child whose standard error is relayed and whose ending is waited for.
+//! The attempt: a child whose stderr is relayed, until it has exited.
 
 use std::ffi::c_int;
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -12,52 +11,50 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 
-use super::descriptors::close_all_but;
+use super::child::{Placeholders, close_all_but, die_with, occupy_closed_streams};
 use super::exit_reason::ExitReason;
 use super::relay::{Lines, Relay};
 use super::signals::{self, Watch};
+use super::stderr::{Written, lost_its_reader, poll_stderr, write_some};
 use crate::failure;
-
-/// A write of this size to a pipe that `poll(2)` called writable does not block (`PIPE_BUF` in `pipe(7)`).
-const WRITE_AT_ONCE: usize = 4096;
 
 /// An attempt that is over.
 pub struct Finished {
-    /// How the child ended.
+    /// How the child exited.
     pub exit_reason: ExitReason,
-    /// Whether a signal that asks to end arrived meanwhile: then nothing more should be started.
+    /// Whether we received a termination signal meanwhile: then the caller starts nothing more.
     pub signalled: bool,
-    /// What it wrote to standard error, partly shown.
+    /// The child's stderr, partly written to ours.
     relay: Relay,
-    /// `None` if nobody can write to it any more.
+    /// `None` if no process can write to it any more.
     reader: Option<OwnedFd>,
-    // Kept until the process ends or is replaced: see `occupy_closed_streams`.
-    _placeholders: Vec<File>,
+    /// Kept until this process exits or execs: see `occupy_closed_streams`.
+    _placeholders: Placeholders,
 }
 
 impl Finished {
-    /// The end of what the child said, from the beginning of a line.
+    /// The end of what the child wrote to stderr, from the beginning of a line.
     #[must_use]
     pub fn stderr(&self) -> &[u8] {
         self.relay.kept_lines()
     }
 
-    /// Shows what is still held, and ends this process as the child has ended.
+    /// Writes what is still held or withheld, and ends this process as the child has ended.
     ///
-    /// What others may yet write to the child's standard error, such as a background process of a hook, reaches ours by
-    /// a process of its own, so that we need not wait for them.
+    /// Where another process still holds the child's stderr, such as a background process of a hook, what it writes later is
+    /// forwarded by a process of its own, so that we exit now.
     pub fn end(mut self) -> ! {
-        signals::outlive_readers();
+        signals::ignore_sigpipe();
         self.relay.release();
-        // What git said is due, however slow its reader is; but nobody waits for a reader to die of a signal.
-        let patience = match self.exit_reason {
+        // If the child exited, block until its output is written. If a signal killed it, write only what stderr accepts now.
+        let timeout = match self.exit_reason {
             ExitReason::Exited(_) => PollTimeout::NONE,
             ExitReason::Killed(_) => PollTimeout::ZERO,
         };
         while !self.relay.pending().is_empty()
-            && poll_stderr(PollFlags::POLLOUT, patience).contains(PollFlags::POLLOUT)
+            && poll_stderr(PollFlags::POLLOUT, timeout).contains(PollFlags::POLLOUT)
         {
-            write_some(&mut self.relay);
+            write_pending(&mut self.relay);
         }
         if let Some(reader) = self.reader.filter(|reader| !is_at_end(reader)) {
             // SAFETY: this program has one thread, so the child may do whatever the parent may.
@@ -69,10 +66,10 @@ impl Finished {
     }
 }
 
-/// Passes on to our standard error what others write to `reader`, until nobody can any more.
+/// In a child: copies `reader` to our stderr until no process can write to it any more.
 fn forward(reader: &OwnedFd) -> ! {
     if nix::unistd::dup2_stdin(reader).is_ok() {
-        // Whoever reads another descriptor of ours to its end, or waits for a lock on it, must not wait for this.
+        // A process that reads another descriptor of ours to its end, or waits for a lock on it, must not wait for this one.
         let _ = close_all_but(&[libc::STDIN_FILENO, libc::STDERR_FILENO]);
         let _ = io::copy(&mut io::stdin(), &mut io::stderr());
     }
@@ -80,69 +77,43 @@ fn forward(reader: &OwnedFd) -> ! {
     unsafe { libc::_exit(0) }
 }
 
-/// What has happened to our standard error before `patience` ends: some of `events`, or an error, or nothing.
-fn poll_stderr(events: PollFlags, patience: PollTimeout) -> PollFlags {
-    let stderr = io::stderr();
-    let mut polled = [PollFd::new(stderr.as_fd(), events)];
-    while poll(&mut polled, patience) == Err(Errno::EINTR) {}
-    let happened = polled
-        .iter()
-        .filter_map(PollFd::revents)
-        .collect::<PollFlags>();
-    // Whoever wants to write to a pipe without a reader is told that he can, and dies.
-    if is_abandoned(happened) {
-        PollFlags::POLLERR
-    } else {
-        happened
-    }
-}
-
-/// Whether `happened` tells of a pipe that has lost its reader. A terminal that has hung up tells more, and does not kill
-/// those who write to it.
-fn is_abandoned(happened: PollFlags) -> bool {
-    happened.contains(PollFlags::POLLERR) && !happened.contains(PollFlags::POLLHUP)
-}
-
-/// Writes some of what is pending to our standard error; `false` if nobody can read it any more.
-fn write_some(relay: &mut Relay) -> bool {
-    let pending = relay.pending();
-    let some = pending.get(..WRITE_AT_ONCE).unwrap_or(pending);
-    match nix::unistd::write(io::stderr(), some) {
-        Ok(count) => relay.wrote(count),
-        Err(Errno::EINTR | Errno::EAGAIN) => {}
-        Err(errno) => {
+/// Writes some of what is pending to our stderr; `false` if its reader has gone.
+fn write_pending(relay: &mut Relay) -> bool {
+    match write_some(relay.pending()) {
+        Written::Bytes(count) => relay.wrote(count),
+        Written::Failed => relay.wrote(relay.pending().len()),
+        Written::NoReader => {
             relay.wrote(relay.pending().len());
-            return errno != Errno::EPIPE;
+            return false;
         }
     }
     true
 }
 
-/// Whether a pipe is empty and nobody can write to it any more.
+/// Whether a pipe is empty and has no writer any more.
 fn is_at_end(reader: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
-    let looked = poll(&mut polled, PollTimeout::ZERO).is_ok();
-    looked
+    let polled_it = poll(&mut polled, PollTimeout::ZERO).is_ok();
+    polled_it
         && polled
             .iter()
             .all(|reader| reader.revents() == Some(PollFlags::POLLHUP))
 }
 
-/// Runs `program` in a child and relays its standard error, until the child has ended.
+/// Runs `program` in a child and relays its stderr, until the child has exited.
 ///
-/// `program` is called in the child and is expected to replace it; what it returns otherwise is the child's exit status.
-/// What it says is held at first, and its last words until it has ended: `lines` tells which lines end the one and begin
-/// the other.
-/// The child stays in our process group, with our caller's signal mask and dispositions; signals that only we received
-/// are passed on to it, and it does not outlive us.
+/// `program` is called in the child and is expected to exec; what it returns otherwise is the child's exit status.
+/// The beginning of its stderr is held, and `lines` tells which lines end the hold and which are withheld to the end.
+/// The child stays in our process group, with our caller's signal mask and dispositions. Signals that only we received
+/// are forwarded to it, and the kernel kills it when we die.
 ///
 /// # Errors
 ///
 /// No pipe, no signal descriptor or no process could be had; then nothing has been started and nothing has changed.
 pub fn supervise(program: impl FnOnce() -> c_int, lines: Lines) -> io::Result<Finished> {
     let placeholders = occupy_closed_streams()?;
-    if is_abandoned(poll_stderr(PollFlags::empty(), PollTimeout::ZERO)) {
-        // Nobody reads it: git dies at its first word, and should.
+    if lost_its_reader(poll_stderr(PollFlags::empty(), PollTimeout::ZERO)) {
+        // git dies of SIGPIPE at its first write, and should.
         return Err(Errno::EPIPE.into());
     }
     let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
@@ -167,7 +138,7 @@ pub fn supervise(program: impl FnOnce() -> c_int, lines: Lines) -> io::Result<Fi
         child,
         watch,
         reader: Some(reader),
-        stderr: Relay::hold(lines),
+        relay: Relay::hold(lines),
         hung_up: false,
         signalled: false,
     };
@@ -175,74 +146,76 @@ pub fn supervise(program: impl FnOnce() -> c_int, lines: Lines) -> io::Result<Fi
     Ok(Finished {
         exit_reason,
         signalled: supervision.signalled,
-        relay: supervision.stderr,
+        relay: supervision.relay,
         reader: supervision.reader,
         _placeholders: placeholders,
     })
 }
 
-/// What has happened to the streams.
+/// What `poll(2)` has reported about the streams.
 struct Ready {
+    /// The child's stderr can be read, or is at its end.
     readable: bool,
+    /// Our stderr can be written to.
     writable: bool,
-    /// Nobody can read our stderr any more.
-    abandoned: bool,
+    /// The reader of our stderr has gone.
+    no_reader: bool,
 }
 
 struct Supervision {
     child: Pid,
     watch: Watch,
-    /// `None` once the child has closed its end, or nobody reads ours.
+    /// `None` once no process can write to it any more, or the reader of our stderr has gone.
     reader: Option<OwnedFd>,
-    stderr: Relay,
-    /// Our stderr is a terminal or a socket that has hung up: poll(2) would tell so for ever, and never wait.
+    relay: Relay,
+    /// Our stderr is a terminal or a socket that has hung up: poll(2) would return at once for ever.
     hung_up: bool,
     signalled: bool,
 }
 
 impl Supervision {
-    /// Cannot fail: the child runs, and what it does must not be done again.
+    /// Returns how the child exited. It cannot fail: the child runs already, and its work must not be done twice.
     fn run(&mut self) -> ExitReason {
-        // What the terminal sent before there was a child has reached us only; what it sends from now on reaches both.
-        let mut came_before = true;
+        // A key pressed before there was a child has reached us only. One that is pressed later reaches both.
+        let mut before_fork = true;
         loop {
-            if let Some(ending) = self.take_signals(came_before) {
+            if let Some(exit_reason) = self.take_signals(before_fork) {
                 self.drain();
-                return ending;
+                return exit_reason;
             }
-            came_before = false;
+            before_fork = false;
             let ready = self.wait();
-            let abandoned = ready.abandoned || (ready.writable && !write_some(&mut self.stderr));
-            if abandoned {
-                // Nobody reads any more. With our end closed the child meets the same at its next word.
+            let no_reader = ready.no_reader || (ready.writable && !write_pending(&mut self.relay));
+            if no_reader {
+                // With our end closed the child gets SIGPIPE at its next write, as it would without us.
                 self.reader = None;
-                self.stderr.release();
-                self.stderr.wrote(self.stderr.pending().len());
+                self.relay.release();
+                self.relay.wrote(self.relay.pending().len());
             } else if ready.readable {
                 self.read_some();
             }
         }
     }
 
-    /// Waits until a signal has arrived, the hold is over, the child has written, or something has become of our stderr.
+    /// Waits until a signal has arrived, the hold is over, the child has written, or the state of our stderr has changed.
     ///
-    /// While there is something to write nothing is read: the child waits for a slow reader, as it would without us.
+    /// While something is pending nothing is read: the child waits for a slow reader, as it would without us.
     fn wait(&mut self) -> Ready {
-        let timeout = match self.stderr.hold_left() {
-            // Rounded up, so that the last millisecond is slept through rather than polled through.
+        let timeout = match self.relay.hold_left() {
+            // Rounded up: rounded down, poll(2) would return many times within the last millisecond.
             Some(left) => PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
-        let writing = !self.stderr.pending().is_empty();
+        let writing = !self.relay.pending().is_empty();
         let listening = self.reader.is_some() && !self.hung_up;
         let stderr = io::stderr();
         let none = PollFlags::empty();
         let signals = |events| PollFd::new(self.watch.as_fd(), events);
         let ours = match (writing, listening) {
             (true, _) => PollFd::new(stderr.as_fd(), PollFlags::POLLOUT),
-            // Without events, poll(2) still tells that a pipe has lost its reader.
+            // Without events, poll(2) still reports that a pipe has lost its reader.
             (false, true) => PollFd::new(stderr.as_fd(), none),
-            // And of a signalfd it tells nothing.
+            // Without events, a signalfd reports nothing: it fills the place.
             (false, false) => signals(none),
         };
         let reader = match &self.reader {
@@ -250,14 +223,15 @@ impl Supervision {
             _ => signals(none),
         };
         let mut polled = [signals(PollFlags::POLLIN), ours, reader];
-        let looked = poll(&mut polled, timeout).is_ok();
-        let happened = |polled: PollFd<'_>| polled.revents().filter(|_| looked).unwrap_or(none);
-        let [_, ours, reader] = polled.map(happened);
+        let polled_them = poll(&mut polled, timeout).is_ok();
+        let reported =
+            |polled: PollFd<'_>| polled.revents().filter(|_| polled_them).unwrap_or(none);
+        let [_, ours, reader] = polled.map(reported);
         self.hung_up |= ours.contains(PollFlags::POLLHUP);
         Ready {
             readable: !reader.is_empty(),
             writable: writing && !ours.is_empty(),
-            abandoned: is_abandoned(ours),
+            no_reader: lost_its_reader(ours),
         }
     }
 
@@ -269,7 +243,7 @@ impl Supervision {
             Ok(0) | Err(_) => self.reader = None,
             Ok(count) => {
                 let bytes = chunk.get(..count).unwrap_or_default();
-                self.stderr.take(bytes);
+                self.relay.take(bytes);
             }
         }
     }
@@ -281,27 +255,27 @@ impl Supervision {
             // SAFETY: FIONREAD writes one int.
             let _ = unsafe { bytes_waiting(reader.as_raw_fd(), &raw mut waiting) };
         }
-        let end = self.stderr.taken() + usize::try_from(waiting).unwrap_or(0);
-        while self.reader.is_some() && self.stderr.taken() < end {
+        let end = self.relay.taken() + usize::try_from(waiting).unwrap_or(0);
+        while self.reader.is_some() && self.relay.taken() < end {
             self.read_some();
         }
     }
 
-    /// Passes on, notes and obeys every signal that has arrived, perhaps before the child; the ending, if it has ended.
-    fn take_signals(&mut self, came_before: bool) -> Option<ExitReason> {
+    /// Notes every signal that has arrived, and forwards those that the child has not received; how the child exited, if it has.
+    fn take_signals(&mut self, before_fork: bool) -> Option<ExitReason> {
         let mut child_changed = false;
         while let Some(arrival) = self.watch.next() {
-            self.signalled |= arrival.asks_to_end();
+            self.signalled |= arrival.terminates();
             if arrival.signal == libc::SIGCHLD {
                 child_changed = true;
-            } else if came_before || !arrival.from_terminal {
-                signals::pass_on(arrival.signal, self.child);
+            } else if before_fork || !arrival.from_terminal {
+                signals::forward(arrival.signal, self.child);
             }
         }
         if child_changed { self.reap() } else { None }
     }
 
-    /// The child's ending, if it has ended. If it has stopped, so do we, and look again when we go on.
+    /// How the child exited, if it has. If it has stopped, we stop too, and look again when we continue.
     fn reap(&self) -> Option<ExitReason> {
         loop {
             let mut status = 0;
@@ -318,10 +292,10 @@ impl Supervision {
                 Ok(_) => match ExitReason::from_wait_status(status) {
                     None if libc::WIFSTOPPED(status) => self.watch.stop_by(libc::WSTOPSIG(status)),
                     None => {}
-                    ending => return ending,
+                    exit_reason => return exit_reason,
                 },
                 Err(Errno::EINTR) => {}
-                // Nobody but us can have waited for it; if somebody has, how it ended is lost.
+                // Only its parent can wait for a child, so this does not happen; its status would be lost.
                 Err(_) => return Some(ExitReason::Exited(failure::OWN)),
             }
         }
@@ -334,30 +308,3 @@ nix::ioctl_read_bad!(
     libc::FIONREAD,
     c_int
 );
-
-/// Opens /dev/null on each of the descriptors 0 to 2 that is closed, until dropped or replaced.
-///
-/// Otherwise our own pipe could become descriptor 2, and we would relay to ourselves.
-pub(super) fn occupy_closed_streams() -> io::Result<Vec<File>> {
-    let mut opened = Vec::new();
-    loop {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/null")?;
-        if file.as_raw_fd() > libc::STDERR_FILENO {
-            return Ok(opened);
-        }
-        opened.push(file);
-    }
-}
-
-/// Makes the kernel send this child `signal` when `parent` dies, so that git does not live on behind our caller's back.
-pub(super) fn die_with(parent: Pid, signal: Signal) {
-    let _ = nix::sys::prctl::set_pdeathsig(signal);
-    // It may have died before it was asked for.
-    if nix::unistd::getppid() != parent {
-        // SAFETY: _exit(2) takes a number.
-        unsafe { libc::_exit(failure::OWN) }
-    }
-}

@@ -1,8 +1,8 @@
-//! A child whose work may take for ever, as on a filesystem that does not answer: it can be left alone.
+//! A child for work that may hang, as on a filesystem that does not answer: the parent can go on without it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -12,33 +12,33 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{ForkResult, Pid};
 
+use super::child::{dev_null, die_with, occupy_closed_streams};
 use super::interruption;
-use super::supervise::{die_with, occupy_closed_streams};
 
 /// A child that writes lines about its work.
 pub struct Worker {
     pid: Pid,
     lines: File,
-    /// What has been read and does not end with a line break yet.
-    begun: Vec<u8>,
+    /// What has been read of a line that is not complete yet, and perhaps lines behind it.
+    unread: Vec<u8>,
 }
 
-/// What a worker has been heard of.
+/// What [`Worker::wait`] returns.
 pub enum Event {
     /// A whole line, without its line break.
     Line(Vec<u8>),
-    /// It has ended, or will not write any more.
+    /// The worker has exited or closed its end.
     Eof,
-    /// Nothing, until the moment that was named or a signal has arrived.
+    /// The deadline has passed, or a signal has arrived.
     Timeout,
 }
 
 impl Worker {
-    /// Starts a child that does `work`, which writes to the file that it is given.
+    /// Starts a child that does `work`, which writes its lines to the file that it is given.
     ///
-    /// The child keeps none of our three streams, so that whoever reads ours need not wait for it, and is the leader of a
-    /// process group of its own, in which all that it starts is reached by [`Worker::stop`]. When we are gone, or do not
-    /// read any more, it is asked to end as by a signal (see [`interruption`]).
+    /// The child keeps none of our three streams, so that a process that reads ours to the end does not wait for the child. It
+    /// leads a process group of its own, so that [`Worker::stop`] reaches all processes that it starts. When we die, or
+    /// close our end, it receives a termination signal, which it notes (see [`interruption`]).
     ///
     /// # Errors
     ///
@@ -50,12 +50,12 @@ impl Worker {
         // SAFETY: this program has one thread, so the child may do whatever the parent may.
         match unsafe { nix::unistd::fork() }? {
             ForkResult::Parent { child } => {
-                // By both, since either may be the first to need it.
+                // Parent and child both call it, since either may be the first to rely on it.
                 let _ = nix::unistd::setpgid(child, child);
                 Ok(Self {
                     pid: child,
                     lines: reader.into(),
-                    begun: Vec::new(),
+                    unread: Vec::new(),
                 })
             }
             ForkResult::Child => {
@@ -69,20 +69,20 @@ impl Worker {
         }
     }
 
-    /// Waits until there is news, or until `moment`.
+    /// Waits for the next event, until `deadline` at the latest.
     ///
     /// # Errors
     ///
     /// The error of `read(2)` or `poll(2)`, other than that a signal has arrived.
-    pub fn wait(&mut self, moment: Instant) -> io::Result<Event> {
+    pub fn wait(&mut self, deadline: Instant) -> io::Result<Event> {
         loop {
-            if let Some(end) = self.begun.iter().position(|&byte| byte == b'\n') {
-                let rest = self.begun.split_off(end + 1);
-                let mut line = std::mem::replace(&mut self.begun, rest);
+            if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
+                let rest = self.unread.split_off(end + 1);
+                let mut line = std::mem::replace(&mut self.unread, rest);
                 line.truncate(end);
                 return Ok(Event::Line(line));
             }
-            let left = moment.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             let mut polled = [PollFd::new(self.lines.as_fd(), PollFlags::POLLIN)];
             match poll(&mut polled, timeout) {
@@ -94,36 +94,32 @@ impl Worker {
             match self.lines.read(&mut chunk)? {
                 0 => return Ok(Event::Eof),
                 count => self
-                    .begun
+                    .unread
                     .extend_from_slice(chunk.get(..count).unwrap_or_default()),
             }
         }
     }
 
-    /// Asks the child, and all that it has started, to end.
+    /// Sends SIGTERM to the child and to all processes that it has started.
     ///
-    /// It is not waited for: while a filesystem does not answer, no signal ends it, and it ends when we have long gone.
+    /// It does not wait for them: while a filesystem does not answer no signal ends them, and they may outlive us.
     pub fn stop(&self) {
         let _ = killpg(self.pid, Signal::SIGTERM);
     }
 }
 
-/// In the child: a group and streams of its own, and no death by a signal that asks to end.
+/// In the child: gets a process group and streams of its own, and notes termination signals instead of dying of them.
 fn stand_alone(parent: Pid) -> io::Result<()> {
     let this = Pid::from_raw(0);
     nix::unistd::setpgid(this, this)?;
     interruption::note()?;
     interruption::note_one(Signal::SIGTERM)?;
-    // What the parent does when nobody reads its lines any more is not ours to do: there may be something to remove.
+    // Where the parent no longer reads our lines we must not die of SIGPIPE: there may be files to remove.
     interruption::note_one(Signal::SIGPIPE)?;
     die_with(parent, Signal::SIGTERM);
-    let nothing: OwnedFd = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")?
-        .into();
-    nix::unistd::dup2_stdin(&nothing)?;
-    nix::unistd::dup2_stdout(&nothing)?;
-    nix::unistd::dup2_stderr(&nothing)?;
+    let dev_null = dev_null()?;
+    nix::unistd::dup2_stdin(&dev_null)?;
+    nix::unistd::dup2_stdout(&dev_null)?;
+    nix::unistd::dup2_stderr(&dev_null)?;
     Ok(())
 }

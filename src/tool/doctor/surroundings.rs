@@ -12,7 +12,7 @@ use super::report::{GitOnPath, Origin, Setting, Surroundings, What};
 use super::text;
 use super::watchdog::{Notes, Stopped};
 use crate::git::real_git::RealGit;
-use crate::process::executable;
+use crate::process::startup;
 use crate::settings::{self, Settings};
 
 /// Looks at the surroundings, in which `settings` are in force.
@@ -84,7 +84,7 @@ fn advice(gits: &[GitOnPath], program: &Path) -> String {
 /// The directory in which `program`, our file, stands in for git. If possible as we were called, since `current` outlives the
 /// version that it leads to.
 fn own_directory(program: &Path) -> Option<&Path> {
-    let called = executable::path_as_called().map(CStr::to_bytes);
+    let called = startup::path_as_called().map(CStr::to_bytes);
     let called = called.map(|path| Path::new(OsStr::from_bytes(path)));
     let places = called.filter(|path| path.is_absolute()).into_iter();
     let mut directories = places.chain([program]).filter_map(Path::parent);

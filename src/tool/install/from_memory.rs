@@ -14,7 +14,7 @@ use nix::unistd::execveat;
 
 use super::{program, versions};
 use crate::NAME;
-use crate::process::executable;
+use crate::process::startup;
 use crate::tool::directory::Directory;
 
 /// If this program is one of the versions in `root`, runs a copy in memory with these arguments instead. Where that is not
@@ -26,7 +26,7 @@ pub(super) fn run(root: &Directory, arguments: &[OsString]) {
 }
 
 fn is_installed_in(root: &Directory) -> bool {
-    let Ok(own) = executable::own_file() else {
+    let Ok(own) = startup::own_file() else {
         return false;
     };
     let installed = versions::installed(root).unwrap_or_default();

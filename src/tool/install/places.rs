@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{Usage, text};
 use crate::NAME;
-use crate::process::executable;
+use crate::process::startup;
 
 /// The options that say where an installation is.
 #[derive(Args)]
@@ -163,7 +163,7 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
 
 /// The prefix of the tree in which this program is installed, if it is: PREFIX/git-clone-shim/VERSION/bin/git-clone-shim.
 fn own_prefix(is_staged: bool) -> Option<PathBuf> {
-    let called = executable::path_as_called().map(|path| OsStr::from_bytes(path.to_bytes()));
+    let called = startup::path_as_called().map(|path| OsStr::from_bytes(path.to_bytes()));
     let program = fs::read_link("/proc/self/exe").ok();
     let program = program.or_else(|| fs::canonicalize(called?).ok())?;
     let live = program.parent()?.parent()?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::{VERSION, text};
-use crate::process::executable;
+use crate::process::startup;
 
 /// What every build of this version holds, since `--version` prints it.
 const MARK: &str = concat!(
@@ -30,7 +30,7 @@ pub(super) fn own_bytes() -> Result<Vec<u8>> {
         return Ok(bytes);
     }
     let called =
-        executable::path_as_called().context("there is no /proc to read this program from")?;
+        startup::path_as_called().context("there is no /proc to read this program from")?;
     let called = Path::new(OsStr::from_bytes(called.to_bytes()));
     let bytes = fs::read(called)
         .with_context(|| format!("cannot read this program, {}", text::printable_path(called)))?;
