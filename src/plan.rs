@@ -1,24 +1,27 @@
-//! What is to be done with a call, and why: decided from its args and the mode alone, before anything runs.
+//! What to do with a call, and why: decided before anything runs, from its args, the mode, and what the kernel tells about the
+//! source and the destination of a clone.
 
 use std::ffi::CStr;
 use std::fmt;
 
 use crate::git::command_line::{self, CloneCommand, Linking};
-use crate::git::source;
+use crate::git::filesystem_type::HardLinks;
+use crate::git::mounts::Link;
+use crate::git::source::{self, Repository};
 use crate::settings::Mode;
 
-/// What is to be done with a call.
+/// What to do with a call.
 #[derive(Debug)]
 pub enum Plan<'a> {
-    /// Become git at once, with the args as they are.
+    /// Exec git at once, with the args as they are.
     PassThrough(PassThroughReason),
-    /// Become git at once, with `--no-hardlinks`.
-    Copy(CloneCommand<'a>),
-    /// Let git try, and become git with `--no-hardlinks` if it dies of a link failure.
-    Attempt(CloneCommand<'a>),
+    /// Exec git at once, with `--no-hardlinks`.
+    Copy(CloneCommand<'a>, CopyReason),
+    /// Let git try, and exec it with `--no-hardlinks` if it dies of a link failure.
+    Attempt(CloneCommand<'a>, AttemptReason<'a>),
 }
 
-/// Why a call needs no care.
+/// Why git gets the args as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PassThroughReason {
     /// `GIT_CLONE_SHIM=off`.
@@ -31,6 +34,28 @@ pub enum PassThroughReason {
     NotLocal,
     /// The source is a URL, whose objects git never links, with `--local` or without.
     Url,
+    /// No option decides, and the kernel refuses every link: git copies by itself.
+    DifferentMounts,
+    /// No option decides, and a link on this filesystem is the same file: where one is refused, git copies by itself.
+    HonestLinks,
+}
+
+/// Why git gets `--no-hardlinks` without an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyReason {
+    /// `GIT_CLONE_SHIM=always`.
+    Always,
+    /// `--local` is in effect, and the kernel refuses every link.
+    DifferentMounts,
+}
+
+/// Why git can die of a link failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptReason<'a> {
+    /// `--local` is in effect, by this arg: git dies where a link is refused, or is another file.
+    Local(&'a CStr),
+    /// The source is a local repository: git dies where a link is another file.
+    LocalRepository,
 }
 
 impl<'a> Plan<'a> {
@@ -45,18 +70,51 @@ impl<'a> Plan<'a> {
         };
         match clone.linking {
             Linking::Never => Self::PassThrough(PassThroughReason::ToldNotTo),
-            // Not asked with `--local`: git dies then even of a source that is a link, or comes into being meanwhile.
-            // A server decides what git writes then: no message of it may start a fallback.
-            Linking::Demanded(_) if source::is_url(&clone) => {
-                Self::PassThrough(PassThroughReason::Url)
+            Linking::Demanded(by) => {
+                let by = args.get(by).copied().unwrap_or_default();
+                Self::where_local_is_demanded(mode, clone, by)
             }
-            Linking::IfLocal if !source::is_local(&clone) => {
-                Self::PassThrough(PassThroughReason::NotLocal)
-            }
-            _ if mode == Mode::Always => Self::Copy(clone),
-            _ => Self::Attempt(clone),
+            Linking::IfLocal => Self::where_nothing_is_demanded(mode, clone),
         }
     }
+
+    /// Where the source cannot be told, git decides: it dies even of links from one that is itself a link, or is made meanwhile.
+    fn where_local_is_demanded(mode: Mode, clone: CloneCommand<'a>, by: &'a CStr) -> Self {
+        // A server decides what git writes then: no message of it may start a fallback.
+        if source::is_url(&clone) {
+            return Self::PassThrough(PassThroughReason::Url);
+        }
+        if mode == Mode::Always {
+            return Self::Copy(clone, CopyReason::Always);
+        }
+        let source = Repository::of(&clone);
+        if source.is_some_and(|source| leads_to_another_mount(&clone, &source)) {
+            return Self::Copy(clone, CopyReason::DifferentMounts);
+        }
+        Self::Attempt(clone, AttemptReason::Local(by))
+    }
+
+    fn where_nothing_is_demanded(mode: Mode, clone: CloneCommand<'a>) -> Self {
+        if !source::is_local(&clone) {
+            return Self::PassThrough(PassThroughReason::NotLocal);
+        }
+        if mode == Mode::Always {
+            return Self::Copy(clone, CopyReason::Always);
+        }
+        if let Some(source) = Repository::of(&clone) {
+            if HardLinks::on(&source.objects) == HardLinks::Honest {
+                return Self::PassThrough(PassThroughReason::HonestLinks);
+            }
+            if leads_to_another_mount(&clone, &source) {
+                return Self::PassThrough(PassThroughReason::DifferentMounts);
+            }
+        }
+        Self::Attempt(clone, AttemptReason::LocalRepository)
+    }
+}
+
+fn leads_to_another_mount(clone: &CloneCommand<'_>, source: &Repository) -> bool {
+    Link::of(clone, source).is_some_and(|link| link.leads_to_another_mount())
 }
 
 impl fmt::Display for PassThroughReason {
@@ -67,6 +125,38 @@ impl fmt::Display for PassThroughReason {
             Self::ToldNotTo => "its options say not to hard-link",
             Self::NotLocal => "its source is not a local repository",
             Self::Url => "its source is a URL",
+            Self::DifferentMounts => {
+                "its source and its destination are on different mounts, where git copies by itself"
+            }
+            Self::HonestLinks => {
+                "its source is on a filesystem whose hard links are the same file, and without --local git copies where it cannot link"
+            }
         })
+    }
+}
+
+impl fmt::Display for CopyReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Always => "GIT_CLONE_SHIM=always",
+            Self::DifferentMounts => {
+                "its source and its destination are on different mounts, between which the kernel links nothing"
+            }
+        })
+    }
+}
+
+impl fmt::Display for AttemptReason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(by) => {
+                write!(
+                    f,
+                    "--local is in effect, by {}",
+                    by.to_bytes().escape_ascii()
+                )
+            }
+            Self::LocalRepository => f.write_str("the source is a local repository"),
+        }
     }
 }

@@ -3,19 +3,21 @@
 use std::convert::Infallible;
 use std::ffi::CStr;
 use std::io::{IsTerminal, stderr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::info;
 
 use crate::failure::Failure;
 use crate::git::command_line::CloneCommand;
 use crate::git::destination::{self, Destination};
-use crate::git::filesystem_type::fakes_or_refuses_links;
+use crate::git::filesystem_type::HardLinks;
 use crate::git::link_failure::{self, LinkFailure};
 use crate::git::real_git::RealGit;
-use crate::git::{source, strerror};
+use crate::git::source::{self, Repository};
+use crate::git::strerror;
+use crate::log::record::Cause;
 use crate::log::{self, QuotedArgs};
-use crate::plan::Plan;
+use crate::plan::{CopyReason, Plan};
 use crate::process::exit_reason::ExitReason;
 use crate::process::relay::Lines;
 use crate::process::supervise::{Finished, supervise};
@@ -44,15 +46,19 @@ pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
     info!(file = %git.file().as_os_str().as_encoded_bytes().escape_ascii(), "the real git");
     match Plan::new(settings.mode, args) {
         Plan::PassThrough(reason) => {
-            info!(%reason, "this call cannot hard-link: exec git");
+            info!(%reason, "exec git with these args");
             Err(git.exec(args))
         }
-        Plan::Copy(clone) => Err(exec_copying(&mut git, &clone, args)),
-        Plan::Attempt(clone) => {
-            info!(
-                reason = clone.linking.reason(args),
-                "this call can hard-link"
-            );
+        Plan::Copy(clone, reason) => {
+            info!(%reason, "no attempt");
+            if reason == CopyReason::DifferentMounts {
+                let directory = destination::directory(&clone);
+                settings::fallbacks().begin(directory, Cause::DifferentMounts, Duration::ZERO);
+            }
+            Err(exec_copying(&mut git, &clone, args))
+        }
+        Plan::Attempt(clone, reason) => {
+            info!(reason = reason.to_string(), "this call can hard-link");
             attempt(&mut git, &clone, args)
         }
     }
@@ -83,7 +89,9 @@ fn attempt(
     let Some(failure) = link_failure(&finished, clone, &destination) else {
         finished.end()
     };
-    settings::fallbacks().begin(destination::directory(clone), &failure, begun.elapsed());
+    let directory = destination::directory(clone);
+    let cause = Cause::LinkFailure(&failure);
+    settings::fallbacks().begin(directory, cause, begun.elapsed());
     Err(exec_copying(git, clone, args))
 }
 
@@ -123,7 +131,8 @@ fn is_trusted(failure: &LinkFailure<'_>, clone: &CloneCommand<'_>, object: &[u8]
     failure
         .errno
         .is_some_and(strerror::comes_from_the_filesystem)
-        || source::objects(clone).is_some_and(|objects| {
-            fakes_or_refuses_links(&objects) || !source::others_can_exchange(&objects, object)
+        || Repository::of(clone).is_some_and(|source| {
+            HardLinks::on(&source.objects) == HardLinks::Faulty
+                || !source::others_can_exchange(&source.objects, object)
         })
 }

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::fs;
 
+use nix::libc;
+
 use crate::support::arena::Arena;
 use crate::support::args::{Args, args, with_source};
 use crate::support::call::{Call, Outcome};
@@ -29,47 +31,71 @@ fn lines_of_git(said: &Outcome) -> Vec<String> {
         .collect()
 }
 
+/// A call, the mode, how many gits run, and whether the last one is given `--no-hardlinks`.
+type Announced = (&'static str, &'static str, usize, bool);
+
+/// Where links are refused within one mount.
+const CALLS: [Announced; 8] = [
+    ("clone -l SRC dst", "auto", 2, true),
+    (
+        "-c a.b=c clone -qnl --origin=main -- SRC dst",
+        "auto",
+        2,
+        true,
+    ),
+    ("clone -l SRC dst", "always", 1, true),
+    ("clone -l SRC dst", "off", 1, false),
+    ("clone --no-local SRC dst", "auto", 1, false),
+    ("clone -ls SRC dst", "auto", 1, false),
+    ("clone SRC dst", "auto", 1, false),
+    ("ls-remote SRC", "auto", 1, false),
+];
+
+/// Asserts that as many gits run, and the last of them with the args that `explain` has announced.
+#[track_caller]
+fn assert_announced(arena: &Arena, calls: &[Announced]) {
+    let source = source::small(arena, "src");
+    for &(line, mode, runs, copies) in calls {
+        let line = with_source(&source, args(line));
+        let announced = lines_of_git(&explain(arena, &line, mode));
+        let log = arena.root().join("log");
+        let _ = fs::remove_file(&log);
+        let shim = arena.shim(line.clone()).env("GIT_CLONE_SHIM", mode);
+        let done = arena.run(shim.env("GIT_TRACE", &log)).outcome;
+        let trace = fs::read_to_string(&log).unwrap();
+        let ran: Vec<&str> = trace
+            .lines()
+            .filter_map(|line| Some(line.split_once("trace: built-in: ")?.1.trim_end()))
+            .filter(|line| line.starts_with("git clone ") || line.starts_with("git ls-remote "))
+            .collect();
+        assert_eq!(ran.len(), runs, "{trace}{done:?}");
+        let last = match copies {
+            true => announced.last(),
+            false => announced.first(),
+        };
+        // The trace leaves out what comes before the command.
+        let args = &ran[runs - 1]["git ".len()..];
+        assert!(last.unwrap().ends_with(args), "{announced:?}");
+        assert_eq!(
+            args.ends_with(" --no-hardlinks") || args.contains(" --no-hardlinks -- "),
+            copies
+        );
+    }
+}
+
 #[test]
 fn what_it_announces_is_what_runs() {
     for git in gits() {
-        let Some(arena) = Arena::new(git).across_mounts() else {
-            return;
-        };
-        let source = source::small(&arena, "src");
-        for (line, mode, runs) in [
-            ("clone -l SRC dst", "auto", 2),
-            ("-c a.b=c clone -qnl --origin=main -- SRC dst", "auto", 2),
-            ("clone -l SRC dst", "always", 1),
-            ("clone -l SRC dst", "off", 1),
-            ("clone --no-local SRC dst", "auto", 1),
-            ("clone -ls SRC dst", "auto", 1),
-            ("clone SRC dst", "auto", 1),
-            ("ls-remote SRC", "auto", 1),
-        ] {
-            let line = with_source(&source, args(line));
-            let announced = lines_of_git(&explain(&arena, &line, mode));
-            let log = arena.root().join("log");
-            let _ = fs::remove_file(&log);
-            let shim = arena.shim(line.clone()).env("GIT_CLONE_SHIM", mode);
-            let done = arena.run(shim.env("GIT_TRACE", &log)).outcome;
-            let trace = fs::read_to_string(&log).unwrap();
-            let ran: Vec<&str> = trace
-                .lines()
-                .filter_map(|line| Some(line.split_once("trace: built-in: ")?.1.trim_end()))
-                .filter(|line| line.starts_with("git clone ") || line.starts_with("git ls-remote "))
-                .collect();
-            assert_eq!(ran.len(), runs, "{trace}{done:?}");
-            // The trace leaves out what comes before the command. A plain clone links nothing here, and needs no second run.
-            let is_changed = runs == 2 || mode == "always";
-            let becomes = if is_changed {
-                announced.last()
-            } else {
-                announced.first()
-            };
-            let becomes = becomes.unwrap();
-            assert!(
-                becomes.ends_with(&ran[runs - 1]["git ".len()..]),
-                "{announced:?}"
+        let arena = Arena::new(git).with_links_failing(libc::EXDEV);
+        assert_announced(&arena, &CALLS);
+        if let Some(arena) = Arena::new(git).across_mounts() {
+            assert_announced(
+                &arena,
+                &[
+                    ("clone -l SRC dst", "auto", 1, true),
+                    ("clone -lq SRC", "always", 1, true),
+                    ("clone SRC dst", "auto", 1, false),
+                ],
             );
         }
     }

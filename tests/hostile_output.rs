@@ -7,6 +7,8 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use nix::libc;
+
 use crate::support::arena::{Arena, REFUSED};
 use crate::support::args::{args, with_source};
 use crate::support::call::only_stderr;
@@ -66,7 +68,8 @@ fn memory_does_not_grow_with_what_git_says() {
             args(&format!("clone -l {TEMPLATE} SRC dst")),
         ))
         .command;
-    let mut child = only_stderr(&mut command, Stdio::piped()).spawn().unwrap();
+    let stderr = Stdio::piped();
+    let mut child = arena.under_fault(|| only_stderr(&mut command, stderr).spawn().unwrap());
     let mut stderr = child.stderr.take().unwrap();
     let (mut count, mut chunk) = (0, vec![0; 1 << 16]);
     while let Ok(read @ 1..) = stderr.read(&mut chunk) {
@@ -86,9 +89,7 @@ fn memory_does_not_grow_with_what_git_says() {
 fn a_failure_after_much_output() {
     // The sentence before, across and behind the 64 KiB that are held, and split between reads wherever it may be.
     for git in gits() {
-        let Some(arena) = Arena::new(git).across_mounts() else {
-            return;
-        };
+        let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = |noise: usize| {
             let option = format!("-c core.noise={}", "x".repeat(noise));
@@ -126,9 +127,7 @@ fn a_failure_after_much_output() {
 fn a_failure_after_the_hold() {
     // git is held in the reading of its configuration, from a pipe, until what it has said before is seen to stream.
     for git in gits() {
-        let Some(arena) = Arena::new(git).across_mounts() else {
-            return;
-        };
+        let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let pipe = arena.root().join("configuration");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -138,7 +137,8 @@ fn a_failure_after_the_hold() {
             "GIT_CONFIG_PARAMETERS",
             format!("'include.path={}'", pipe.display()),
         );
-        let mut child = only_stderr(&mut command, Stdio::piped()).spawn().unwrap();
+        let stderr = Stdio::piped();
+        let mut child = arena.under_fault(|| only_stderr(&mut command, stderr).spawn().unwrap());
         let ended = AtomicBool::new(false);
         let (streamed, said) = thread::scope(|scope| {
             // Opening a pipe for writing waits for a reader; closing it again is the end of an empty configuration.

@@ -38,6 +38,7 @@ mod load;
 mod log;
 mod man_page;
 mod modules;
+mod mounts;
 mod no_fallback;
 mod packaging;
 mod pass_through;

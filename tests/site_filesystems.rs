@@ -299,7 +299,7 @@ fn race_with_maintenance_in_the_source_is_cured() {
         fs::create_dir_all(&graphs).unwrap();
         let file = graphs.join("tmp_graph_AbCdEf");
         fs::write(&file, "").unwrap();
-        let line = with_source(&source, args("clone SRC dst"));
+        let line = with_source(&source, args("clone -l SRC dst"));
         let spares = arena.root().join("spares");
         // Dropped when this closure ends, also by a panic; that ends the thread.
         let (running, stopped) = mpsc::channel();

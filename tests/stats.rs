@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use nix::libc;
+
 use crate::support::arena::Arena;
 use crate::support::args::{args, with_source};
 use crate::support::call::Call;
@@ -61,9 +63,7 @@ fn arena() -> Arena {
 
 #[test]
 fn what_the_shim_has_written() {
-    let Some(arena) = Arena::new(&gits()[0]).across_mounts() else {
-        return;
-    };
+    let arena = Arena::new(&gits()[0]).with_links_failing(libc::EXDEV);
     let source = source::small(&arena, "src");
     let file = arena.root().join("log");
     for runs in 1..=2 {

@@ -63,20 +63,6 @@ pub enum Linking {
     Never,
 }
 
-impl Linking {
-    /// Why a clone hard-links, for the log and for people; `args` are those of the clone.
-    #[must_use]
-    pub fn reason(self, args: &[&CStr]) -> String {
-        match self {
-            Self::Demanded(by) => {
-                let by = args.get(by).map_or(&b""[..], |arg| arg.to_bytes());
-                format!("--local is in effect, by {}", by.escape_ascii())
-            }
-            Self::IfLocal | Self::Never => "the source is a local repository".to_owned(),
-        }
-    }
-}
-
 /// What an arg means to git.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

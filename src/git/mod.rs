@@ -8,6 +8,7 @@ pub mod filesystem_type;
 pub mod link_failure;
 pub mod marker;
 mod messages;
+pub mod mounts;
 pub mod real_git;
 pub mod source;
 pub mod strerror;

@@ -18,6 +18,45 @@ const GITFILE: &[u8] = b"gitdir: ";
 /// No `.git` file and no `commondir` file that git wrote is longer.
 const LONGEST_FILE: u64 = 8192;
 
+/// What git then appends to it to find a bundle.
+const BUNDLE_SUFFIXES: [&str; 2] = [".bundle", ""];
+
+/// A local repository that is cloned.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// The directory where git finds it.
+    directory: PathBuf,
+    /// The directory from which git hard-links its objects (`clone_local` in builtin/clone.c). A worktree has it where its
+    /// repository has it (`get_common_dir` in path.c).
+    pub objects: PathBuf,
+}
+
+impl Repository {
+    /// The local repository that is the source of `clone`. `None` if there is none, or it cannot be told.
+    #[must_use]
+    pub fn of(clone: &CloneCommand<'_>) -> Option<Self> {
+        let directory = match find(clone)? {
+            Found::Directory(path) => path,
+            Found::GitFile(path) => {
+                let named = first_line(&path)?;
+                let named = named.strip_prefix(GITFILE)?;
+                path.parent()?.join(OsStr::from_bytes(named))
+            }
+        };
+        let objects = match first_line(&directory.join("commondir")) {
+            Some(common) => directory.join(OsString::from_vec(common)).join("objects"),
+            None => directory.join("objects"),
+        };
+        Some(Self { directory, objects })
+    }
+
+    /// Whether it is shallow: then git makes no links, even with `--local`.
+    #[must_use]
+    pub fn is_shallow(&self) -> bool {
+        self.directory.join("shallow").symlink_metadata().is_ok()
+    }
+}
+
 /// Where git finds a repository.
 enum Found {
     Directory(PathBuf),
@@ -34,48 +73,33 @@ pub fn is_local(clone: &CloneCommand<'_>) -> bool {
     find(clone).is_some()
 }
 
-/// Whether git takes the source of `clone` for a URL: there is no such path, and it holds a colon (`cmd_clone` in
-/// builtin/clone.c).
+/// Whether git takes the source of `clone` for a URL: it holds a colon, and there is no repository or bundle of that name
+/// (`cmd_clone` in builtin/clone.c).
 #[must_use]
 pub fn is_url(clone: &CloneCommand<'_>) -> bool {
     let Some(source) = clone.positionals.first() else {
         return false;
     };
-    source.to_bytes().contains(&b':') && !path(clone).is_some_and(|path| path.exists())
+    source.to_bytes().contains(&b':')
+        && !is_local(clone)
+        && !candidates(clone, &BUNDLE_SUFFIXES).any(|path| path.is_file())
 }
 
-/// The directory that git looks into for the objects of the source (`clone_local` in builtin/clone.c); `None` if that cannot
-/// be told.
-#[must_use]
-pub fn objects(clone: &CloneCommand<'_>) -> Option<PathBuf> {
-    let repository = match find(clone)? {
-        Found::Directory(path) => path,
-        Found::GitFile(path) => {
-            let named = first_line(&path)?;
-            let named = named.strip_prefix(GITFILE)?;
-            path.parent()?.join(OsStr::from_bytes(named))
-        }
-    };
-    // A worktree has its objects where its repository has them (`get_common_dir` in path.c).
-    let common = match first_line(&repository.join("commondir")) {
-        Some(common) => repository.join(OsString::from_vec(common)),
-        None => repository,
-    };
-    Some(common.join("objects"))
-}
-
-/// Whether a user other than us, root and the owner of the repository could exchange the object `name` (such as `ab/cdef…`)
-/// in `objects`, its directory of objects. `true` where that cannot be told.
+/// Whether a user other than us, root and the owner of the repository could exchange the object `name` (such as `ab/cdef…`,
+/// followed by what no name of git's holds) in `objects`, its directory of objects. `true` where that cannot be told.
 ///
 /// The owner is left out: git itself refuses a repository of another user's unless `safe.directory` names it.
 #[must_use]
 pub fn others_can_exchange(objects: &Path, name: &[u8]) -> bool {
-    let subdirectory = name.split(|&byte| byte == b'/').next().unwrap_or_default();
-    let directories = [
-        objects.join(".."),
-        objects.to_owned(),
-        objects.join(OsStr::from_bytes(subdirectory)),
-    ];
+    let ends = |byte: &u8| !(byte.is_ascii_alphanumeric() || b"-_./".contains(byte));
+    let end = name.iter().position(ends).unwrap_or(name.len());
+    let name = Path::new(OsStr::from_bytes(name.get(..end).unwrap_or(name)));
+    if name.components().count() < 2 {
+        // git has cut the message before the end of the directory's name.
+        return true;
+    }
+    let subdirectories = name.ancestors().skip(1).map(|part| objects.join(part));
+    let mut directories = subdirectories.chain([objects.join("..")]);
     let Ok(owner) = fs::metadata(objects).map(|objects| objects.uid()) else {
         return true;
     };
@@ -84,7 +108,7 @@ pub fn others_can_exchange(objects: &Path, name: &[u8]) -> bool {
             is_writable_by_others(&metadata, Some(owner))
         })
     };
-    directories.iter().any(others_can_write_to)
+    directories.any(|directory| others_can_write_to(&directory))
 }
 
 /// Whether a user other than us, root and `trusted` can make, rename and remove names in a directory, sticky or not.
@@ -96,18 +120,23 @@ pub(super) fn is_writable_by_others(directory: &Metadata, trusted: Option<u32>) 
     owned_by_others || directory.mode() & 0o022 != 0
 }
 
-/// The source as a path of this machine.
-fn path(clone: &CloneCommand<'_>) -> Option<PathBuf> {
-    let source = clone.positionals.first()?;
-    Some(clone.directory().join(OsStr::from_bytes(source.to_bytes())))
+fn find(clone: &CloneCommand<'_>) -> Option<Found> {
+    candidates(clone, &SUFFIXES).find_map(repository)
 }
 
-fn find(clone: &CloneCommand<'_>) -> Option<Found> {
-    let source = path(clone)?;
-    SUFFIXES.iter().find_map(|suffix| {
-        let mut path = OsString::from(&source);
-        path.push(suffix);
-        repository(path.into())
+/// The source of `clone` as a path of this machine, with each of `suffixes`.
+fn candidates<'a>(
+    clone: &CloneCommand<'_>,
+    suffixes: &'a [&str],
+) -> impl Iterator<Item = PathBuf> + use<'a> {
+    let source = clone.positionals.first();
+    let source = source.map(|source| clone.directory().join(OsStr::from_bytes(source.to_bytes())));
+    source.into_iter().flat_map(|source| {
+        suffixes.iter().map(move |suffix| {
+            let mut path = OsString::from(&source);
+            path.push(suffix);
+            path.into()
+        })
     })
 }
 
@@ -144,7 +173,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    use super::{objects, others_can_exchange};
+    use super::{Repository, others_can_exchange};
     use crate::git::command_line::read;
 
     #[test]
@@ -164,7 +193,7 @@ mod tests {
         for source in ["main", "main/.git", "side"] {
             let path = std::ffi::CString::new(place.join(source).to_str().unwrap()).unwrap();
             let args = [c"git", c"clone", path.as_c_str()];
-            let found = objects(&read(&args).unwrap()).unwrap();
+            let found = Repository::of(&read(&args).unwrap()).unwrap().objects;
             let expected = place.join("main/.git/objects");
             assert_eq!(
                 found.canonicalize().unwrap(),
@@ -186,6 +215,11 @@ mod tests {
             set(name, 0o755);
         }
         assert!(!others_can_exchange(&objects, b"ab/cdef"));
+        assert!(!others_can_exchange(
+            &objects,
+            b"ab/cdef': Input/output error"
+        ));
+        assert!(others_can_exchange(&objects, b"ab"), "it cannot be told");
         for name in ["..", ".", "ab"] {
             set(name, 0o775);
             assert!(others_can_exchange(&objects, b"ab/cdef"), "{name}");

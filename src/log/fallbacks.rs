@@ -4,10 +4,9 @@ use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 use super::file::Pattern;
-use super::record::{Outcome, Record};
+use super::record::{Cause, Outcome, Record};
 use super::syslog;
 use crate::git::destination;
-use crate::git::link_failure::LinkFailure;
 use crate::mountinfo::Filesystem;
 use crate::process::observer::{is_process_1, observe};
 
@@ -21,12 +20,12 @@ pub struct Fallbacks {
 }
 
 impl Fallbacks {
-    /// Records the fallback of a clone to `directory`, which begins now, when its git has exited. `failure` is why the
-    /// attempt failed, after the time `attempt`.
+    /// Records the fallback of a clone to `directory`, which begins now, when its git has exited. `cause` is why it
+    /// begins, after an attempt that took the time `attempt`.
     ///
     /// We exec git, so an observer waits for the exit. It also writes where it cannot wait: the log's filesystem may hang,
     /// and a write can raise a signal.
-    pub fn begin(&self, directory: Option<PathBuf>, failure: &LinkFailure<'_>, attempt: Duration) {
+    pub fn begin(&self, directory: Option<PathBuf>, cause: Cause<'_>, attempt: Duration) {
         let fallbacks = Self {
             // A process that hangs there would keep process 1 from exiting.
             file: self.file.filter(|_| !is_process_1()),
@@ -39,7 +38,7 @@ impl Fallbacks {
         let directory = directory.and_then(|directory| path::absolute(directory).ok());
         let filesystem = directory.as_deref().and_then(Filesystem::around);
         let kind = filesystem.map(|filesystem| filesystem.kind);
-        let started = Record::new(failure, kind, attempt);
+        let started = Record::new(cause, kind, attempt);
         let _ = observe(|elapsed| match (elapsed, directory) {
             (Some(elapsed), Some(directory)) => {
                 fallbacks.write(&ended(started, &directory, elapsed));

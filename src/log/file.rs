@@ -94,7 +94,7 @@ mod tests {
 
     use super::Pattern;
     use crate::git::link_failure;
-    use crate::log::record::Record;
+    use crate::log::record::{Cause, Record};
 
     #[test]
     fn lines_are_not_mixed_up() {
@@ -103,7 +103,7 @@ mod tests {
         let pattern =
             Pattern::new(Box::leak(file.clone().into_os_string().into_boxed_os_str())).unwrap();
         let failure = link_failure::find(b"fatal: failed to create link 'x': y\n").unwrap();
-        let record = Record::new(&failure, None, Duration::ZERO);
+        let record = Record::new(Cause::LinkFailure(&failure), None, Duration::ZERO);
         thread::scope(|scope| {
             for writer in 0..200 {
                 let record = record.clone();

@@ -33,7 +33,7 @@ pub struct Record<'a> {
     /// The shim's version.
     #[serde(borrow)]
     pub version: Cow<'a, str>,
-    /// Which of git's sentences it was: [`crate::git::link_failure::Message::name`].
+    /// Which of git's messages it was ([`crate::git::link_failure::Message::name`]), or `different mounts`.
     #[serde(borrow)]
     pub sentence: Cow<'a, str>,
     /// The name of the error that link(2) gave, such as `EPERM`; empty where git wrote none that we know.
@@ -63,11 +63,36 @@ pub enum Outcome {
     Started,
 }
 
+/// Why git was run with `--no-hardlinks`.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// An attempt died of this.
+    LinkFailure(&'a LinkFailure<'a>),
+    /// The source and the destination are on different mounts: there was no attempt.
+    DifferentMounts,
+}
+
+impl Cause<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Self::LinkFailure(failure) => failure.message.name,
+            Self::DifferentMounts => "different mounts",
+        }
+    }
+
+    fn errno(self) -> &'static str {
+        match self {
+            Self::LinkFailure(failure) => failure.errno.unwrap_or_default(),
+            Self::DifferentMounts => "",
+        }
+    }
+}
+
 impl Record<'_> {
     /// The record of a second run that begins now, on this machine and for this user, after an attempt that took `first`
-    /// and died of `failure`.
+    /// and the reason for which is `cause`.
     #[must_use]
-    pub fn new(failure: &LinkFailure<'_>, filesystem: Option<String>, first: Duration) -> Self {
+    pub fn new(cause: Cause<'_>, filesystem: Option<String>, first: Duration) -> Self {
         let host = nix::unistd::gethostname().unwrap_or_default();
         Self {
             schema: SCHEMA,
@@ -78,8 +103,8 @@ impl Record<'_> {
             uid: nix::unistd::getuid().as_raw(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
-            sentence: failure.message.name.into(),
-            error: failure.errno.unwrap_or_default().into(),
+            sentence: cause.name().into(),
+            error: cause.errno().into(),
             filesystem: filesystem.unwrap_or_default().into(),
             first_ms: milliseconds(first),
             second_ms: None,

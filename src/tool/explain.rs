@@ -11,7 +11,7 @@ use clap::Args;
 use crate::git::command_line::{self, CloneCommand, Linking, Role};
 use crate::git::real_git::RealGit;
 use crate::log::QuotedArgs;
-use crate::plan::{PassThroughReason, Plan};
+use crate::plan::{AttemptReason, PassThroughReason, Plan};
 use crate::settings::Settings;
 
 /// What to explain.
@@ -124,20 +124,14 @@ fn verdict(plan: &Plan<'_>, args: &[&CStr]) -> String {
             };
             format!("The shim execs git at once, with these args: {why}.{alias}\n")
         }
-        Plan::Copy(clone) => format!(
-            "The shim execs git at once, with --no-hardlinks:\n  {}\n",
+        Plan::Copy(clone, why) => format!(
+            "The shim execs git at once, with --no-hardlinks: {why}.\n  {}\n",
             QuotedArgs(&clone.without_hard_links(args))
         ),
-        Plan::Attempt(clone) => {
-            let (why, cures) = match clone.linking {
-                Linking::Demanded(_) => (
-                    "--local is in effect",
-                    "a refused hard link, or of one that is another file",
-                ),
-                _ => (
-                    "the source is a local repository",
-                    "a hard link that is another file",
-                ),
+        Plan::Attempt(clone, why) => {
+            let cures = match why {
+                AttemptReason::Local(_) => "a refused hard link, or of one that is another file",
+                AttemptReason::LocalRepository => "a hard link that is another file",
             };
             let progress = match clone.progress_decided {
                 true => String::new(),
