@@ -5,22 +5,24 @@
 //!
 //! 1. **Never make git worse.** Where the shim is in doubt, or anything inside it fails before git has run, it execs the
 //!    real git with the args it was given.
-//! 2. **Never guess.** It first runs what the caller wrote, and only git's own message starts the fallback, once.
-//! 3. **Never delete, never write**, except for the log that a site asks for. git cleans up after itself; the shim keeps no
+//! 2. **Never guess.** It skips only what the kernel rules out beforehand (a link between two mounts). Otherwise it first runs
+//!    what the caller wrote, and only git's own message makes it run git again, once.
+//! 3. **Never delete, never write**, except the log that a site asks for. git cleans up after itself; the shim keeps no
 //!    state, no cache and no lock.
 //!
 //! ```text
-//! argv ── read git's grammar ──> cannot hard-link ───────────────────────────────> exec the real git
-//! PATH ── find the real git ───> can hard-link ── attempt, stderr relayed ─┬─ link failure ─> exec the real git,
-//!                                                                          │                  with --no-hardlinks
-//!                                                                          └─ anything else ─> write what was held,
-//!                                                                                              end as git ended
+//! argv ── read git's grammar ──> no clone, or one that no link can fail ─────────> exec the real git
+//! PATH ── find the real git ───> --local between two mounts: no link can succeed ─> exec it with --no-hardlinks
+//! mounts, filesystem ──────────> a link may fail ── attempt, stderr relayed ─┬─ link failure ─> exec it with
+//!                                                                            │                  --no-hardlinks
+//!                                                                            └─ anything else ─> write what was held,
+//!                                                                                                exit as git exited
 //! an error of our own ──> one line, "git-clone-shim: …", exit 125 / 126 / 127
 //! ```
 //!
-//! [`shim`] is the policy and [`plan`] what it decides beforehand; [`git`] knows git's command line and messages; [`process`]
-//! knows pipes, pids and signals, and nothing about git. Called as `git-clone-shim` the program is the tool for people,
-//! [`tool`], and nothing of the shim runs.
+//! [`shim`] is the policy and [`plan`] what it decides beforehand; [`git`] knows git's messages, its grammar and where it is;
+//! [`process`] knows pipes, pids and signals, and nothing of git. Called as `git-clone-shim` the program is the tool for
+//! people, [`tool`], and nothing of the shim runs.
 
 #![cfg_attr(
     test,

@@ -72,14 +72,14 @@ impl<'a> Plan<'a> {
             Linking::Never => Self::PassThrough(PassThroughReason::ToldNotTo),
             Linking::Demanded(by) => {
                 let by = args.get(by).copied().unwrap_or_default();
-                Self::where_local_is_demanded(mode, clone, by)
+                Self::with_local(mode, clone, by)
             }
-            Linking::IfLocal => Self::where_nothing_is_demanded(mode, clone),
+            Linking::IfLocal => Self::plain(mode, clone),
         }
     }
 
-    /// Where the source cannot be told, git decides: it dies even of links from one that is itself a link, or is made meanwhile.
-    fn where_local_is_demanded(mode: Mode, clone: CloneCommand<'a>, by: &'a CStr) -> Self {
+    /// With `--local`. Where the source is no repository that we find, git is attempted: it may be made meanwhile.
+    fn with_local(mode: Mode, clone: CloneCommand<'a>, by: &'a CStr) -> Self {
         // A server decides what git writes then: no message of it may start a fallback.
         if source::is_url(&clone) {
             return Self::PassThrough(PassThroughReason::Url);
@@ -94,7 +94,8 @@ impl<'a> Plan<'a> {
         Self::Attempt(clone, AttemptReason::Local(by))
     }
 
-    fn where_nothing_is_demanded(mode: Mode, clone: CloneCommand<'a>) -> Self {
+    /// Without an option that decides.
+    fn plain(mode: Mode, clone: CloneCommand<'a>) -> Self {
         if !source::is_local(&clone) {
             return Self::PassThrough(PassThroughReason::NotLocal);
         }

@@ -40,7 +40,7 @@ fn name(clone: &CloneCommand<'_>) -> Option<Vec<u8>> {
 /// directory of another user, who could then exchange what git writes there, hooks included.
 pub struct Destination<'a> {
     clone: &'a CloneCommand<'a>,
-    /// `None` if it cannot be told; then there is no fallback.
+    /// `None` if it cannot be derived; then there is no fallback.
     directory: Option<PathBuf>,
     /// The directory that was there. As long as it is open, no other directory can get its inode number.
     existing: Option<OwnedFd>,
@@ -132,7 +132,7 @@ fn is_shared(path: &Path) -> bool {
     fs::metadata(parent).is_ok_and(|parent| source::is_writable_by_others(&parent, None))
 }
 
-/// Whether `path` is a directory, and no symbolic link to one, that is ours and that nobody else can write to.
+/// Whether `path` is a directory, and no symbolic link to one, that is ours and that no other user can write to.
 fn is_ours_alone(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| {
         found.is_dir()

@@ -1,20 +1,20 @@
-//! What git says when a hard link fails, in every wording that it was ever shipped with: a table, and nothing else.
+//! The messages that git writes when a hard link fails, in every wording of every release: a table, and nothing else.
 //!
 //! The texts are those of git's catalogues (po/*.po, versions up to 2.55.0) as they are: `%s` is the path. To add one, put
-//! it where it belongs: by sentence, English first, then by language and age.
+//! it where it belongs: by message, English first, then by language and age.
 
-/// A sentence of git's that `--no-hardlinks` cures. `copy_or_link_directory` in builtin/clone.c prints it.
+/// A message of git's about a failure that `--no-hardlinks` cures (`copy_or_link_directory` in builtin/clone.c).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its name in our log.
     pub name: &'static str,
-    /// Whether `: ` and the system's words for the error follow.
+    /// Whether `: ` and the text of an errno follow (strerror(3)).
     pub(super) tells_why: bool,
-    /// The language, and what git says in it.
+    /// Each language, and the message in it.
     pub(super) wordings: &'static [(&'static str, &'static str)],
 }
 
-/// The three sentences.
+/// The three messages.
 pub(super) static MESSAGES: [Message; 3] = [
     // link(2) failed, and `--local` was asked for: since 1.5.6, in this English since 1.6.4.
     Message {
@@ -104,10 +104,10 @@ pub(super) static MESSAGES: [Message; 3] = [
     },
 ];
 
-/// What stands before every last word of git's: the language, and the prefix. Translated since 2.37.2.
+/// The prefix of each message with which git dies: the language, and the prefix. Translated since 2.37.2.
 ///
-/// Any of them can precede any sentence: an older git, or a catalogue that has only one of the two, mixes English in, and
-/// with `LANGUAGE=vi:sv` Vietnamese words follow a Swedish prefix.
+/// Any of them can precede any message: an older git, or a catalogue that has only one of the two, mixes English in, and
+/// with `LANGUAGE=vi:sv` a Vietnamese message follows a Swedish prefix.
 pub(super) static PREFIXES: &[(&str, &str)] = &[
     ("en", "fatal: "),
     ("bg", "фатална грешка: "), // before 2.53.0
@@ -124,8 +124,7 @@ pub(super) static PREFIXES: &[(&str, &str)] = &[
     ("zh_TW", "致命錯誤: "),
 ];
 
-/// What git says, by itself on a line, when it has made every link: the language, and the word (`clone_local` in
-/// builtin/clone.c).
+/// The line that git writes when it has made every link: the language, and the line (`clone_local` in builtin/clone.c).
 pub(super) static DONE: &[(&str, &str)] = &[
     ("en", "done.\n"),
     ("bg", "действието завърши.\n"),

@@ -1,4 +1,4 @@
-//! What git says and understands, and where it is. Nothing in here runs a second time.
+//! git's grammar, messages and files, and where the real git is. Nothing in here starts a process.
 
 mod charset;
 mod clone_options;

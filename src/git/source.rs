@@ -32,7 +32,7 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The local repository that is the source of `clone`. `None` if there is none, or it cannot be told.
+    /// The local repository that is the source of `clone`. `None` if there is none, or a file on the way to it cannot be read.
     #[must_use]
     pub fn of(clone: &CloneCommand<'_>) -> Option<Self> {
         let directory = match find(clone)? {
@@ -64,7 +64,7 @@ enum Found {
     GitFile(PathBuf),
 }
 
-/// Whether the source of `clone` is an existing local repository, whose objects git hard-links unless told otherwise.
+/// Whether the source of `clone` is an existing local repository, whose objects git hard-links unless an option says not to.
 ///
 /// git looks for a path first, so that even `host:path` is one if it exists. A bundle is none: git reads it like a
 /// remote. Nor is a URL, even where `url.<base>.insteadOf` makes a path of it: that would take git's configuration.
@@ -86,7 +86,7 @@ pub fn is_url(clone: &CloneCommand<'_>) -> bool {
 }
 
 /// Whether a user other than us, root and the owner of the repository could exchange the object `name` (such as `ab/cdef…`,
-/// followed by what no name of git's holds) in `objects`, its directory of objects. `true` where that cannot be told.
+/// followed by what no name of git's holds) in `objects`, its directory of objects. `true` where the mode of a directory cannot be read.
 ///
 /// The owner is left out: git itself refuses a repository of another user's unless `safe.directory` names it.
 #[must_use]

@@ -1,4 +1,4 @@
-//! Which error the text of strerror(3) stands for, in the languages that git speaks: a table, and the search in it.
+//! The name of the error that a text of strerror(3) describes, in the languages of git's catalogues: a table, and its lookup.
 //!
 //! git prints the text, not the number. The texts are those of glibc (2.36; Debian's catalogues, package libc-l10n) and, in
 //! English, of musl. A text that is in no table stands for no error that we know: it may be anybody's.
