@@ -1,6 +1,7 @@
 //! The filesystem that a path is on, as the kernel lists it in /proc/self/mountinfo (proc(5)).
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -38,6 +39,13 @@ impl Filesystem {
         let mut places = path.ancestors();
         let place = places.find_map(|place| place.canonicalize().ok())?;
         Self::of(&place, &fs::read("/proc/self/mountinfo").ok()?)
+    }
+}
+
+/// Its type, where it is mounted, and what: `ext4 on / (/dev/vda)`.
+impl fmt::Display for Filesystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {} ({})", self.kind, self.mount_point, self.source)
     }
 }
 

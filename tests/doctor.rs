@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::support::arena::{Arena, REFUSED};
+use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{args, with_source};
 use crate::support::arrangement;
 use crate::support::call::Call;
@@ -23,7 +23,7 @@ use crate::support::executable;
 use crate::support::fault;
 use crate::support::gits::gits;
 use crate::support::mounted::Mounted;
-use crate::support::path::wrapper;
+use crate::support::path::{shim_copy, wrapper};
 use crate::support::process;
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
@@ -137,22 +137,68 @@ fn where_it_is_not_needed() {
     }
 }
 
+/// What doctor reports of a clone from the directory in which `arena` works to another mount.
+fn to_other_mount(arena: &Arena) -> (Value, Value) {
+    let examined = examine(arena, arena.work_dir());
+    // The arena's directory for temporary files comes first.
+    assert_eq!(traces(&arena.root().join("tmp")), [""; 0]);
+    (examined["to_other_mount"].clone(), examined)
+}
+
 #[test]
-fn what_comes_from_another_mount_needs_it_all_the_same() {
-    for git in gits() {
-        let Some(arena) = Arena::new(git).across_mounts() else {
+fn doctor_clones_from_one_mount_to_another() {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone -q --local SRC dst"));
         assert!(arena.real(line).run().died_of(REFUSED));
-        let said = doctor(&arena, "", &[arena.work_dir()]).run().succeeded();
-        let said = String::from_utf8(said.stdout).unwrap();
-        for part in [
-            "Not needed within this directory:",
-            "From one filesystem to another, git clone --local works nowhere without the shim.",
-        ] {
-            assert!(said.contains(part), "{said}");
+        let (other, examined) = to_other_mount(&arena);
+        let directory = arena.root().join("tmp");
+        assert_eq!(other["directory"], directory.to_str().unwrap());
+        assert_ne!(
+            other["filesystem"]["mount_point"], examined["filesystem"]["mount_point"],
+            "{examined:#}"
+        );
+        assert_eq!(other["clone_with_git"]["ok"], false, "{examined:#}");
+        let message = other["clone_with_git"]["message"].as_str().unwrap();
+        assert!(message.contains(REFUSED), "{message}");
+        assert_eq!(other["died_of_link"], true);
+        assert_eq!(other["clone_through_shim"]["ok"], true, "{examined:#}");
+        assert_eq!(examined["answer"], "not_needed");
+        let summary = examined["summary"].as_str().unwrap();
+        let works = format!("Works from here to {}: ", directory.display());
+        assert!(summary.contains(&works), "{summary}");
+    });
+}
+
+#[test]
+fn clone_to_another_mount_takes_part_in_the_answer() {
+    let Some(arena) = Arena::new(&gits()[0]).across_mounts() else {
+        return;
+    };
+    let elsewhere = format!(
+        "Does not work from here to {}, because ",
+        arena.root().join("tmp").display()
+    );
+    let real = Arena::path(&[arena.real_directory()]);
+    for (variable, value, command) in [
+        ("GIT_CLONE_SHIM", "off".into(), "unset GIT_CLONE_SHIM"),
+        ("PATH", real, "export PATH="),
+    ] {
+        let call = doctor(&arena, "--json", &[arena.work_dir()]).env(variable, value);
+        let report = report(call);
+        let examined = &directories(&report)[0];
+        assert_eq!(examined["clone_with_git"]["ok"], true, "{examined:#}");
+        assert_eq!(examined["answer"], "does_not_work", "{examined:#}");
+        let summary = examined["summary"].as_str().unwrap();
+        assert!(summary.starts_with(&elsewhere), "{summary}");
+        let given = examined["command"].as_str();
+        match variable {
+            // The shim is not on PATH, and its own file stands beside no git.
+            "PATH" => assert_eq!(given, report["path_command"].as_str()),
+            _ => assert_eq!(given, Some(command)),
         }
     }
 }
@@ -250,11 +296,15 @@ fn a_disk_that_is_nearly_full() {
 
 /// doctor in the hands of somebody who is not root, with this umask.
 fn nobodys_doctor(arena: &Arena, umask: &str, directory: &Path) -> Call {
-    let copy = arena.root().join("git-clone-shim");
-    executable::copy(executable::shim(), &copy);
+    // The program under test may lie where only root can read it.
+    let copy = shim_copy(arena, "copy");
+    symlink("git", copy.join("git-clone-shim")).unwrap();
     let script = format!("umask {umask}; exec \"$0\" doctor --json \"$1\"");
     let mut command = arena.command("sh");
-    command.args(["-c", &script]).args([&copy, directory]);
+    command
+        .args(["-c", &script])
+        .args([&copy.join("git-clone-shim"), directory])
+        .env("PATH", Arena::path(&[copy.clone(), arena.real_directory()]));
     if nix::unistd::geteuid().is_root() {
         command.uid(65534).gid(65534);
     }
@@ -443,7 +493,7 @@ fn a_filesystem_that_answers_late() {
         let said = &directories(&report)[0];
         assert_eq!(said["unfinished"]["step"], "git clone --local", "{said:#}");
         assert_eq!(said["unfinished"]["lingers"], true);
-        let left = Path::new(said["left_behind"].as_str().unwrap());
+        let left = Path::new(said["left_behind"][0].as_str().unwrap());
         assert!(
             said["advice"]
                 .as_str()
@@ -469,9 +519,13 @@ struct Waiting {
 
 impl Waiting {
     fn start(options: &str, prepare: impl FnOnce(&mut Command)) -> Self {
-        let arena = Arena::new(&gits()[0]);
+        Self::start_in(Arena::new(&gits()[0]), "", options, prepare)
+    }
+
+    /// In this arena; git waits when it clones to a path that contains `to`.
+    fn start_in(arena: Arena, to: &str, options: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         let script = format!(
-            "case \" $* \" in *' clone '*) echo $$ >{0}/waits; exec sleep 1000 ;; esac\nexec {1} \"$@\"",
+            "case \" $* \" in *' clone '*' '*{to}*) echo $$ >{0}/waits; exec sleep 1000 ;; esac\nexec {1} \"$@\"",
             arena.root().display(),
             gits()[0].file.display()
         );
@@ -517,6 +571,22 @@ fn interrupted() {
         assert_eq!(traces(waiting.arena.work_dir()), [""; 0]);
         wait::until("git to end", || !process::is_running(git));
     }
+}
+
+#[test]
+fn interruption_removes_what_was_made_on_another_mount() {
+    let Some(arena) = Arena::new(&gits()[0]).across_mounts() else {
+        return;
+    };
+    let other = arena.root().join("tmp");
+    let to = other.to_str().unwrap().to_owned();
+    let mut waiting = Waiting::start_in(arena, &to, "", |_| ());
+    waiting.git();
+    assert_eq!(traces(&other).len(), 1);
+    kill(waiting.pid(), Signal::SIGTERM).unwrap();
+    waiting.child.wait().unwrap();
+    assert_eq!(traces(&other), [""; 0]);
+    assert_eq!(traces(waiting.arena.work_dir()), [""; 0]);
 }
 
 #[test]
@@ -572,7 +642,7 @@ fn a_git_that_does_not_end() {
 }
 
 #[test]
-fn what_is_printed() {
+fn table_gives_the_answer_first_and_a_mark_for_each_line() {
     let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM })
     else {
         return;
@@ -583,30 +653,74 @@ fn what_is_printed() {
         call.command.envs(variables.iter().copied());
         let seen = terminal::run(call.command, 80, &[]);
         assert!(seen.status.success(), "{seen:?}");
-        String::from_utf8(seen.bytes).unwrap()
+        String::from_utf8(seen.bytes).unwrap().replace('\r', "")
     };
-    let colourful = on_a_terminal(&[("TERM", "xterm")]);
-    assert!(
-        colourful.contains("\u{1b}[32m") && colourful.contains('✓') && colourful.contains('✗'),
-        "{colourful}"
-    );
-    let plain = on_a_terminal(&[("TERM", "xterm"), ("NO_COLOR", "1")]);
-    assert!(!plain.contains('\u{1b}') && plain.contains('✓'), "{plain}");
+    let coloured = on_a_terminal(&[("TERM", "xterm")]);
+    assert!(coloured.contains("\u{1b}[32m✓\u{1b}[0m"), "{coloured}");
+    assert!(coloured.contains("\u{1b}[31m✗\u{1b}[0m"), "{coloured}");
+    let without_colour = on_a_terminal(&[("TERM", "xterm"), ("NO_COLOR", "1")]);
     let piped = doctor(&arena, "", &[arena.work_dir()]).run().succeeded();
     let piped = String::from_utf8(piped.stdout).unwrap();
-    assert!(
-        !piped.contains('\u{1b}') && !piped.contains('✓') && !piped.contains('✗'),
-        "{piped}"
+    let shown = |table: &str| {
+        // The names of directories differ; and on a terminal, it tells what takes long.
+        let differs =
+            |line: &&str| line.contains("failed: fatal:") || line.starts_with("git-clone-shim: ");
+        let lines = table.lines().filter(|line| !differs(line));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&without_colour), shown(&piped));
+    let answer = format!(
+        "Do local clones work?\n  ✓ {}  Works: git alone fails here",
+        arena.work_dir().display()
     );
+    assert!(piped.starts_with(&answer), "{piped}");
     for part in [
         "/git  this shim\n",
-        "  hard link inside a directory    ok\n",
-        "  hard link across directories    failed: Operation not permitted\n",
-        "  git clone --local, by the shim  ok\n",
-        "  Works: ",
+        "  ✓ hard link inside a directory ",
+        "  ✗ hard link across directories ",
+        "  failed: Operation not permitted\n",
+        "  ✓ git clone --local, by the shim ",
     ] {
         assert!(piped.contains(part), "{part}: {piped}");
     }
+    assert!(!piped.contains("Next step:"), "{piped}");
+}
+
+#[test]
+fn table_ends_with_one_next_step_that_a_shell_takes() {
+    let arena = Arena::new(&gits()[0]);
+    // Its name has to be quoted.
+    let absent = arena.work_dir().join("not there");
+    let another = arena.work_dir().join("nor there");
+    let outcome = doctor(&arena, "", &[&absent, &another]).run();
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    let table = String::from_utf8(outcome.stdout).unwrap();
+    let (_, step) = table.split_once("\nNext step: ").unwrap();
+    let [advice, command] = step.lines().collect::<Vec<_>>()[..] else {
+        panic!("{table}")
+    };
+    assert_eq!(advice, "Make it, or name another one.");
+    let mut shell = arena.command("bash");
+    shell.args(["-c", command]);
+    Call::new(shell).run().succeeded();
+    assert!(absent.is_dir() && !another.exists(), "{table}");
+}
+
+#[test]
+fn doctor_tells_how_the_program_is_linked() {
+    let arena = Arena::new(&gits()[0]);
+    let report = report(doctor(&arena, "--json", &[arena.work_dir()]));
+    let file = Command::new("readelf")
+        .args(["--program-headers", "--dynamic"])
+        .arg(executable::shim())
+        .output();
+    let Ok(file) = file else {
+        arrangement::missing("readelf, of binutils");
+        return;
+    };
+    let headers = String::from_utf8(file.stdout).unwrap();
+    let is_dynamic = headers.contains("NEEDED");
+    assert_eq!(report["build"] == "dynamic", is_dynamic, "{headers}");
 }
 
 #[test]
@@ -620,7 +734,8 @@ fn the_layout_of_the_json() {
     assert_eq!(report["schema"], 1);
     assert_eq!(
         members(&report),
-        "directories git git_error path path_advice path_warning program reached schema settings unfinished version works"
+        "build directories git git_error path path_advice path_command path_warning program reached schema settings unfinished \
+         version works"
     );
     assert_eq!(
         members(&report["path"][0]),
@@ -630,8 +745,8 @@ fn the_layout_of_the_json() {
     assert_eq!(members(&report["settings"][0]), "module name origin value");
     assert_eq!(
         members(&directories(&report)[0]),
-        "advice answer clone_through_shim clone_with_git died_of_link exchangeable_in exists filesystem left_behind link_across \
-         link_inside link_is_same_file path problem repository summary unfinished whose"
+        "advice answer clone_through_shim clone_with_git command died_of_link exchangeable_in exists filesystem left_behind \
+         link_across link_inside link_is_same_file path problem repository summary to_other_mount unfinished whose"
     );
     assert_eq!(
         members(&directories(&report)[0]["filesystem"]),

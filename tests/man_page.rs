@@ -97,6 +97,7 @@ fn page_names_every_member_of_the_json() {
     for (task, operand) in [("doctor", arena.work_dir()), ("stats", &records)] {
         let mut command = arena.command(executable::shim());
         command.args([task, "--json"]).arg(operand);
+        command.env("PATH", arena.path_of(true));
         let outcome = Call::new(command).run().succeeded();
         let report: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
         let mut members = BTreeSet::new();

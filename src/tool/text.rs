@@ -1,10 +1,12 @@
 //! Bytes from elsewhere as text for people.
 
+use std::ffi::CString;
 use std::io;
 use std::path::Path;
 
 use nix::errno::Errno;
 
+use crate::log::QuotedArgs;
 pub(super) use crate::printable::printable;
 
 /// Bytes as text; what is no UTF-8 becomes U+FFFD.
@@ -28,4 +30,11 @@ pub(super) fn why(error: &io::Error) -> String {
 /// A path as text that does nothing to a terminal.
 pub(super) fn printable_path(path: &Path) -> String {
     printable(&of_path(path))
+}
+
+/// A path as an arg of a shell command.
+pub(super) fn quoted(path: &Path) -> String {
+    // No path that the kernel knows holds a NUL byte.
+    let arg = CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
+    QuotedArgs(&[&arg]).to_string()
 }

@@ -1,7 +1,9 @@
-//! Which directories are examined when none is named.
+//! Which directories are examined when none is named, and where a clone from them to another mount is tried.
 
 use std::env;
 use std::path::{Path, PathBuf};
+
+use crate::mountinfo::Filesystem;
 
 /// A directory to examine.
 pub(super) struct Place {
@@ -61,4 +63,17 @@ fn caches() -> impl Iterator<Item = Place> {
     ]
     .into_iter()
     .filter_map(|(directory, whose)| Some(Place::new(&directory?, whose, true)))
+}
+
+/// Directories for temporary files that are not on the mount of `here`. Each is looked at only when it is asked for.
+pub(super) fn on_other_mounts(here: &Filesystem) -> impl Iterator<Item = PathBuf> {
+    let named = ["TMPDIR", "XDG_RUNTIME_DIR"].map(|name| env::var_os(name).map(PathBuf::from));
+    let named = named
+        .into_iter()
+        .flatten()
+        .filter(|path| path.is_absolute());
+    let usual = ["/dev/shm", "/tmp", "/var/tmp"].map(PathBuf::from);
+    named.chain(usual).filter(|place| {
+        Filesystem::around(place).is_some_and(|there| there.mount_point != here.mount_point)
+    })
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::report::Examination;
+use super::directories;
+use super::report::{Clones, Examination, OtherMount};
 use super::scratch::Scratch;
 use super::text;
 use super::trial::{Links, Trial};
@@ -50,10 +51,22 @@ pub(super) fn examine(
             return Ok(());
         }
     };
-    notes.known.left_behind = Some(text::of_path(scratch.path()));
-    let done = try_all(&scratch, git, notes);
+    use_and_remove(scratch, notes, |scratch, notes| {
+        try_all(scratch, git, notes)
+    })
+}
+
+/// Lets `work` use a scratch directory, and removes that, even if the work is stopped.
+fn use_and_remove(
+    scratch: Scratch,
+    notes: &mut Notes<Examination>,
+    work: impl FnOnce(&Scratch, &mut Notes<Examination>) -> Result<(), Stopped>,
+) -> Result<(), Stopped> {
+    let path = text::of_path(scratch.path());
+    notes.known.left_behind.push(path.clone());
+    let done = work(&scratch, notes);
     if scratch.remove().is_ok() {
-        notes.known.left_behind = None;
+        notes.known.left_behind.retain(|left| *left != path);
     }
     done
 }
@@ -67,7 +80,11 @@ fn try_all(
     let exchangeable = scratch.exchangeable_in();
     notes.known.exchangeable_in = exchangeable.as_deref().map(text::of_path);
     if let (Some(git), None) = (git, exchangeable) {
-        try_clones(&Trial::new(scratch, git), notes)?;
+        let trial = Trial::new(scratch, git);
+        if make_repository(&trial, notes)? {
+            clone_within(&trial, scratch, notes)?;
+            clone_to_other_mount(&trial, notes)?;
+        }
     }
     notes.begin("removing what was made")
 }
@@ -91,19 +108,65 @@ fn try_links(scratch: &Directory, notes: &mut Notes<Examination>) -> Result<(), 
     Ok(())
 }
 
-fn try_clones(trial: &Trial<'_>, notes: &mut Notes<Examination>) -> Result<(), Stopped> {
+fn make_repository(trial: &Trial<'_>, notes: &mut Notes<Examination>) -> Result<bool, Stopped> {
     notes.begin("making a repository")?;
     let repository = trial.make_repository();
     let made = repository.ok;
     notes.known.repository = Some(repository);
-    if !made {
-        return Ok(());
-    }
+    Ok(made)
+}
+
+fn clone_within(
+    trial: &Trial<'_>,
+    scratch: &Scratch,
+    notes: &mut Notes<Examination>,
+) -> Result<(), Stopped> {
     notes.begin("git clone --local")?;
-    let (clone, died_of_link) = trial.clone_with_git();
-    notes.known.clone_with_git = Some(clone);
-    notes.known.died_of_link = died_of_link;
+    let (clone, died_of_link) = trial.clone_with_git(scratch);
+    notes.known.clones.clone_with_git = Some(clone);
+    notes.known.clones.died_of_link = died_of_link;
     notes.begin("git clone --local through the shim")?;
-    notes.known.clone_through_shim = Some(trial.clone_through_shim());
+    notes.known.clones.clone_through_shim = Some(trial.clone_through_shim(scratch));
     Ok(())
+}
+
+/// The kernel makes no hard link from one mount to another, so there git fails wherever the shim works.
+fn clone_to_other_mount(trial: &Trial<'_>, notes: &mut Notes<Examination>) -> Result<(), Stopped> {
+    let Some(here) = notes.known.filesystem.clone() else {
+        return Ok(());
+    };
+    notes.begin("looking for another mount")?;
+    let usable = |place: PathBuf| {
+        let scratch = Scratch::within(&place).ok()?;
+        if scratch.exchangeable_in().is_some() {
+            let _ = scratch.remove();
+            return None;
+        }
+        Some((place, scratch))
+    };
+    let Some((place, there)) = directories::on_other_mounts(&here).find_map(usable) else {
+        return Ok(());
+    };
+    use_and_remove(there, notes, |there, notes| {
+        let directory = text::of_path(&place);
+        notes.begin(&format!("git clone --local to {directory}"))?;
+        let (clone, died_of_link) = trial.clone_with_git(there);
+        notes.known.to_other_mount = Some(OtherMount {
+            filesystem: Filesystem::around(&place),
+            clones: Clones {
+                clone_with_git: Some(clone),
+                died_of_link,
+                clone_through_shim: None,
+            },
+            directory: directory.clone(),
+        });
+        notes.begin(&format!(
+            "git clone --local to {directory} through the shim"
+        ))?;
+        let clone = trial.clone_through_shim(there);
+        if let Some(other) = &mut notes.known.to_other_mount {
+            other.clones.clone_through_shim = Some(clone);
+        }
+        Ok(())
+    })
 }

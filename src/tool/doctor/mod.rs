@@ -1,7 +1,7 @@
 //! `git-clone-shim doctor [DIR…]`: does it work here, and if not, why?
 //!
 //! Everything that touches a filesystem is done by a child, which can be left alone when the filesystem does not answer; and
-//! everything that is written is in one fresh directory of the child's, which removes it at its end, however late.
+//! everything that is written is in fresh directories of the child's, which removes them at its end, however late.
 
 mod directories;
 mod examination;
@@ -28,7 +28,7 @@ use crate::printable::json;
 use crate::process::interruption;
 use crate::settings::Settings;
 use directories::Place;
-use report::{Answer, Directory, Examination, Report, Surroundings, What};
+use report::{Answer, Build, Directory, Examination, Report, Surroundings, What};
 
 /// What to examine, and how to tell of it.
 #[derive(Args)]
@@ -62,9 +62,6 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     let settings = Settings::from_environment();
     let timeout = Duration::from_secs(options.timeout);
     let surroundings = survey(&settings, timeout)?;
-    if !options.json {
-        table::print_surroundings(&surroundings)?;
-    }
     // A child has done the same before, so no directory of PATH hangs.
     let git = surroundings
         .git
@@ -80,30 +77,35 @@ pub(super) fn run(options: &Options) -> Result<i32> {
             continue;
         }
         let verdict = verdict::judge(
+            &place.directory,
             &examination,
             unfinished.as_ref(),
             &surroundings,
             settings.mode,
         );
-        let directory = Directory {
+        directories.push(Directory {
             path: text::of_path(&place.directory),
             whose: place.whose,
             examination,
             unfinished,
             verdict,
-        };
-        if !options.json {
-            table::print_directory(&directory)?;
-        }
-        directories.push(directory);
+        });
     }
     let failed = |directory: &Directory| directory.verdict.answer == Answer::DoesNotWork;
-    let works = !directories.iter().any(failed);
-    match options.json {
-        true => print_json(&surroundings, &directories, works)?,
-        false => table::print_note()?,
-    }
-    Ok(i32::from(!works))
+    let report = Report {
+        schema: report::SCHEMA,
+        version: env!("CARGO_PKG_VERSION"),
+        build: Build::THIS,
+        works: !directories.iter().any(failed),
+        surroundings: &surroundings,
+        directories: &directories,
+    };
+    let shown = match options.json {
+        true => json(&report, true)? + "\n",
+        false => table::of(&report),
+    };
+    super::print(&shown)?;
+    Ok(i32::from(!report.works))
 }
 
 fn survey(settings: &Settings, timeout: Duration) -> Result<Surroundings> {
@@ -123,16 +125,4 @@ fn examine(
     let known = Examination::from_afar(directory);
     let work = |notes: &mut _| examination::examine(directory, git, notes);
     watchdog::watch(&text::of_path(directory), timeout, &known, work)
-}
-
-fn print_json(surroundings: &Surroundings, directories: &[Directory], works: bool) -> Result<()> {
-    let report = Report {
-        schema: report::SCHEMA,
-        version: env!("CARGO_PKG_VERSION"),
-        works,
-        surroundings,
-        directories,
-    };
-    let text = json(&report, true)?;
-    super::print(&(text + "\n"))
 }

@@ -17,12 +17,38 @@ pub(super) struct Report<'a> {
     pub schema: u32,
     /// The version of this program.
     pub version: &'a str,
+    /// How this program is linked.
+    pub build: Build,
     /// Whether no directory's answer is `does_not_work`; the exit status is 0 then, and otherwise 1.
     pub works: bool,
     #[serde(flatten)]
     pub surroundings: &'a Surroundings,
     /// In the order of the command line, or the default ones that exist.
     pub directories: &'a [Directory],
+}
+
+/// How a program is linked with its C library, which decides how fast it starts.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Build {
+    /// `static_musl`: the fastest one.
+    StaticMusl,
+    /// `static_glibc`: glibc executes cpuid when it starts, which a virtual machine has to emulate.
+    StaticGlibc,
+    /// `dynamic`: libraries are looked for and loaded at each start.
+    Dynamic,
+}
+
+impl Build {
+    /// That of this program.
+    pub(super) const THIS: Self = match (
+        cfg!(target_feature = "crt-static"),
+        cfg!(target_env = "musl"),
+    ) {
+        (true, true) => Self::StaticMusl,
+        (true, false) => Self::StaticGlibc,
+        (false, _) => Self::Dynamic,
+    };
 }
 
 /// What is the same for every directory.
@@ -36,6 +62,8 @@ pub(super) struct Surroundings {
     pub reached: bool,
     /// What to do if it is not.
     pub path_advice: Option<String>,
+    /// The shell command that does it; null if none does.
+    pub path_command: Option<String>,
     /// The git that the shim execs; null if there is none.
     pub git: Option<ExecutedGit>,
     /// Why there is none.
@@ -139,8 +167,8 @@ pub(super) struct Examination {
     pub filesystem: Option<Filesystem>,
     /// What kept everything else from being tried.
     pub problem: Option<String>,
-    /// The fresh directory in which everything was tried, if something of it may still be there.
-    pub left_behind: Option<String>,
+    /// The fresh directories in which everything was tried, as far as something of them may still be there.
+    pub left_behind: Vec<String>,
     /// The directory in which another user could exchange what the trial clones make, so that none was tried; null if there is
     /// none.
     pub exchangeable_in: Option<String>,
@@ -152,6 +180,16 @@ pub(super) struct Examination {
     pub link_is_same_file: Option<Check>,
     /// Whether the real git could make the repository that was then cloned.
     pub repository: Option<Check>,
+    /// Clones within this directory.
+    #[serde(flatten)]
+    pub clones: Clones,
+    /// Clones from this directory to one on another mount; null if there is none that could be written to.
+    pub to_other_mount: Option<OtherMount>,
+}
+
+/// The same clone, with git and through the shim.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Clones {
     /// `git clone --local` with the real git.
     pub clone_with_git: Option<Check>,
     /// Whether that clone died of what the shim cures.
@@ -160,14 +198,25 @@ pub(super) struct Examination {
     pub clone_through_shim: Option<Check>,
 }
 
+/// A directory on another mount, and the clones that were made there.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct OtherMount {
+    pub directory: String,
+    pub filesystem: Option<Filesystem>,
+    #[serde(flatten)]
+    pub clones: Clones,
+}
+
 /// The answer for one directory.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Verdict {
     pub answer: Answer,
-    /// The same in one summary, with the reason.
+    /// The same in one sentence, with the reason.
     pub summary: String,
     /// What to do; null if nothing.
     pub advice: Option<String>,
+    /// The shell command that does it; null if none does.
+    pub command: Option<String>,
 }
 
 /// Whether local clones work in a directory.
@@ -176,9 +225,10 @@ pub(super) struct Verdict {
 pub(super) enum Answer {
     /// `works`: git alone fails, and the shim cures it.
     Works,
-    /// `not_needed`: git alone does it, and so does the shim; what comes from another filesystem is not tried.
+    /// `not_needed`: within the directory git alone does it, and so does the shim; to another mount the shim cures it, if
+    /// that could be tried.
     NotNeeded,
-    /// `does_not_work`: a clone through the shim fails, is not reached, or could not be tried.
+    /// `does_not_work`: a clone through the shim fails or could not be tried, or git alone fails and the shim is not reached.
     DoesNotWork,
 }
 

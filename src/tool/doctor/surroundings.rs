@@ -44,10 +44,11 @@ pub(super) fn look_around(
     let gits = path::gits(exec_path.as_deref(), real.as_deref(), &modules);
     let first = gits.first();
     notes.known.reached = first.is_some_and(|git| git.what.is_shim());
-    notes.known.path_advice = match notes.known.reached {
-        true => None,
-        false => Some(advice(&gits, &program)),
-    };
+    if !notes.known.reached {
+        let (advice, command) = advice(&gits, &program);
+        notes.known.path_advice = Some(advice);
+        notes.known.path_command = command;
+    }
     notes.known.path = gits;
     Ok(())
 }
@@ -59,25 +60,39 @@ impl What {
     }
 }
 
-/// How the shim gets to be the first git on PATH.
-fn advice(gits: &[GitOnPath], program: &Path) -> String {
+/// How the shim gets to be the first git on PATH, and the shell command for that.
+fn advice(gits: &[GitOnPath], program: &Path) -> (String, Option<String>) {
+    let put_first = |directory: &Path| {
+        let advice = format!("Put {} first on PATH.", text::of_path(directory));
+        let command = format!("export PATH={}:\"$PATH\"", text::quoted(directory));
+        (advice, Some(command))
+    };
     let later = gits.iter().find(|git| git.what.is_shim());
-    match (gits.first(), later) {
-        (Some(first), Some(shim)) => {
-            let directory = text::of_path(Path::new(&shim.file).parent().unwrap_or(Path::new("")));
-            match &first.module {
-                Some(module) => format!(
-                    "Load the shim's module after {module}, or put {directory} first on PATH."
-                ),
-                None => format!("Put {directory} first on PATH."),
-            }
+    let (Some(first), Some(shim)) = (gits.first(), later) else {
+        return match own_directory(program) {
+            Some(directory) => put_first(directory),
+            None => (
+                "Install it; that prints the line that puts it on PATH.".to_owned(),
+                Some(format!("{} install", text::quoted(program))),
+            ),
+        };
+    };
+    let directory = Path::new(&shim.file).parent().unwrap_or(Path::new(""));
+    let (put_first, command) = put_first(directory);
+    let Some(module) = &first.module else {
+        return (put_first, command);
+    };
+    let advice = format!(
+        "Load the shim's module after {module}, or put {} first on PATH.",
+        text::of_path(directory)
+    );
+    match &shim.module {
+        Some(own) => {
+            let own = text::quoted(Path::new(own));
+            let command = format!("module unload {own}; module load {own}");
+            (advice, Some(command))
         }
-        _ => match own_directory(program) {
-            Some(directory) => format!("Put {} first on PATH.", text::of_path(directory)),
-            None => {
-                "Install it with install.sh, which tells the line that puts it on PATH.".to_owned()
-            }
-        },
+        None => (advice, command),
     }
 }
 

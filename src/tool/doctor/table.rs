@@ -1,32 +1,161 @@
-//! The report for people: which rows there are, and what they say.
+//! The report for people: the answers first, then the evidence, and one next step at the end.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, stdout};
 
 use anstyle::{AnsiColor, Style};
-use anyhow::Result;
 
 use super::report::{
-    Answer, Check, Directory, ExecutedGit, GitOnPath, Origin, Setting, Surroundings, What,
+    Answer, Build, Check, Clones, Directory, GitOnPath, Origin, Report, Setting, Surroundings, What,
 };
 use super::text::printable;
-use crate::tool::print;
 
-/// Prints what is the same for every directory.
-///
-/// # Errors
-///
-/// Standard output cannot be written.
-pub(super) fn print_surroundings(surroundings: &Surroundings) -> Result<()> {
-    let mut path: Vec<Row> = surroundings
-        .path
+/// The whole table, with its styles.
+pub(super) fn of(report: &Report<'_>) -> String {
+    let surroundings = report.surroundings;
+    let answers: Vec<Row> = report.directories.iter().map(answer).collect();
+    let settings: Vec<Row> = surroundings.settings.iter().map(setting).collect();
+    let mut blocks = vec![
+        block("Do local clones work?", &answers),
+        block("this program", &[program(report)]),
+        block("git on PATH", &gits_on_path(surroundings)),
+        block("the real git", &real_git(surroundings)),
+        block("settings", &settings),
+    ];
+    blocks.extend(report.directories.iter().map(evidence));
+    blocks.push(
+        "The trial clones were made without anybody's git configuration, hooks and templates.\n"
+            .to_owned(),
+    );
+    blocks.extend(next_step(report));
+    blocks.join("\n")
+}
+
+fn answer(directory: &Directory) -> Row {
+    let verdict = &directory.verdict;
+    let mood = match verdict.answer {
+        Answer::Works | Answer::NotNeeded => Mood::Good,
+        Answer::DoesNotWork => Mood::Bad,
+    };
+    Row::new(mood, &directory.path, &verdict.summary)
+}
+
+fn program(report: &Report<'_>) -> Row {
+    let linked = match report.build {
+        Build::StaticMusl => "static, for musl: the build that starts fastest".to_owned(),
+        slower => {
+            let (kind, longer) = match slower {
+                Build::StaticGlibc => ("static, for glibc", "0.3 ms"),
+                _ => ("dynamically linked", "0.4 ms"),
+            };
+            format!(
+                "{kind}: each call of git takes about {longer} longer\n\
+                 than with a static build for musl, which ./install.sh makes after\n\
+                 rustup target add {}-unknown-linux-musl",
+                std::env::consts::ARCH
+            )
+        }
+    };
+    let mood = match report.build {
+        Build::StaticMusl => Mood::Good,
+        _ => Mood::Neutral,
+    };
+    let message = format!("{} ({linked})", report.version);
+    Row::new(mood, &report.surroundings.program, &message)
+}
+
+/// What was tried in a directory, and from there to another mount.
+fn evidence(directory: &Directory) -> String {
+    let examination = &directory.examination;
+    let filesystem = match &examination.filesystem {
+        Some(found) => found.to_string(),
+        None => "not known".to_owned(),
+    };
+    let mut rows = vec![Row::new(Mood::Neutral, "filesystem", &filesystem)];
+    // Where nothing could be tried, the answer gives the reason.
+    if examination.problem.is_none() {
+        rows.extend([
+            check(
+                "hard link inside a directory",
+                examination.link_inside.as_ref(),
+            ),
+            check(
+                "hard link across directories",
+                examination.link_across.as_ref(),
+            ),
+            check(
+                "a hard link is the same file",
+                examination.link_is_same_file.as_ref(),
+            ),
+        ]);
+        rows.extend(clones(&examination.clones, ""));
+    }
+    match &examination.to_other_mount {
+        Some(other) => {
+            if let Some(found) = &other.filesystem {
+                rows.push(Row::new(Mood::Neutral, "another mount", &found.to_string()));
+            }
+            rows.extend(clones(&other.clones, &format!(" to {}", other.directory)));
+        }
+        None if examination.repository.is_some() => {
+            let why = "not tried: no directory on another mount can be written to";
+            rows.push(Row::new(
+                Mood::NotTried,
+                "git clone --local to another mount",
+                why,
+            ));
+        }
+        None => {}
+    }
+    let left = examination.left_behind.iter();
+    rows.extend(left.map(|left| Row::new(Mood::Bad, "left behind", left)));
+    let heading = format!("{} ({})", printable(&directory.path), directory.whose);
+    block(&heading, &rows)
+}
+
+fn clones(clones: &Clones, to: &str) -> [Row; 2] {
+    [
+        check(
+            &format!("git clone --local{to}"),
+            clones.clone_with_git.as_ref(),
+        ),
+        check(
+            &format!("git clone --local{to}, by the shim"),
+            clones.clone_through_shim.as_ref(),
+        ),
+    ]
+}
+
+/// What to do first; where several things are to be done, the next run tells the next one.
+fn next_step(report: &Report<'_>) -> Option<String> {
+    let surroundings = report.surroundings;
+    let on_path = surroundings
+        .path_advice
+        .as_deref()
+        .map(|advice| (advice, surroundings.path_command.as_deref()));
+    let mut verdicts = report
+        .directories
         .iter()
-        .enumerate()
-        .map(git_on_path)
-        .collect();
-    if path.is_empty() {
-        path.push(match surroundings.unfinished {
-            Some(_) => Row::new(Mood::Bad, "not known", "see below"),
+        .map(|directory| &directory.verdict);
+    let in_directory = || {
+        verdicts.find_map(|verdict| Some((verdict.advice.as_deref()?, verdict.command.as_deref())))
+    };
+    let (advice, command) = on_path.or_else(in_directory)?;
+    let mut text = format!("{HEADING}Next step:{HEADING:#} {}\n", printable(advice));
+    if let Some(command) = command {
+        let _ = writeln!(text, "  {}", printable(command));
+    }
+    Some(text)
+}
+
+fn gits_on_path(surroundings: &Surroundings) -> Vec<Row> {
+    let gits = surroundings.path.iter().enumerate();
+    let mut rows: Vec<Row> = gits.map(git_on_path).collect();
+    if rows.is_empty() {
+        rows.push(match &surroundings.unfinished {
+            Some(unfinished) => {
+                let why = format!("it took too long ({})", unfinished.step);
+                Row::new(Mood::Bad, "not known", &why)
+            }
             None => Row::new(
                 Mood::Bad,
                 "none",
@@ -34,87 +163,7 @@ pub(super) fn print_surroundings(surroundings: &Surroundings) -> Result<()> {
             ),
         });
     }
-    print_block("git on PATH", &path)?;
-    if let Some(advice) = &surroundings.path_advice {
-        print_summary(Mood::Bad, "The shim does not come first.", Some(advice))?;
-    }
-    print("\n")?;
-    print_block("the real git", &[real_git(surroundings)])?;
-    if let Some(warning) = &surroundings.path_warning {
-        print_summary(
-            Mood::Bad,
-            &format!("It is not run here: {warning}."),
-            Some("Every call of git runs it: put another directory first on PATH."),
-        )?;
-    }
-    print("\n")?;
-    let settings: Vec<Row> = surroundings.settings.iter().map(setting).collect();
-    print_block("settings", &settings)?;
-    if let Some(unfinished) = &surroundings.unfinished {
-        let summary = format!(
-            "Not all of this is known: it took too long ({}).",
-            unfinished.step
-        );
-        print_summary(Mood::Bad, &summary, None)?;
-    }
-    print("\n")
-}
-
-/// Prints what was found out about a directory.
-///
-/// # Errors
-///
-/// Standard output cannot be written.
-pub(super) fn print_directory(directory: &Directory) -> Result<()> {
-    let examination = &directory.examination;
-    let filesystem = match &examination.filesystem {
-        Some(found) => format!("{} on {} ({})", found.kind, found.mount_point, found.source),
-        None => "not known".to_owned(),
-    };
-    let mut rows = vec![Row::new(Mood::Neutral, "filesystem", &filesystem)];
-    let checks = [
-        ("hard link inside a directory", &examination.link_inside),
-        ("hard link across directories", &examination.link_across),
-        (
-            "a hard link is the same file",
-            &examination.link_is_same_file,
-        ),
-        ("git clone --local", &examination.clone_with_git),
-        (
-            "git clone --local, by the shim",
-            &examination.clone_through_shim,
-        ),
-    ];
-    // Where nothing could be tried, the summary gives the reason.
-    let tried = |check: &Option<Check>| check.is_some() || examination.problem.is_none();
-    let rows_of_checks = checks
-        .into_iter()
-        .filter(|(_, check)| tried(check))
-        .map(|(label, check)| check_row(label, check.as_ref()));
-    rows.extend(rows_of_checks);
-    let left = examination.left_behind.as_deref();
-    rows.extend(left.map(|left| Row::new(Mood::Bad, "left behind", left)));
-    let heading = format!("{} ({})", printable(&directory.path), directory.whose);
-    print_block(&heading, &rows)?;
-    let mood = match directory.verdict.answer {
-        Answer::Works | Answer::NotNeeded => Mood::Good,
-        Answer::DoesNotWork => Mood::Bad,
-    };
-    let advice = directory.verdict.advice.as_deref();
-    print_summary(mood, &directory.verdict.summary, advice)?;
-    print("\n")
-}
-
-/// Prints what holds for all directories.
-///
-/// # Errors
-///
-/// Standard output cannot be written.
-pub(super) fn print_note() -> Result<()> {
-    print(
-        "The trial clones were made within one directory each, without anybody's git configuration, hooks and templates.\n\
-         From one filesystem to another, git clone --local works nowhere without the shim.\n",
-    )
+    rows
 }
 
 fn git_on_path((place, git): (usize, &GitOnPath)) -> Row {
@@ -148,25 +197,24 @@ fn what(what: What, version: Option<&str>, message: &str) -> String {
     }
 }
 
-fn real_git(surroundings: &Surroundings) -> Row {
-    match &surroundings.git {
-        Some(ExecutedGit {
-            file,
-            what: kind,
-            version,
-            message,
-        }) => {
-            let mood = match kind {
-                What::Git => Mood::Good,
-                _ => Mood::Bad,
-            };
-            Row::new(mood, file, &what(*kind, version.as_deref(), message))
-        }
-        None => match &surroundings.git_error {
+fn real_git(surroundings: &Surroundings) -> Vec<Row> {
+    let Some(git) = &surroundings.git else {
+        return vec![match &surroundings.git_error {
             Some(error) => Row::new(Mood::Bad, "none", error),
-            None => Row::new(Mood::Bad, "not known", "see below"),
-        },
+            None => Row::new(Mood::Bad, "not known", "see above"),
+        }];
+    };
+    let mood = match git.what {
+        What::Git => Mood::Good,
+        _ => Mood::Bad,
+    };
+    let message = what(git.what, git.version.as_deref(), &git.message);
+    let mut rows = vec![Row::new(mood, &git.file, &message)];
+    if let Some(warning) = &surroundings.path_warning {
+        let warning = format!("{warning}; every call of git runs it");
+        rows.push(Row::new(Mood::Bad, "not run here", &warning));
     }
+    rows
 }
 
 fn setting(setting: &Setting) -> Row {
@@ -187,30 +235,32 @@ fn setting(setting: &Setting) -> Row {
     Row::new(mood, &setting.name, &message)
 }
 
-fn check_row(label: &str, check: Option<&Check>) -> Row {
+fn check(label: &str, check: Option<&Check>) -> Row {
     match check {
         Some(check) if check.ok => Row::new(Mood::Good, label, "ok"),
         Some(check) => Row::new(Mood::Bad, label, &format!("failed: {}", check.message)),
-        None => Row::new(Mood::Neutral, label, "not tried"),
+        None => Row::new(Mood::NotTried, label, "not tried"),
     }
 }
 
 const HEADING: Style = Style::new().bold();
 
-/// Whether a row is good news, bad news or neither.
-#[derive(Clone, Copy)]
+/// Whether a row says that something works, does not, or was not tried; or none of that.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Mood {
     Good,
     Bad,
+    NotTried,
     Neutral,
 }
 
 impl Mood {
-    fn symbol(self) -> &'static str {
+    fn mark(self) -> char {
         match self {
-            Self::Good => "✓ ",
-            Self::Bad => "✗ ",
-            Self::Neutral => "  ",
+            Self::Good => '✓',
+            Self::Bad => '✗',
+            Self::NotTried => '–',
+            Self::Neutral => ' ',
         }
     }
 
@@ -218,6 +268,7 @@ impl Mood {
         match self {
             Self::Good => AnsiColor::Green.on_default(),
             Self::Bad => AnsiColor::Red.on_default(),
+            Self::NotTried => AnsiColor::Yellow.on_default(),
             Self::Neutral => Style::new(),
         }
     }
@@ -232,7 +283,7 @@ struct Row {
 
 impl Row {
     fn new(mood: Mood, label: &str, message: &str) -> Self {
-        // git's words may be several lines.
+        // git's messages may be several lines.
         let lines: Vec<String> = message.lines().map(printable).collect();
         Self {
             mood,
@@ -242,50 +293,21 @@ impl Row {
     }
 }
 
-/// Prints a heading and rows below it.
-///
-/// # Errors
-///
-/// Standard output cannot be written.
-fn print_block(heading: &str, rows: &[Row]) -> Result<()> {
+/// A heading and rows below it.
+fn block(heading: &str, rows: &[Row]) -> String {
     let mut text = format!("{HEADING}{heading}{HEADING:#}\n");
     let width = rows.iter().map(|row| row.label.chars().count()).max();
     let width = width.unwrap_or(0);
     for row in rows {
         let style = row.mood.style();
-        let mut label = row.label.as_str();
+        let (mut mark, mut label) = (row.mood.mark(), row.label.as_str());
         for line in row.message.split('\n') {
-            let symbol = match label.is_empty() {
-                true => Mood::Neutral,
-                false => row.mood,
-            };
-            let symbol = marked(symbol);
-            let _ = writeln!(text, "  {symbol}{label:width$}  {style}{line}{style:#}");
-            label = "";
+            let _ = writeln!(
+                text,
+                "  {style}{mark}{style:#} {label:width$}  {style}{line}{style:#}"
+            );
+            (mark, label) = (' ', "");
         }
     }
-    print(&text)
-}
-
-/// Prints a summary about the block before it, and what to do.
-///
-/// # Errors
-///
-/// Standard output cannot be written.
-fn print_summary(mood: Mood, summary: &str, advice: Option<&str>) -> Result<()> {
-    let style = mood.style().bold();
-    let mut text = format!("  {style}{}{style:#}\n", printable(summary));
-    if let Some(advice) = advice {
-        let _ = writeln!(text, "  {}", printable(advice));
-    }
-    print(&text)
-}
-
-/// The symbol in front of a row, styled; nothing where no person looks.
-fn marked(mood: Mood) -> String {
-    let style = mood.style();
-    match stdout().is_terminal() {
-        true => format!("{style}{}{style:#}", mood.symbol()),
-        false => String::new(),
-    }
+    text
 }

@@ -20,7 +20,10 @@ use super::text;
 use crate::git::link_failure;
 use crate::tool::directory::Directory;
 
-/// A repository in a scratch directory, and clones of it.
+/// The directory around a clone.
+const CHECKOUTS: &str = "checkouts";
+
+/// A repository in a scratch directory, which is cloned.
 pub(super) struct Trial<'a> {
     scratch: &'a Scratch,
     git: &'a Path,
@@ -34,10 +37,6 @@ impl<'a> Trial<'a> {
 
     fn source(&self) -> PathBuf {
         self.scratch.path().join("source")
-    }
-
-    fn checkouts(&self) -> PathBuf {
-        self.scratch.path().join("checkouts")
     }
 
     /// Makes the repository, with the real git.
@@ -65,14 +64,11 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Clones it with the real git; and whether git died of a link failure.
-    pub(super) fn clone_with_git(&self) -> (Check, bool) {
-        let output = self.local_clone(self.real()).output();
+    /// Clones it into the directory `to` with the real git; and whether git died of a link failure.
+    pub(super) fn clone_with_git(&self, to: &Scratch) -> (Check, bool) {
+        let output = local_clone(self.real(), &self.source(), to).output();
         // The shim's has to find as much space.
-        let _ = self
-            .scratch
-            .directory()
-            .remove_tree(OsStr::new("checkouts"));
+        let _ = to.directory().remove_tree(OsStr::new(CHECKOUTS));
         let died_of_link = output.as_ref().is_ok_and(|output| {
             output.status.code() == Some(128) && link_failure::find(&output.stderr).is_some()
         });
@@ -80,17 +76,10 @@ impl<'a> Trial<'a> {
     }
 
     /// Clones it through the shim, which is this program under another name.
-    pub(super) fn clone_through_shim(&self) -> Check {
+    pub(super) fn clone_through_shim(&self, to: &Scratch) -> Check {
         let mut shim = self.sealed(Path::new("/proc/self/exe"));
         shim.arg0("git").env("GIT_CLONE_SHIM_GIT", self.git);
-        check(self.local_clone(shim).output())
-    }
-
-    fn local_clone(&self, mut command: Command) -> Command {
-        command.args(["clone", "--quiet", "--local"]);
-        command.arg(self.source());
-        command.arg(self.checkouts().join("clone"));
-        command
+        check(local_clone(shim, &self.source(), to).output())
     }
 
     /// The real git, even if it is a wrapper that leads to the shim.
@@ -117,6 +106,12 @@ impl<'a> Trial<'a> {
         }
         command
     }
+}
+
+fn local_clone(mut command: Command, source: &Path, to: &Scratch) -> Command {
+    command.args(["clone", "--quiet", "--local"]).arg(source);
+    command.arg(to.path().join(CHECKOUTS).join("clone"));
+    command
 }
 
 /// How a command has ended: what it wrote to standard error, if it failed.
