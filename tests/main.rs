@@ -21,6 +21,7 @@ mod destination;
 mod doctor;
 mod doctor_hostile;
 mod doctor_on_path;
+mod documentation;
 mod explain;
 mod fallback;
 mod finding_git;

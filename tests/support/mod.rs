@@ -18,6 +18,7 @@ pub mod process;
 pub mod python;
 pub mod records;
 pub mod refusing_fs;
+pub mod session_picture;
 pub mod source;
 pub mod sshfs;
 pub mod terminal;
