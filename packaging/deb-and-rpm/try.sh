@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the .deb and the .rpm, and installs, uses, upgrades and removes each of them in a copy of this machine, which ends
-# with this script. What it said is kept in try.log. It needs root, what the build needs, and rpm, man-db and tcsh.
+# Builds the .deb and the .rpm, and installs, uses, upgrades and removes each of them in an overlay of this machine, so that
+# the machine itself is not changed. It needs root, the programs of `build`, man-db and tcsh.
 set -euo pipefail
 unset CDPATH
 
@@ -12,13 +12,13 @@ main() {
     for package in $packages; do
         case $package in
             *.deb) in_a_copy "$package" 'dpkg --install' 'dpkg --purge' ;;
-            # On Debian no package of rpm's satisfies /bin/sh.
+            # On Debian, rpm's database has no package that provides /bin/sh.
             *.rpm) in_a_copy "$package" 'rpm --upgrade --nodeps --replacepkgs' 'rpm --erase' ;;
         esac
     done
 }
 
-# Has try_package run where all that it changes is kept apart, and is there to look at.
+# Runs try_package in an overlay, and fails if a file of the package is left in it.
 in_a_copy() {
     printf '\n=== %s\n' "${1##*/}"
     mount -t tmpfs none "$copy"
@@ -52,7 +52,7 @@ try_package() {
 if (($#)); then
     try_package "$@"
 elif [[ -z ${IN_A_NAMESPACE-} ]]; then
-    # What is mounted ends with the namespace.
+    # All mounts end with the namespace.
     IN_A_NAMESPACE=yes exec unshare --mount "$0"
 else
     main

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the easyconfig with EasyBuild from PyPI and the Rust of this machine, and loads what was built with Lmod.
-# What it said is kept in try.log. It needs python3-venv, libc6-dev and Lmod: the one that LMOD_CMD names, or Debian's.
+# Builds the easyconfig with EasyBuild from PyPI and the Rust of this machine, and loads its module with Lmod. It needs
+# python3-venv, libc6-dev and Lmod: the one that LMOD_CMD names, or Debian's.
 set -euo pipefail
 export LC_ALL=C
 unset CDPATH
@@ -14,7 +14,7 @@ fail() { printf 'try.sh: %s\n' "$*" >&2; exit 1; }
 module() { eval "$("$LMOD_CMD" bash "$@")"; }
 
 if [[ -z ${LMOD_CMD-} ]]; then
-    # Unpacked, since it cannot be installed beside Environment Modules.
+    # Unpacked only: Debian's package conflicts with Environment Modules.
     mkdir "$work/lmod"
     (cd "$work/lmod" && apt-get download -qq lmod 2>/dev/null && dpkg -x lmod*.deb .)
     export LMOD_CMD=$work/lmod/usr/share/lmod/lmod/libexec/lmod
@@ -22,7 +22,7 @@ fi
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check 'easybuild>=5,<6'
 
-# EasyBuild would download each crate; cargo has done so already.
+# The crates that cargo has downloaded already.
 sources=$work/sources/g/git-clone-shim crates=$work/sources/c/crates.io
 mkdir -p "$sources" "$crates"
 version=$(sed -n "s/^version = '\(.*\)'/\1/p" packaging/easybuild/*.eb)

@@ -11,8 +11,8 @@ class GitCloneShim(CargoPackage):
     """Stands in for git on PATH so that `git clone --local` works where the filesystem refuses hard links."""
 
     homepage = "https://github.com/astral-sh/uv/issues/11420"
-    # git archive --prefix=git-clone-shim-0.1.0/ -o git-clone-shim-0.1.0.tar.gz v0.1.0, in the directory of the install;
-    # its checksum cannot be in the archive, so: spack install --no-checksum git-clone-shim
+    # git archive --prefix=git-clone-shim-0.1.0/ -o git-clone-shim-0.1.0.tar.gz v0.1.0, in the directory where spack runs.
+    # The archive contains this file, so not its own checksum: spack install --no-checksum git-clone-shim
     manual_download = True
     url = f"file://{os.getcwd()}/git-clone-shim-0.1.0.tar.gz"
 
@@ -29,7 +29,7 @@ class GitCloneShim(CargoPackage):
     def build_args(self):
         arguments = ["--locked"]
         if self.spec.satisfies("+static"):
-            # Naming the target keeps the flags away from proc macros, which cannot be static.
+            # With a named target, the flags do not apply to proc macros, which cannot be static.
             arguments += ["--target", f"{self.spec.target.family}-unknown-linux-gnu"]
         return arguments
 
@@ -38,7 +38,6 @@ class GitCloneShim(CargoPackage):
             env.set("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static")
 
     @run_after("install")
-    def install_names(self):
-        symlink("git-clone-shim", join_path(self.prefix.bin, "git"))
-        mkdirp(self.prefix.share.man.man1)
-        install("man/git-clone-shim.1", self.prefix.share.man.man1)
+    def install_tree_of_version(self):
+        program = join_path(self.prefix.bin, "git-clone-shim")
+        Executable("packaging/tree")(program, self.prefix)
