@@ -104,7 +104,7 @@ fn crowd_of_clones_is_intact() {
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{:?}: {stderr}", output.status);
-        assert!(output.stdout.is_empty());
+        assert_eq!(output.stdout, b"");
         // An attempt of more than a second shows its first line (README, "Differences from plain git").
         let first = format!("Cloning into 'clone-{number}'...\n");
         let late = stderr.strip_prefix(&first).unwrap();

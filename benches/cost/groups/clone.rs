@@ -18,6 +18,7 @@ use crate::table::Table;
 
 const AGAIN: &str = "the same git again";
 const SHIM: &str = "**git-clone-shim**";
+const PLAIN: &str = "**git-clone-shim**, without `--local`";
 const ALWAYS: &str = "with `GIT_CLONE_SHIM=always`";
 const UV: &str = "uv's own fallback";
 
@@ -88,40 +89,37 @@ struct Scene<'a> {
 impl Scene<'_> {
     fn where_links_are_possible(&self, pairs: usize) -> Vec<Difference> {
         let real = self.fixture.real();
-        let mut baseline = Contender::new("git", self.clone(&real, "--local"));
+        let mut baseline = Contender::new("git", self.clone(&real, &["--local"]));
         let mut contenders = [
-            Contender::new(AGAIN, self.clone(&real, "--local")),
-            Contender::new(SHIM, self.clone(self.fixture.shim(), "--local")),
+            Contender::new(AGAIN, self.clone(&real, &["--local"])),
+            Contender::new(SHIM, self.clone(self.fixture.shim(), &["--local"])),
+            Contender::new(PLAIN, self.clone(self.fixture.shim(), &[])),
         ];
         self.compare(&mut baseline, &mut contenders, pairs)
     }
 
     fn where_links_are_refused(&self, pairs: usize) -> Vec<Difference> {
         let real = self.fixture.real();
-        let copy = || self.clone(&real, "--no-hardlinks");
-        let mut always = self.clone(self.fixture.shim(), "--local");
+        let copy = || self.clone(&real, &["--no-hardlinks"]);
+        let mut always = self.clone(self.fixture.shim(), &["--local"]);
         always.env("GIT_CLONE_SHIM", "always");
-        let uv = Contender::new(UV, self.clone(&real, "--local"));
+        let uv = Contender::new(UV, self.clone(&real, &["--local"]));
         let mut baseline = Contender::new("git", copy());
         let mut contenders = [
             Contender::new(AGAIN, copy()),
             uv.with_exit_code(128).then(copy()),
-            Contender::new(SHIM, self.clone(self.fixture.shim(), "--local")),
+            Contender::new(SHIM, self.clone(self.fixture.shim(), &["--local"])),
             Contender::new(ALWAYS, always),
         ];
         self.compare(&mut baseline, &mut contenders, pairs)
     }
 
     /// A call of the `git` in the directory `first`.
-    fn clone(&self, first: &Path, option: &str) -> Command {
-        let args = [
-            "clone".as_ref(),
-            option.as_ref(),
-            "-n".as_ref(),
-            self.source.as_ref(),
-            self.destination.as_ref(),
-        ];
-        self.fixture.git(&[first, &self.fixture.real()], &args)
+    fn clone(&self, first: &Path, options: &[&str]) -> Command {
+        let args = [&["clone", "-n"], options].concat();
+        let mut command = self.fixture.git(&[first, &self.fixture.real()], &[]);
+        command.args(args).arg(&self.source).arg(&self.destination);
+        command
     }
 
     fn compare(

@@ -60,20 +60,29 @@ fn rows(fixture: &Fixture, options: &Options) -> Option<Vec<Vec<String>>> {
     );
     compare_with_record(&ours, options.renew);
 
-    let mut rows = vec![
-        least.row("C, which searches PATH"),
-        ours.row("a pass-through"),
-    ];
+    let mut rows = vec![least.row("C, which searches PATH"), ours.row("`--version`")];
+    let place = fixture.directory("counts");
+    let source = repository::of_loose_objects(fixture, &place, 10);
+    let path = [fixture.shim(), &nothing];
+    let here = place.join("clone");
+    let args = ["clone", text(&source), text(&here)];
+    rows.push(before_exec(fixture, &path, &nothing, &args)?.row("`clone` in one mount"));
+    if let Some(far) = fixture.far("clone") {
+        let args = ["clone", "--local", text(&source), text(&far)];
+        let counts = before_exec(fixture, &path, &nothing, &args)?;
+        rows.push(counts.row("`clone --local` across mounts"));
+    }
     let sizes: &[usize] = match options.quick {
         true => &[1],
         false => &[1, 1_000, 20_000],
     };
     for &objects in sizes {
-        let place = fixture.directory("counts");
         let source = repository::of_loose_objects(fixture, &place, objects);
         let plural = if objects == 1 { "" } else { "s" };
-        let counts = of_supervised_clone(fixture, &source, &place.join("clone"))?;
-        rows.push(counts.row(format!("a supervised clone of {objects} object{plural}")));
+        let counts = of_supervised_clone(fixture, &source, &here)?;
+        rows.push(counts.row(format!(
+            "`clone --local` in one mount, {objects} object{plural}"
+        )));
     }
     Some(rows)
 }
