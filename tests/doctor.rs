@@ -97,6 +97,8 @@ fn filesystems_that_refuse() {
             assert_eq!(said["died_of_link"], fails);
             assert_eq!(said["answer"], if fails { "works" } else { "not_needed" });
             assert!(fails || expected[1] == Some(true), "{said:#}");
+            // Its links may be other files.
+            assert_eq!(said["plan_of_clone"]["action"], "attempt");
         }
     }
 }
@@ -161,6 +163,17 @@ fn doctor_clones_from_one_mount_to_another() {
             other["filesystem"]["mount_point"], examined["filesystem"]["mount_point"],
             "{examined:#}"
         );
+        let plans = |clones: &Value| {
+            ["plan_of_clone", "plan_of_local_clone"].map(|plan| clones[plan]["action"].clone())
+        };
+        assert_eq!(
+            plans(&examined),
+            ["pass_through", "attempt"],
+            "{examined:#}"
+        );
+        assert_eq!(plans(&other), ["pass_through", "copy"], "{examined:#}");
+        let reason = other["plan_of_local_clone"]["reason"].as_str().unwrap();
+        assert!(reason.contains("different mounts"), "{reason}");
         assert_eq!(other["clone_with_git"]["ok"], false, "{examined:#}");
         let message = other["clone_with_git"]["message"].as_str().unwrap();
         assert!(message.contains(REFUSED), "{message}");
@@ -746,7 +759,7 @@ fn the_layout_of_the_json() {
     assert_eq!(
         members(&directories(&report)[0]),
         "advice answer clone_through_shim clone_with_git command died_of_link exchangeable_in exists filesystem left_behind \
-         link_across link_inside link_is_same_file path problem repository summary to_other_mount unfinished whose"
+         link_across link_inside link_is_same_file path plan_of_clone plan_of_local_clone problem repository summary to_other_mount unfinished whose"
     );
     assert_eq!(
         members(&directories(&report)[0]["filesystem"]),

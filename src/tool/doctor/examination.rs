@@ -11,6 +11,7 @@ use super::text;
 use super::trial::{Links, Trial};
 use super::watchdog::{Notes, Stopped};
 use crate::mountinfo::Filesystem;
+use crate::settings::Mode;
 use crate::tool::directory::Directory;
 
 impl Examination {
@@ -24,10 +25,11 @@ impl Examination {
     }
 }
 
-/// Examines `directory`, with the real git in the file `git` if there is one.
+/// Examines `directory`, with the real git in the file `git` if there is one, and with the shim in this mode.
 pub(super) fn examine(
     directory: &Path,
     git: Option<&Path>,
+    mode: Mode,
     notes: &mut Notes<Examination>,
 ) -> Result<(), Stopped> {
     notes.begin("looking at it")?;
@@ -52,7 +54,7 @@ pub(super) fn examine(
         }
     };
     use_and_remove(scratch, notes, |scratch, notes| {
-        try_all(scratch, git, notes)
+        try_all(scratch, git, mode, notes)
     })
 }
 
@@ -74,13 +76,14 @@ fn use_and_remove(
 fn try_all(
     scratch: &Scratch,
     git: Option<&Path>,
+    mode: Mode,
     notes: &mut Notes<Examination>,
 ) -> Result<(), Stopped> {
     try_links(scratch.directory(), notes)?;
     let exchangeable = scratch.exchangeable_in();
     notes.known.exchangeable_in = exchangeable.as_deref().map(text::of_path);
     if let (Some(git), None) = (git, exchangeable) {
-        let trial = Trial::new(scratch, git);
+        let trial = Trial::new(scratch, git, mode);
         if make_repository(&trial, notes)? {
             clone_within(&trial, scratch, notes)?;
             clone_to_other_mount(&trial, notes)?;
@@ -121,6 +124,7 @@ fn clone_within(
     scratch: &Scratch,
     notes: &mut Notes<Examination>,
 ) -> Result<(), Stopped> {
+    notes.known.clones = plans(trial, scratch);
     notes.begin("git clone --local")?;
     let (clone, died_of_link) = trial.clone_with_git(scratch);
     notes.known.clones.clone_with_git = Some(clone);
@@ -128,6 +132,15 @@ fn clone_within(
     notes.begin("git clone --local through the shim")?;
     notes.known.clones.clone_through_shim = Some(trial.clone_through_shim(scratch));
     Ok(())
+}
+
+/// What the shim does with clones to there, before any is tried.
+fn plans(trial: &Trial<'_>, to: &Scratch) -> Clones {
+    Clones {
+        plan_of_clone: trial.plan(None, to),
+        plan_of_local_clone: trial.plan(Some(c"--local"), to),
+        ..Clones::default()
+    }
 }
 
 /// The kernel makes no hard link from one mount to another, so there git fails wherever the shim works.
@@ -150,13 +163,14 @@ fn clone_to_other_mount(trial: &Trial<'_>, notes: &mut Notes<Examination>) -> Re
     use_and_remove(there, notes, |there, notes| {
         let directory = text::of_path(&place);
         notes.begin(&format!("git clone --local to {directory}"))?;
+        let plans = plans(trial, there);
         let (clone, died_of_link) = trial.clone_with_git(there);
         notes.known.to_other_mount = Some(OtherMount {
             filesystem: Filesystem::around(&place),
             clones: Clones {
                 clone_with_git: Some(clone),
                 died_of_link,
-                clone_through_shim: None,
+                ..plans
             },
             directory: directory.clone(),
         });

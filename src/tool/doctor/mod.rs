@@ -26,7 +26,7 @@ use super::text;
 use crate::git::real_git::RealGit;
 use crate::printable::json;
 use crate::process::interruption;
-use crate::settings::Settings;
+use crate::settings::{Mode, Settings};
 use directories::Place;
 use report::{Answer, Build, Directory, Examination, Report, Surroundings, What};
 
@@ -72,7 +72,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     let mut directories = Vec::new();
     for place in directories::to_examine(&options.directories) {
         let git = git.as_ref().map(RealGit::file);
-        let (examination, unfinished) = examine(&place, git, timeout)?;
+        let (examination, unfinished) = examine(&place, git, settings.mode, timeout)?;
         if place.optional && examination.exists == Some(false) {
             continue;
         }
@@ -119,10 +119,11 @@ fn survey(settings: &Settings, timeout: Duration) -> Result<Surroundings> {
 fn examine(
     place: &Place,
     git: Option<&Path>,
+    mode: Mode,
     timeout: Duration,
 ) -> Result<(Examination, Option<report::Unfinished>)> {
     let directory = &place.directory;
     let known = Examination::from_afar(directory);
-    let work = |notes: &mut _| examination::examine(directory, git, notes);
+    let work = |notes: &mut _| examination::examine(directory, git, mode, notes);
     watchdog::watch(&text::of_path(directory), timeout, &known, work)
 }

@@ -190,12 +190,36 @@ pub(super) struct Examination {
 /// The same clone, with git and through the shim.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Clones {
+    /// What the shim does with a `git clone` without `--local`.
+    pub plan_of_clone: Option<PlannedCall>,
+    /// What the shim does with `git clone --local`.
+    pub plan_of_local_clone: Option<PlannedCall>,
     /// `git clone --local` with the real git.
     pub clone_with_git: Option<Check>,
     /// Whether that clone died of what the shim cures.
     pub died_of_link: bool,
     /// `git clone --local` through the shim.
     pub clone_through_shim: Option<Check>,
+}
+
+/// What the shim does with a call of git.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct PlannedCall {
+    pub action: Action,
+    /// Why, as `explain` and the log say it.
+    pub reason: String,
+}
+
+/// How the shim execs git first.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Action {
+    /// `pass_through`: with the args as they are, and for good.
+    PassThrough,
+    /// `copy`: with `--no-hardlinks`.
+    Copy,
+    /// `attempt`: with the args as they are, and again with `--no-hardlinks` if a link fails.
+    Attempt,
 }
 
 /// A directory on another mount, and the clones that were made there.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use super::report::{
-    Answer, Build, Check, Clones, Directory, GitOnPath, Origin, Report, Setting, Surroundings, What,
+    Action, Answer, Build, Check, Clones, Directory, GitOnPath, Origin, PlannedCall, Report,
+    Setting, Surroundings, What,
 };
 use super::text::printable;
 
@@ -112,8 +113,15 @@ fn evidence(directory: &Directory) -> String {
     block(&heading, &rows)
 }
 
-fn clones(clones: &Clones, to: &str) -> [Row; 2] {
-    [
+fn clones(clones: &Clones, to: &str) -> Vec<Row> {
+    let plans = [
+        (format!("plan for git clone{to}"), &clones.plan_of_clone),
+        (
+            format!("plan for git clone --local{to}"),
+            &clones.plan_of_local_clone,
+        ),
+    ];
+    let mut rows = vec![
         check(
             &format!("git clone --local{to}"),
             clones.clone_with_git.as_ref(),
@@ -122,7 +130,21 @@ fn clones(clones: &Clones, to: &str) -> [Row; 2] {
             &format!("git clone --local{to}, by the shim"),
             clones.clone_through_shim.as_ref(),
         ),
-    ]
+    ];
+    for (label, plan) in plans {
+        rows.extend(plan.as_ref().map(|plan| planned(&label, plan)));
+    }
+    rows
+}
+
+/// The reason is left to `--json` and `explain`, which give room to it.
+fn planned(label: &str, plan: &PlannedCall) -> Row {
+    let action = match plan.action {
+        Action::PassThrough => "git as it is",
+        Action::Copy => "git with --no-hardlinks, at once",
+        Action::Attempt => "git as it is, and again with --no-hardlinks if a link fails",
+    };
+    Row::new(Mood::Neutral, label, action)
 }
 
 /// What to do first; where several things are to be done, the next run tells the next one.

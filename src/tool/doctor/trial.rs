@@ -3,7 +3,7 @@
 //! Source and destination are different directories, like a cache and a checkout of uv's, since some filesystems refuse
 //! links between directories only; and the repository has its objects in subdirectories, as all have.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,13 @@ use anyhow::{Context, Result};
 use nix::libc;
 use nix::sys::stat::FileStat;
 
-use super::report::Check;
+use super::report::{Action, Check, PlannedCall};
 use super::scratch::Scratch;
 use super::sealed;
 use super::text;
 use crate::git::link_failure;
+use crate::plan::Plan;
+use crate::settings::Mode;
 use crate::tool::directory::Directory;
 
 /// The directory around a clone.
@@ -27,12 +29,13 @@ const CHECKOUTS: &str = "checkouts";
 pub(super) struct Trial<'a> {
     scratch: &'a Scratch,
     git: &'a Path,
+    mode: Mode,
 }
 
 impl<'a> Trial<'a> {
-    /// A trial in `scratch` with the real git in the file `git`.
-    pub(super) fn new(scratch: &'a Scratch, git: &'a Path) -> Self {
-        Self { scratch, git }
+    /// A trial in `scratch` with the real git in the file `git`, and with the shim in this mode.
+    pub(super) fn new(scratch: &'a Scratch, git: &'a Path, mode: Mode) -> Self {
+        Self { scratch, git, mode }
     }
 
     fn source(&self) -> PathBuf {
@@ -62,6 +65,21 @@ impl<'a> Trial<'a> {
         } else {
             made
         }
+    }
+
+    /// What the shim does with a clone of the repository into the directory `to`, with this option if there is one.
+    pub(super) fn plan(&self, option: Option<&CStr>, to: &Scratch) -> Option<PlannedCall> {
+        let path = |path: PathBuf| CString::new(path.into_os_string().into_encoded_bytes()).ok();
+        let (source, destination) = (path(self.source())?, path(destination(to))?);
+        let mut args = vec![c"git", c"clone"];
+        args.extend(option);
+        args.extend([source.as_c_str(), destination.as_c_str()]);
+        let (action, reason) = match Plan::new(self.mode, &args) {
+            Plan::PassThrough(reason) => (Action::PassThrough, reason.to_string()),
+            Plan::Copy(_, reason) => (Action::Copy, reason.to_string()),
+            Plan::Attempt(_, reason) => (Action::Attempt, reason.to_string()),
+        };
+        Some(PlannedCall { action, reason })
     }
 
     /// Clones it into the directory `to` with the real git; and whether git died of a link failure.
@@ -110,8 +128,12 @@ impl<'a> Trial<'a> {
 
 fn local_clone(mut command: Command, source: &Path, to: &Scratch) -> Command {
     command.args(["clone", "--quiet", "--local"]).arg(source);
-    command.arg(to.path().join(CHECKOUTS).join("clone"));
+    command.arg(destination(to));
     command
+}
+
+fn destination(to: &Scratch) -> PathBuf {
+    to.path().join(CHECKOUTS).join("clone")
 }
 
 /// How a command has ended: what it wrote to standard error, if it failed.
