@@ -64,14 +64,13 @@ fn directory_that_another_user_exchanges_is_neither_used_nor_removed() {
         assert_eq!(left.len(), 1, "git was run in it: {outcome:?}");
         let report: Value = serde_json::from_slice(&outcome.stdout).unwrap();
         let examined = &directories(&report)[0];
-        match examined["problem"].as_str() {
+        if let Some(problem) = examined["problem"].as_str() {
             // Before doctor opened what it had made.
-            Some(problem) => assert!(problem.contains("belongs to another user"), "{problem}"),
-            None => {
-                assert_eq!(examined["exchangeable_in"], place.to_str().unwrap());
-                // What is said to be left behind is what was moved, by its former name.
-                assert!(examined["left_behind"][0].is_string(), "{examined:#}");
-            }
+            assert!(problem.contains("belongs to another user"), "{problem}");
+        } else {
+            assert_eq!(examined["exchangeable_in"], place.to_str().unwrap());
+            // What is said to be left behind is what was moved, by its former name.
+            assert!(examined["left_behind"][0].is_string(), "{examined:#}");
         }
         assert_eq!(examined["clone_with_git"], Value::Null);
         assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
