@@ -57,7 +57,7 @@ impl Settings {
     }
 }
 
-/// Where second runs are accounted for: `GIT_CLONE_SHIM_LOG_FILE` and `GIT_CLONE_SHIM_SYSLOG`. Not among the settings, since
+/// Where fallbacks are recorded: `GIT_CLONE_SHIM_LOG_FILE` and `GIT_CLONE_SHIM_SYSLOG`. Not among the settings, since
 /// no call but one that runs git again need know.
 #[must_use]
 pub fn fallbacks() -> Fallbacks {

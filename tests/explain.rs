@@ -84,7 +84,7 @@ fn assert_announced(arena: &Arena, calls: &[Announced]) {
 }
 
 #[test]
-fn what_it_announces_is_what_runs() {
+fn explain_announces_what_runs() {
     for git in gits() {
         let arena = Arena::new(git).with_links_failing(libc::EXDEV);
         assert_announced(&arena, &CALLS);
@@ -102,7 +102,7 @@ fn what_it_announces_is_what_runs() {
 }
 
 #[test]
-fn every_word_and_what_it_is() {
+fn explain_lists_every_argument() {
     let arena = Arena::new(&gits()[0]);
     let line = args("-C here clone -ql --loc -o name --hardlinks --nonsense -- a b c");
     let said = explain(&arena, &line, "auto");
@@ -138,7 +138,7 @@ fn every_word_and_what_it_is() {
 }
 
 #[test]
-fn why_it_does_nothing() {
+fn explain_gives_the_reason_of_a_pass_through() {
     let arena = Arena::new(&gits()[0]);
     for (line, mode, why) in [
         ("clone -l a", "off", "GIT_CLONE_SHIM=off"),
@@ -162,7 +162,7 @@ fn why_it_does_nothing() {
 }
 
 #[test]
-fn what_is_pasted_into_a_ticket_holds_no_password() {
+fn explain_hides_passwords() {
     let arena = Arena::new(&gits()[0]);
     let line = args("clone -l https://me:secret@host/a");
     let said = explain(&arena, &line, "auto");
@@ -171,7 +171,7 @@ fn what_is_pasted_into_a_ticket_holds_no_password() {
 }
 
 #[test]
-fn a_shell_reads_the_same_words() {
+fn shell_reads_the_same_args() {
     use std::os::unix::ffi::OsStringExt;
     let arena = Arena::new(&gits()[0]);
     let odd = ["", "a b", "it's", "\\", "$HOME", "~", "*", "café\n"].map(OsString::from);

@@ -18,7 +18,7 @@ use crate::support::source;
 use crate::support::tree;
 
 #[test]
-fn lines_of_any_kind() {
+fn output_of_any_kind_is_relayed() {
     for git in gits() {
         let arena = Arena::new(git);
         let source = source::small(&arena, "src");
@@ -48,7 +48,7 @@ fn lines_of_any_kind() {
 }
 
 #[test]
-fn memory_does_not_grow_with_what_git_says() {
+fn memory_does_not_grow_with_gits_output() {
     const SAID: usize = 1 << 30;
     let git = &gits()[0];
     let arena = Arena::new(git);
@@ -86,7 +86,7 @@ fn memory_does_not_grow_with_what_git_says() {
 }
 
 #[test]
-fn a_failure_after_much_output() {
+fn link_failure_after_much_output_is_cured() {
     // The sentence before, across and behind the 64 KiB that are held, and split between reads wherever it may be.
     for git in gits() {
         let arena = Arena::new(git).with_links_failing(libc::EPERM);
@@ -124,7 +124,7 @@ fn a_failure_after_much_output() {
 }
 
 #[test]
-fn a_failure_after_the_hold() {
+fn link_failure_after_the_hold_is_cured() {
     // git is held in the reading of its configuration, from a pipe, until what it has said before is seen to stream.
     for git in gits() {
         let arena = Arena::new(git).with_links_failing(libc::EPERM);

@@ -21,7 +21,7 @@ const OTHER_USER: u32 = 65534;
 fn record(host: &str, filesystem: &str, message: &str) -> String {
     let record = json!({
         "schema": 1, "time": "2026-11-21T00:00:00Z", "host": host, "uid": 1, "pid": 1, "version": "0.2.0",
-        "sentence": message, "filesystem": filesystem, "first_ms": 1, "outcome": "cloned",
+        "cause": message, "filesystem": filesystem, "attempt_ms": 1, "outcome": "cloned",
     });
     format!("{record}\n")
 }
@@ -83,7 +83,7 @@ fn only_regular_files_are_read() {
             file.display()
         );
         assert_eq!(String::from_utf8(outcome.stderr.clone()).unwrap(), line);
-        assert_eq!(report(&outcome)["all"]["runs"], 1);
+        assert_eq!(report(&outcome)["all"]["fallbacks"], 1);
         assert_eq!(report(&outcome)["hosts"][0]["name"], "a");
     }
     let device = stats_in(1 << 20, &arena, &[Path::new("/dev/zero"), &good]);
@@ -111,16 +111,19 @@ fn memory_does_not_grow_with_unique_names() {
     log.into_inner().unwrap();
     let outcome = stats_in(100 << 10, &arena, &[&file]).succeeded();
     let report = report(&outcome);
-    assert_eq!(report["all"]["runs"], RECORDS + 1);
+    assert_eq!(report["all"]["fallbacks"], RECORDS + 1);
     assert_eq!(report["damaged"]["lines"], 1);
-    for kind in ["hosts", "filesystems", "sentences"] {
+    for kind in ["hosts", "filesystems", "causes"] {
         let rows = report[kind].as_array().unwrap();
         assert_eq!(rows.len(), 10_001, "{kind}");
-        let sum: u64 = rows.iter().map(|row| row["runs"].as_u64().unwrap()).sum();
+        let sum: u64 = rows
+            .iter()
+            .map(|row| row["fallbacks"].as_u64().unwrap())
+            .sum();
         assert_eq!(sum, RECORDS as u64 + 1, "{kind}");
         let more = rows.iter().find(|row| row["name"] == "(more names)");
         assert!(
-            more.unwrap()["runs"].as_u64().unwrap() >= RECORDS as u64 - 10_000,
+            more.unwrap()["fallbacks"].as_u64().unwrap() >= RECORDS as u64 - 10_000,
             "{kind}"
         );
     }
@@ -128,7 +131,7 @@ fn memory_does_not_grow_with_unique_names() {
     assert!(
         first
             .iter()
-            .any(|row| row["name"] == *name(0) && row["runs"] == 2)
+            .any(|row| row["name"] == *name(0) && row["fallbacks"] == 2)
     );
 }
 
@@ -143,9 +146,9 @@ fn hostile_lines_are_damaged_lines() {
     let lines = [
         deep.clone(),
         "{\"a\":".repeat(10_000),
-        good.replace("\"first_ms\":1", "\"first_ms\":18446744073709551616"),
-        good.replace("\"first_ms\":1", "\"first_ms\":1e999"),
-        good.replace("\"first_ms\":1", "\"first_ms\":-1"),
+        good.replace("\"attempt_ms\":1", "\"attempt_ms\":18446744073709551616"),
+        good.replace("\"attempt_ms\":1", "\"attempt_ms\":1e999"),
+        good.replace("\"attempt_ms\":1", "\"attempt_ms\":-1"),
         good.replace("\"uid\":1", "\"uid\":4294967296"),
         good.replace("2026-11-21", "99999-11-21"),
         good.replace("\"schema\":1", "\"schema\":99999999999"),
@@ -161,7 +164,7 @@ fn hostile_lines_are_damaged_lines() {
     let length = log.metadata().unwrap().len();
     log.set_len(length + (1 << 30)).unwrap();
     let outcome = stats_in(40 << 10, &arena, &[&file]).succeeded();
-    assert_eq!(report(&outcome)["all"]["runs"], lines.len() + 1);
+    assert_eq!(report(&outcome)["all"]["fallbacks"], lines.len() + 1);
     assert_eq!(report(&outcome)["damaged"]["lines"], lines.len() + 1);
 }
 
@@ -170,10 +173,10 @@ fn sums_do_not_overflow() {
     let arena = Arena::new(&gits()[0]);
     let file = arena.root().join("log");
     let huge = record("a", "xfs", "link refused")
-        .replace("\"first_ms\":1", &format!("\"first_ms\":{}", u64::MAX));
+        .replace("\"attempt_ms\":1", &format!("\"attempt_ms\":{}", u64::MAX));
     fs::write(&file, huge.repeat(3)).unwrap();
     let outcome = stats_in(1 << 20, &arena, &[&file]).succeeded();
-    assert_eq!(report(&outcome)["all"]["first_ms"], u64::MAX);
+    assert_eq!(report(&outcome)["all"]["attempt_ms"], u64::MAX);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn always_copies_at_once() {
 }
 
 #[test]
-fn always_leaves_the_rest_alone() {
+fn always_leaves_other_calls_alone() {
     for git in gits() {
         let arena = Arena::new(git);
         let source = source::small(&arena, "src");
@@ -56,7 +56,7 @@ fn always_leaves_the_rest_alone() {
 }
 
 #[test]
-fn off_is_git() {
+fn off_execs_git() {
     for git in gits() {
         let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
@@ -69,7 +69,7 @@ fn off_is_git() {
 }
 
 #[test]
-fn an_unknown_value_is_said_once_and_is_the_default() {
+fn unknown_value_is_reported_once_and_counts_as_default() {
     let arena = Arena::new(&gits()[0]).with_links_failing(libc::EPERM);
     let source = source::small(&arena, "src");
     let line = with_source(&source, args("clone --local SRC dst"));
@@ -123,7 +123,7 @@ fn an_unknown_value_is_said_once_and_is_the_default() {
 }
 
 #[test]
-fn the_log_says_what_was_decided_and_why() {
+fn log_gives_decisions_and_reasons() {
     for git in gits() {
         let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");

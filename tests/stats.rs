@@ -38,13 +38,13 @@ fn json_of(arena: &Arena, files: &[&Path]) -> Value {
 fn record(time: &str, host: &str, filesystem: &str, first: u64, outcome: &str) -> String {
     let record = json!({
         "schema": 1, "time": time, "host": host, "uid": 1000, "pid": 4711, "version": "0.1.0",
-        "sentence": "link refused", "error": "Operation not permitted", "filesystem": filesystem,
-        "first_ms": first, "second_ms": 100, "outcome": outcome, "added_later": [1],
+        "cause": "link refused", "error": "Operation not permitted", "filesystem": filesystem,
+        "attempt_ms": first, "fallback_ms": 100, "outcome": outcome, "added_later": [1],
     });
     format!("{record}\n")
 }
 
-/// A log of four second runs on two days, two hosts and two filesystems.
+/// A log of four fallbacks on two days, two hosts and two filesystems.
 fn log_of_four(arena: &Arena) -> PathBuf {
     let file = arena.root().join("four");
     let records = [
@@ -62,7 +62,7 @@ fn arena() -> Arena {
 }
 
 #[test]
-fn what_the_shim_has_written() {
+fn stats_reads_what_the_shim_wrote() {
     let arena = Arena::new(&gits()[0]).with_links_failing(libc::EXDEV);
     let source = source::small(&arena, "src");
     let file = arena.root().join("log");
@@ -80,15 +80,15 @@ fn what_the_shim_has_written() {
             .sum()
     };
     let counts = json!({
-        "runs": 2, "cloned": 2, "failed": 0, "started": 0,
-        "first_ms": sum("first_ms"), "second_ms": sum("second_ms"),
+        "fallbacks": 2, "cloned": 2, "failed": 0, "started": 0,
+        "attempt_ms": sum("attempt_ms"), "fallback_ms": sum("fallback_ms"),
     });
     let report = json_of(&arena, &[&file]);
     assert_eq!(report["all"], counts);
     for (rows, name) in [
         ("hosts", records[0]["host"].clone()),
         ("filesystems", records[0]["filesystem"].clone()),
-        ("sentences", "link refused".into()),
+        ("causes", "link refused".into()),
     ] {
         let mut row = counts.clone();
         row["name"] = name;
@@ -98,14 +98,14 @@ fn what_the_shim_has_written() {
 }
 
 #[test]
-fn what_is_counted() {
+fn stats_counts_by_day_host_filesystem_and_cause() {
     let arena = arena();
     let file = log_of_four(&arena);
     let row = |name: &str, counts: [u64; 6]| {
-        let [runs, cloned, failed, started, first_ms, second_ms] = counts;
+        let [runs, cloned, failed, started, attempt_ms, fallback_ms] = counts;
         json!({
-            "name": name, "runs": runs, "cloned": cloned, "failed": failed, "started": started,
-            "first_ms": first_ms, "second_ms": second_ms,
+            "name": name, "fallbacks": runs, "cloned": cloned, "failed": failed, "started": started,
+            "attempt_ms": attempt_ms, "fallback_ms": fallback_ms,
         })
     };
     let mut all = row("", [4, 2, 1, 1, 32101, 400]);
@@ -124,7 +124,7 @@ fn what_is_counted() {
             row("", [1, 0, 0, 1, 1, 100]),
             row("lustre", [1, 1, 0, 0, 100, 100]),
         ],
-        "sentences": [row("link refused", [4, 2, 1, 1, 32101, 400])],
+        "causes": [row("link refused", [4, 2, 1, 1, 32101, 400])],
         "advice": [advice("beegfs", 32000), advice("lustre", 100)],
         "damaged": {"lines": 0, "first": []},
         "later": 0,
@@ -133,28 +133,28 @@ fn what_is_counted() {
 }
 
 #[test]
-fn the_table() {
+fn table_shows_the_counts() {
     let arena = arena();
     let file = log_of_four(&arena);
     let said = stats(&arena, [&file]).run().succeeded();
     let expected = "\
-second runs     4: 2 cloned, 1 failed, 1 not seen to their end
-time            32.1 s lost to first attempts, 0.4 s taken by second runs
+fallbacks       4: 2 cloned, 1 failed, 1 not seen to their end
+time            32.1 s lost to attempts, 0.4 s taken by fallbacks
 
-day              runs     failed    lost (s)
+day         fallbacks     failed    lost (s)
 2026-11-20          2          1        32.0
 2026-11-21          2          0         0.1
 
-host       runs     failed    lost (s)
+host  fallbacks     failed    lost (s)
 a             3          1        32.0
 b             1          0         0.1
 
-filesystem       runs     failed    lost (s)
+filesystem  fallbacks     failed    lost (s)
 beegfs              2          1        32.0
 (unknown)           1          0         0.0
 lustre              1          0         0.1
 
-sentence           runs     failed    lost (s)
+cause         fallbacks     failed    lost (s)
 link refused          4          1        32.1
 
 GIT_CLONE_SHIM=always where clones go to beegfs would have saved 32.0 s.
@@ -170,14 +170,14 @@ It copies what could have been hard-linked there, too.
         "2026-11-21          2          0         0.1\n1 more              2          1        32.0\n\n",
         "a               3          1        32.0\n1 more          1          0         0.1\n\n",
         "beegfs              2          1        32.0\n2 more              2          0         0.1\n\n",
-        "sentence           runs     failed    lost (s)\nlink refused          4          1        32.1\n\n",
+        "cause         fallbacks     failed    lost (s)\nlink refused          4          1        32.1\n\n",
     ] {
         assert!(few.contains(lines), "{lines}in {few}");
     }
 }
 
 #[test]
-fn bars_on_a_terminal() {
+fn terminal_gets_bars() {
     let arena = arena();
     let file = log_of_four(&arena);
     let screen = |no_color: &str| {
@@ -205,7 +205,7 @@ fn bars_on_a_terminal() {
 }
 
 #[test]
-fn damaged_lines() {
+fn damaged_lines_are_counted_and_named() {
     let arena = arena();
     let file = arena.root().join("damaged");
     let good = record("2026-11-21T00:00:00Z", "a", "beegfs", 1, "cloned");
@@ -229,7 +229,7 @@ fn damaged_lines() {
         good.replace("\"schema\":1", "\"schema\":0").into(),
         good.replace("2026-11-21", "2026-13-21").into(),
         good.replace("cloned", "vanished").into(),
-        good.replace("\"first_ms\":1", "\"first_ms\":-1").into(),
+        good.replace("\"attempt_ms\":1", "\"attempt_ms\":-1").into(),
     ];
     let later = good.replace("\"schema\":1", "\"schema\":2");
     let much_later = br#"{"schema":3,"time":1795219200,"outcome":"vanished"}"#;
@@ -244,7 +244,7 @@ fn damaged_lines() {
     fs::write(&file, log).unwrap();
 
     let report = json_of(&arena, &[&file]);
-    assert_eq!(report["all"]["runs"], damaged.len() + 1);
+    assert_eq!(report["all"]["fallbacks"], damaged.len() + 1);
     assert_eq!(report["later"], 2 * damaged.len());
     assert_eq!(report["damaged"]["lines"], damaged.len());
     let place = |number: usize| json!({"file": file.to_str().unwrap(), "line": 4 * number});
@@ -263,7 +263,7 @@ fn damaged_lines() {
 }
 
 #[test]
-fn files_that_cannot_be_read() {
+fn unreadable_file_is_reported_and_the_others_counted() {
     let arena = arena();
     let file = log_of_four(&arena);
     let nowhere = arena.root().join("no\nwhere");
@@ -277,7 +277,7 @@ fn files_that_cannot_be_read() {
     ] {
         assert!(said.stderr_contains(&line), "{said:?}");
     }
-    assert!(said.stdout.starts_with(b"second runs     4: "), "{said:?}");
+    assert!(said.stdout.starts_with(b"fallbacks       4: "), "{said:?}");
 
     for args in [&[][..], &["--rows=many", "x"], &["--nonsense", "x"]] {
         let said = stats(&arena, args).run();
@@ -286,7 +286,7 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
-fn standard_input_and_empty_files() {
+fn stdin_and_empty_files_are_read() {
     let arena = arena();
     let file = log_of_four(&arena);
     let expected = stats(&arena, [&file]).run().succeeded();
@@ -296,13 +296,13 @@ fn standard_input_and_empty_files() {
     assert_eq!(stats(&arena, ["-"]).stdin(log).run(), expected);
     assert_eq!(stats(&arena, [&empty, &file]).run(), expected);
     let said = stats(&arena, ["-"]).run().succeeded();
-    let nothing = "second runs     0: 0 cloned, 0 failed, 0 not seen to their end\n\
-                   time            0.0 s lost to first attempts, 0.0 s taken by second runs\n";
+    let nothing = "fallbacks       0: 0 cloned, 0 failed, 0 not seen to their end\n\
+                   time            0.0 s lost to attempts, 0.0 s taken by fallbacks\n";
     assert_eq!(String::from_utf8(said.stdout).unwrap(), nothing);
 }
 
 #[test]
-fn names_that_would_move_the_cursor() {
+fn control_characters_in_names_are_escaped() {
     let arena = arena();
     let file = arena.root().join("log\x1b[2J");
     let log = record(
@@ -345,7 +345,7 @@ fn memory_does_not_grow_with_the_log() {
         .arg(&file);
     let said = Call::new(command).run().succeeded();
     let report: Value = serde_json::from_slice(&said.stdout).unwrap();
-    assert_eq!(report["all"]["runs"], 200 * 500);
+    assert_eq!(report["all"]["fallbacks"], 200 * 500);
     assert_eq!(report["hosts"].as_array().unwrap().len(), 500);
     assert_eq!(report["damaged"]["lines"], 1);
 }

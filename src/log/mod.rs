@@ -1,4 +1,4 @@
-//! What the shim tells about itself: to people on standard error, and of every second run to a file or the system log.
+//! What the shim logs: its decisions, for people, on stderr; and each fallback, in a file or the system log.
 
 mod fallbacks;
 mod file;

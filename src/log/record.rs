@@ -1,6 +1,6 @@
-//! The record of one second run: what the shim writes and `git-clone-shim stats` reads.
+//! The record of one fallback: what the shim writes and `git-clone-shim stats` reads.
 //!
-//! No word of the command line is in it, no URL and no path: a repository's address can hold a password.
+//! No argument is in it, no URL and no path: a repository's address can hold a password.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -9,49 +9,48 @@ use serde::{Deserialize, Serialize};
 
 use crate::git::link_failure::LinkFailure;
 
-/// The version of the record. A reader takes it that one with a higher number means something else; fields that it does
-/// not know can appear in any version.
+/// The version of the record. In a higher version a field has another meaning. Unknown fields can appear in any version.
 pub const SCHEMA: u32 = 1;
 
-/// One second run.
+/// One fallback.
 ///
 /// In JSON an empty string or an unknown time is left out.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Record<'a> {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// When the second run began: RFC 3339, UTC, to the second.
+    /// When the fallback began: RFC 3339, UTC, to the second.
     #[serde(borrow)]
     pub time: Cow<'a, str>,
-    /// What the kernel calls the machine.
+    /// The kernel's name of the machine.
     #[serde(borrow)]
     pub host: Cow<'a, str>,
     /// The number of the user.
     pub uid: u32,
-    /// The process that the caller started: the shim, and then the git of the second run.
+    /// The process that the caller started: the shim, and then the git of the fallback.
     pub pid: u32,
     /// The shim's version.
     #[serde(borrow)]
     pub version: Cow<'a, str>,
     /// Which of git's messages it was ([`crate::git::link_failure::Message::name`]), or `different mounts`.
     #[serde(borrow)]
-    pub sentence: Cow<'a, str>,
+    pub cause: Cow<'a, str>,
     /// The name of the error that link(2) gave, such as `EPERM`; empty where git wrote none that we know.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub error: Cow<'a, str>,
-    /// The type of the destination's filesystem, as mount(8) shows it; empty where it cannot be told.
+    /// The type of the destination's filesystem, as mount(8) shows it; empty if it is not known.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub filesystem: Cow<'a, str>,
-    /// How many milliseconds the first attempt took, which was in vain.
-    pub first_ms: u64,
-    /// How many milliseconds the second run took, if anybody saw its end.
+    /// How many milliseconds the failed attempt took; 0 if there was none.
+    pub attempt_ms: u64,
+    /// How many milliseconds the fallback took; `None` if its end was not observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub second_ms: Option<u64>,
-    /// What became of the second run.
+    pub fallback_ms: Option<u64>,
+    /// How the fallback ended.
     pub outcome: Outcome,
 }
 
-/// What became of a second run.
+/// How a fallback ended.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -59,7 +58,7 @@ pub enum Outcome {
     Cloned,
     /// It has ended, and there is nothing at the destination.
     Failed,
-    /// It has begun; nobody saw its end.
+    /// It has begun; its end was not observed.
     Started,
 }
 
@@ -89,10 +88,10 @@ impl Cause<'_> {
 }
 
 impl Record<'_> {
-    /// The record of a second run that begins now, on this machine and for this user, after an attempt that took `first`
-    /// and the reason for which is `cause`.
+    /// The record of a fallback for `cause` that begins now, on this machine and for this user, after an attempt that took
+    /// `attempt`.
     #[must_use]
-    pub fn new(cause: Cause<'_>, filesystem: Option<String>, first: Duration) -> Self {
+    pub fn new(cause: Cause<'_>, filesystem: Option<String>, attempt: Duration) -> Self {
         let host = nix::unistd::gethostname().unwrap_or_default();
         Self {
             schema: SCHEMA,
@@ -103,27 +102,27 @@ impl Record<'_> {
             uid: nix::unistd::getuid().as_raw(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
-            sentence: cause.name().into(),
+            cause: cause.name().into(),
             error: cause.errno().into(),
             filesystem: filesystem.unwrap_or_default().into(),
-            first_ms: milliseconds(first),
-            second_ms: None,
+            attempt_ms: milliseconds(attempt),
+            fallback_ms: None,
             outcome: Outcome::Started,
         }
     }
 
-    /// The day of the second run in UTC, such as `2026-11-21`.
+    /// The day of the fallback in UTC, such as `2026-11-21`.
     #[must_use]
     pub fn day(&self) -> &str {
         self.time.get(.."2026-11-21".len()).unwrap_or_default()
     }
 
-    /// The same record once the second run has ended, after `second`.
+    /// The same record when the fallback has ended, after `fallback`.
     #[must_use]
-    pub fn ended(self, outcome: Outcome, second: Duration) -> Self {
+    pub fn ended(self, outcome: Outcome, fallback: Duration) -> Self {
         Self {
             outcome,
-            second_ms: Some(milliseconds(second)),
+            fallback_ms: Some(milliseconds(fallback)),
             ..self
         }
     }

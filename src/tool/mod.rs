@@ -27,9 +27,9 @@ Environment:
   GIT_CLONE_SHIM           auto (default), always (--no-hardlinks at once), off
   GIT_CLONE_SHIM_GIT       absolute path of the real git (default: the next on PATH)
   GIT_CLONE_SHIM_LOG       info, debug, …: what the shim decided, on stderr
-  GIT_CLONE_SHIM_LOG_FILE  absolute path: one JSON line for each second run; %h is
+  GIT_CLONE_SHIM_LOG_FILE  absolute path: one JSON line for each fallback; %h is
                            the host, %u the user's number, %d the day, %% a %
-  GIT_CLONE_SHIM_SYSLOG    1: one line for each second run in the system log
+  GIT_CLONE_SHIM_SYSLOG    1: one line for each fallback in the system log
 
 Called as `git` it is the shim, and knows git's args only.";
 
@@ -49,7 +49,7 @@ enum Task {
     Doctor(doctor::Options),
     /// Tell what the shim would do with `git ARGS…`, and why, without running git
     Explain(explain::Options),
-    /// Count the second runs that `GIT_CLONE_SHIM_LOG_FILE` has recorded
+    /// Count the fallbacks that `GIT_CLONE_SHIM_LOG_FILE` has recorded
     Stats(stats::Options),
     /// Install this program, beside its other versions
     Install(install::InstallOptions),

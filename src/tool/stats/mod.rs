@@ -1,5 +1,5 @@
-//! `git-clone-shim stats FILE…`: what the files say that `GIT_CLONE_SHIM_LOG_FILE` names: how many second runs there were,
-//! where, why, and how much time their first attempts have cost.
+//! `git-clone-shim stats FILE…`: what the files say that `GIT_CLONE_SHIM_LOG_FILE` names: how many fallbacks there were,
+//! where, why, and how much time the failed attempts took.
 
 mod lines;
 mod report;

@@ -19,14 +19,14 @@ pub(super) struct Report<'a> {
     /// The busiest first, as in all that follows.
     pub(super) hosts: Vec<Row<'a>>,
     pub(super) filesystems: Vec<Row<'a>>,
-    pub(super) sentences: Vec<Row<'a>>,
+    pub(super) causes: Vec<Row<'a>>,
     pub(super) advice: Vec<Advice<'a>>,
     pub(super) damaged: &'a Damaged,
     /// Lines of a later version of the shim's.
     pub(super) later: u64,
 }
 
-/// The second runs that have something in common.
+/// The fallbacks that have something in common.
 #[derive(Serialize)]
 pub(super) struct Row<'a> {
     /// What they have in common; empty where the records do not tell.
@@ -47,15 +47,15 @@ pub(super) struct Advice<'a> {
 impl<'a> Report<'a> {
     /// The report of what was counted.
     pub(super) fn new(tally: &'a Tally) -> Self {
-        let filesystems = by_runs(&tally.filesystems);
+        let filesystems = by_fallbacks(&tally.filesystems);
         Self {
             schema: SCHEMA,
             all: &tally.all,
             days: by_name(&tally.days),
-            hosts: by_runs(&tally.hosts),
+            hosts: by_fallbacks(&tally.hosts),
             advice: advice(&filesystems),
             filesystems,
-            sentences: by_runs(&tally.sentences),
+            causes: by_fallbacks(&tally.causes),
             damaged: &tally.damaged,
             later: tally.later,
         }
@@ -69,9 +69,9 @@ fn by_name(rows: &Rows) -> Vec<Row<'_>> {
     rows
 }
 
-fn by_runs(rows: &Rows) -> Vec<Row<'_>> {
+fn by_fallbacks(rows: &Rows) -> Vec<Row<'_>> {
     let mut rows = by_name(rows);
-    rows.sort_by_key(|row| Reverse(row.counts.runs));
+    rows.sort_by_key(|row| Reverse(row.counts.fallbacks));
     rows
 }
 
@@ -82,7 +82,7 @@ fn advice<'a>(filesystems: &[Row<'a>]) -> Vec<Advice<'a>> {
         .map(|row| Advice {
             filesystem: row.name,
             setting: "GIT_CLONE_SHIM=always",
-            saves_ms: row.counts.first_ms,
+            saves_ms: row.counts.attempt_ms,
         })
         .collect();
     advice.sort_by_key(|advice| Reverse(advice.saves_ms));

@@ -22,7 +22,7 @@ pub(super) fn render(report: &Report<'_>, most: usize, bars: bool) -> String {
     for (title, rows) in [
         ("host", &report.hosts),
         ("filesystem", &report.filesystems),
-        ("sentence", &report.sentences),
+        ("cause", &report.causes),
     ] {
         let (busiest, others) = rows.split_at_checked(most).unwrap_or((rows, &[]));
         text += &section(title, busiest, others, bars);
@@ -34,14 +34,14 @@ pub(super) fn render(report: &Report<'_>, most: usize, bars: bool) -> String {
 fn totals(report: &Report<'_>) -> String {
     let all = report.all;
     let mut text = format!(
-        "second runs     {}: {} cloned, {} failed, {} not seen to their end\n\
-         time            {} s lost to first attempts, {} s taken by second runs\n",
-        all.runs,
+        "fallbacks       {}: {} cloned, {} failed, {} not seen to their end\n\
+         time            {} s lost to attempts, {} s taken by fallbacks\n",
+        all.fallbacks,
         all.cloned,
         all.failed,
         all.started,
-        seconds(all.first_ms),
-        seconds(all.second_ms),
+        seconds(all.attempt_ms),
+        seconds(all.fallback_ms),
     );
     let damaged = report.damaged;
     if damaged.lines > 0 {
@@ -77,13 +77,13 @@ fn places(damaged: &Damaged) -> String {
 
 /// A table of `rows`, and one line for all that is in `rest`; nothing if there are no rows.
 fn section(title: &str, rows: &[Row<'_>], rest: &[Row<'_>], bars: bool) -> String {
-    let Some(longest) = rows.iter().map(|row| row.counts.runs).max() else {
+    let Some(longest) = rows.iter().map(|row| row.counts.fallbacks).max() else {
         return String::new();
     };
     let mut lines: Vec<(String, Counts, String)> = rows
         .iter()
         .map(|row| {
-            let bar = bars.then(|| bar(row.counts.runs, longest));
+            let bar = bars.then(|| bar(row.counts.fallbacks, longest));
             (name(row), row.counts.clone(), bar.unwrap_or_default())
         })
         .collect();
@@ -93,19 +93,23 @@ fn section(title: &str, rows: &[Row<'_>], rest: &[Row<'_>], bars: bool) -> Strin
     }
     let widths = lines.iter().map(|(name, ..)| name.chars().count());
     let width = widths.max().unwrap_or(0).max(title.len());
-    let mut text = format!("\n{title:width$}       runs     failed    lost (s)\n");
+    let mut text = format!("\n{title:width$}  fallbacks     failed    lost (s)\n");
     for (name, counts, bar) in lines {
-        let Counts { runs, failed, .. } = counts;
-        let lost = seconds(counts.first_ms);
-        let line = format!("{name:width$}  {runs:>9}  {failed:>9}  {lost:>10}  {bar}");
+        let Counts {
+            fallbacks, failed, ..
+        } = counts;
+        let lost = seconds(counts.attempt_ms);
+        let line = format!("{name:width$}  {fallbacks:>9}  {failed:>9}  {lost:>10}  {bar}");
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
 }
 
-/// A bar as long as `runs` is large, where `longest` is the largest of them.
-fn bar(runs: u64, longest: u64) -> String {
-    let columns = runs.saturating_mul(LONGEST_BAR).div_ceil(longest.max(1));
+/// A bar as long as `fallbacks` is large, where `longest` is the largest of them.
+fn bar(fallbacks: u64, longest: u64) -> String {
+    let columns = fallbacks
+        .saturating_mul(LONGEST_BAR)
+        .div_ceil(longest.max(1));
     let bar = "█".repeat(usize::try_from(columns).unwrap_or(0));
     format!("{BAR}{bar}{BAR:#}")
 }

@@ -27,7 +27,7 @@ pub(super) struct Tally {
     pub(super) days: Rows,
     pub(super) hosts: Rows,
     pub(super) filesystems: Rows,
-    pub(super) sentences: Rows,
+    pub(super) causes: Rows,
     pub(super) damaged: Damaged,
     /// Lines of a version that this program does not know.
     pub(super) later: u64,
@@ -36,15 +36,15 @@ pub(super) struct Tally {
 /// Counts by name: at most [`MOST_NAMES`], and [`MORE_NAMES`].
 pub(super) type Rows = HashMap<Box<str>, Counts>;
 
-/// Numbers of second runs, and their times.
+/// Numbers of fallbacks, and their times.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Counts {
-    pub(super) runs: u64,
+    pub(super) fallbacks: u64,
     pub(super) cloned: u64,
     pub(super) failed: u64,
     pub(super) started: u64,
-    pub(super) first_ms: u64,
-    pub(super) second_ms: u64,
+    pub(super) attempt_ms: u64,
+    pub(super) fallback_ms: u64,
 }
 
 /// Lines that are no records.
@@ -83,7 +83,7 @@ impl Tally {
             (&mut self.days, record.day()),
             (&mut self.hosts, &record.host),
             (&mut self.filesystems, &record.filesystem),
-            (&mut self.sentences, &record.sentence),
+            (&mut self.causes, &record.cause),
         ] {
             let is_full = rows.len() >= MOST_NAMES;
             match rows.get_mut(name) {
@@ -97,27 +97,29 @@ impl Tally {
 
 impl Counts {
     fn add(&mut self, record: &Record<'_>) {
-        self.runs += 1;
+        self.fallbacks += 1;
         match record.outcome {
             Outcome::Cloned => self.cloned += 1,
             Outcome::Failed => self.failed += 1,
             Outcome::Started => self.started += 1,
         }
         // A file can say anything.
-        self.first_ms = self.first_ms.saturating_add(record.first_ms);
-        self.second_ms = self.second_ms.saturating_add(record.second_ms.unwrap_or(0));
+        self.attempt_ms = self.attempt_ms.saturating_add(record.attempt_ms);
+        self.fallback_ms = self
+            .fallback_ms
+            .saturating_add(record.fallback_ms.unwrap_or(0));
     }
 }
 
 impl<'a> Sum<&'a Self> for Counts {
     fn sum<I: Iterator<Item = &'a Self>>(counts: I) -> Self {
         counts.fold(Self::default(), |sum, counts| Self {
-            runs: sum.runs + counts.runs,
+            fallbacks: sum.fallbacks + counts.fallbacks,
             cloned: sum.cloned + counts.cloned,
             failed: sum.failed + counts.failed,
             started: sum.started + counts.started,
-            first_ms: sum.first_ms.saturating_add(counts.first_ms),
-            second_ms: sum.second_ms.saturating_add(counts.second_ms),
+            attempt_ms: sum.attempt_ms.saturating_add(counts.attempt_ms),
+            fallback_ms: sum.fallback_ms.saturating_add(counts.fallback_ms),
         })
     }
 }
@@ -140,7 +142,7 @@ fn read(line: &[u8]) -> Line<'_> {
     if let Ok(record) = serde_json::from_slice::<Record<'_>>(line)
         && record.schema == SCHEMA
         && humantime::parse_rfc3339(&record.time).is_ok()
-        && [&record.host, &record.filesystem, &record.sentence]
+        && [&record.host, &record.filesystem, &record.cause]
             .iter()
             .all(|name| name.len() <= LONGEST_NAME)
     {
