@@ -5,15 +5,16 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED, for_each_git};
+use crate::support::arena::{Arena, DIFFERENT, REFUSED, for_each_git};
 use crate::support::args::{args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
 use crate::support::call::Call;
 use crate::support::executable;
+use crate::support::race;
 use crate::support::refusing_fs::{self, LinkRule};
 use crate::support::source;
 
@@ -222,6 +223,57 @@ fn object_that_another_user_put_in_place_of_ours_is_not_copied() {
         cured.assert_equals(&expected);
         assert!(cured.outcome.status.success());
     });
+}
+
+/// A user's process that exchanges a file again and again, without a moment in which it is missing. Ended when dropped.
+struct Exchange(Child);
+
+impl Exchange {
+    fn of(file: &Path) -> Self {
+        // Each new file keeps another name: a file without any name cannot be linked.
+        let script = "n=0; while :; do n=$((n + 1)); cp -f \"$1\" \"$1.$((n % 64))\" && ln -f \"$1.$((n % 64))\" \"$1.new\" && mv -f \"$1.new\" \"$1\"; done";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).arg(file);
+        let attacker = command.stderr(Stdio::null()).uid(ATTACKER).gid(ATTACKER);
+        Self(attacker.spawn().unwrap())
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn object_that_another_user_exchanges_while_git_links_it_is_not_copied() {
+    // git dies of a link that is not the file that it has looked at: a fallback would copy what the other user has put there.
+    if !arrangement::is_root() || !race::can_delay() {
+        return;
+    }
+    let mut refused = 0;
+    for_each_git(|_, arena| {
+        let source = source::packed(&arena, "src");
+        let packs = source.join(".git/objects/pack");
+        set_mode(&packs, 0o777);
+        let mut files = fs::read_dir(&packs)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let pack = files.find(|file| file.extension().is_some_and(|kind| kind == "pack"));
+        let _exchange = Exchange::of(&pack.unwrap());
+        for line in ["clone -l SRC dst", "clone -q SRC dst"] {
+            let line = with_source(&source, args(line));
+            let run = |call: Call| arena.run(race::delayed_at_links(&arena, &call)).outcome;
+            let dies = |call: &dyn Fn() -> Call| (0..20).any(|_| run(call()).died_of(DIFFERENT));
+            // Gits before 2.45.1 and 2.39.4 do not check.
+            if dies(&|| arena.real(line.clone())) {
+                assert!(dies(&|| arena.shim(line.clone())), "it was copied");
+                refused += 1;
+            }
+        }
+    });
+    assert!(refused > 0, "no git on this machine checks its links");
 }
 
 #[test]

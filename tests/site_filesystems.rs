@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
 
@@ -16,6 +15,7 @@ use crate::support::call::Call;
 use crate::support::fault;
 use crate::support::gits::{Git, gits};
 use crate::support::mounted::Mounted;
+use crate::support::race;
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 use crate::support::sshfs::Sshfs;
@@ -270,28 +270,11 @@ fn replace_without_end(file: &Path, spares: &Path, stopped: &mpsc::Receiver<()>)
     }
 }
 
-/// A call of git that strace delays at each link, after git has looked at the file.
-fn delayed_at_links(arena: &Arena, call: &Call) -> Call {
-    let mut command = arena.command("strace");
-    command.args(["-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null"]);
-    command.args(["-e", "trace=?link,linkat"]);
-    command.args(["-e", "inject=?link,linkat:delay_enter=20000", "git"]);
-    command.args(call.command.get_args());
-    for (name, value) in call.command.get_envs() {
-        command.env(name, value.unwrap());
-    }
-    Call::new(command)
-}
-
 #[test]
 fn race_with_maintenance_in_the_source_is_cured() {
     // Maintenance replaces files below objects/, and git may link another file than the one that it has looked at.
-    let traced = Command::new("strace")
-        .args(["-o", "/dev/null", "true"])
-        .stderr(Stdio::null())
-        .status();
-    if !traced.is_ok_and(|status| status.success()) {
-        return arrangement::missing("strace");
+    if !race::can_delay() {
+        return;
     }
     for_each_git(|git, arena| {
         let source = source::packed(&arena, "src");
@@ -306,7 +289,7 @@ fn race_with_maintenance_in_the_source_is_cured() {
         thread::scope(|scope| {
             let _running = running;
             scope.spawn(move || replace_without_end(&file, &spares, &stopped));
-            let run = |call: &Call| arena.run(delayed_at_links(&arena, call));
+            let run = |call: &Call| arena.run(race::delayed_at_links(&arena, call));
             let real = || run(&arena.real(line.clone())).outcome.died_of(DIFFERENT);
             if !(0..TRIES).any(|_| real()) {
                 // Gits before 2.45.1 and 2.39.4 do not check.

@@ -233,6 +233,9 @@ fn derived(source: &[u8], bare: bool) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CString;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;
 
     use super::{Destination, derived, directory, is_free};
@@ -352,6 +355,38 @@ mod tests {
             let object = Destination::before_attempt(&clone).object(path.as_bytes());
             assert_eq!(object, expected.map(str::as_bytes), "{path}");
         }
+    }
+
+    #[test]
+    fn directory_that_took_the_place_of_the_prepared_one_is_not_claimed() {
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), Permissions::from_mode(0o777)).unwrap();
+        let prepared = place.path().join("dst");
+        let make = |mode| {
+            fs::create_dir(&prepared).unwrap();
+            fs::set_permissions(&prepared, Permissions::from_mode(mode)).unwrap();
+        };
+        make(0o777);
+        let path = CString::new(prepared.to_str().unwrap()).unwrap();
+        let args = [c"git", c"clone", c"-l", c"src", path.as_c_str()];
+        let clone = read(&args).unwrap();
+        let destination = Destination::before_attempt(&clone);
+        assert!(
+            destination.claim(),
+            "it is the same, whoever can write to it"
+        );
+        fs::remove_dir(&prepared).unwrap();
+        make(0o777);
+        assert!(!destination.claim(), "another, to which others can write");
+        fs::remove_dir(&prepared).unwrap();
+        symlink(place.path().join("elsewhere"), &prepared).unwrap();
+        fs::create_dir(place.path().join("elsewhere")).unwrap();
+        assert!(!destination.claim(), "a symbolic link");
+        fs::remove_file(&prepared).unwrap();
+        assert!(destination.claim(), "it is made");
+        assert!(prepared.is_dir());
+        fs::write(prepared.join("file"), "").unwrap();
+        assert!(!destination.claim(), "it is not empty");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod path;
 pub mod paused_clone;
 pub mod process;
 pub mod python;
+pub mod race;
 pub mod records;
 pub mod refusing_fs;
 pub mod session_picture;
