@@ -349,10 +349,9 @@ fn two_clones_to_one_destination_damage_nothing() {
             assert!(succeeded < 2, "{outputs:?}");
             counts[succeeded] += 1;
             for output in &outputs {
-                assert!(
-                    output.status.success() || output.status.code() == Some(128),
-                    "{output:?}"
-                );
+                // git ends with 1 where it cannot make a directory (`safe_create_dir` in path.c): the other has removed it.
+                let statuses = [Some(0), Some(1), Some(128)];
+                assert!(statuses.contains(&output.status.code()), "{output:?}");
             }
             if succeeded == 1 {
                 assert_intact(&arena, &arena.work_dir().join("dst"));
