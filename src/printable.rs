@@ -1,4 +1,4 @@
-//! Text that does nothing to a terminal, whoever chose it: a name of a file, a host, a message of another program.
+//! Text for a terminal, from any source: the name of a file or a host, a message of another program.
 
 use std::fmt::Write as _;
 

@@ -20,7 +20,7 @@ pub enum Mode {
     Auto,
     /// `always`: the site knows that its filesystem refuses, so `--no-hardlinks` at once.
     Always,
-    /// `off`: become the real git.
+    /// `off`: exec the real git.
     Off,
 }
 

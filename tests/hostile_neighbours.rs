@@ -110,7 +110,7 @@ fn clone_in_a_directory_that_others_can_write_to_is_cured() {
             ] {
                 arena.assert_cured(&with_source(&source, args(line)));
             }
-            // What the caller prepared stays the destination, whoever can write to it.
+            // What the caller prepared stays the destination, even if others can write to it.
             let line = with_source(&source, args("clone -l SRC dst"));
             arena.assert_cured_in(&empty(0o755), &line, REFUSED);
             arena.assert_cured_in(&empty(0o2775), &line, REFUSED);
@@ -216,7 +216,7 @@ fn object_that_another_user_put_in_place_of_ours_is_not_copied() {
         let real = as_victim(arena.real(line.clone()));
         assert!(real.outcome.died_of(REFUSED), "{:?}", real.outcome);
         as_victim(arena.shim(line.clone())).assert_equals(&real);
-        // As soon as nobody else can write to the directory, it is a shared cache like any other.
+        // When no other user can write to the directory, it is a shared cache like any other.
         set_mode(&subdirectory, 0o755);
         let expected = as_victim(arena.real(with_no_hardlinks(&line)));
         let cured = expected.retried_while_late(|| as_victim(arena.shim(line.clone())));

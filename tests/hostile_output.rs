@@ -87,7 +87,7 @@ fn memory_does_not_grow_with_gits_output() {
 
 #[test]
 fn link_failure_after_much_output_is_cured() {
-    // The sentence before, across and behind the 64 KiB that are held, and split between reads wherever it may be.
+    // The message before, across and behind the 64 KiB that are held, and split between reads wherever it may be.
     for git in gits() {
         let arena = Arena::new(git).with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
@@ -108,12 +108,12 @@ fn link_failure_after_much_output_is_cured() {
             .windows(REFUSED.len())
             .position(|part| part == REFUSED.as_bytes())
             .unwrap();
-        for sentence_at in [
+        for message_at in [
             16_300, 16_384, 65_400, 65_480, 65_500, 65_530, 65_536, 65_540, 80_000, 120_000,
         ] {
-            let call = arena.shim(line(sentence_at - before)).env("GIT_TRACE", "1");
+            let call = arena.shim(line(message_at - before)).env("GIT_TRACE", "1");
             let cured = arena.run(call).outcome;
-            assert!(cured.status.success(), "{sentence_at}: {cured:?}");
+            assert!(cured.status.success(), "{message_at}: {cured:?}");
             assert!(
                 tree::object_links(arena.work_dir())
                     .iter()

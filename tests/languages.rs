@@ -133,7 +133,7 @@ impl Locales {
 }
 
 /// Runs `args` in `environment` with the real git, which must fail; with the real git and `--no-hardlinks`; and through the
-/// shim, which must come to the same as the second run. Returns the outcome of the first.
+/// shim, which must come to the same as the fallback. Returns the outcome of the first.
 #[track_caller]
 fn assert_cured(arena: &Arena, args: &Args, environment: Environment<'_>) -> Outcome {
     let run = |call: Call| {

@@ -1,4 +1,4 @@
-//! `GIT_CLONE_SHIM_LOG_FILE` and `GIT_CLONE_SHIM_SYSLOG`: one line for every second run, and nobody feels it.
+//! `GIT_CLONE_SHIM_LOG_FILE` and `GIT_CLONE_SHIM_SYSLOG`: one line for each fallback, which nothing else waits for.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -151,7 +151,7 @@ fn record_holds_no_argument() {
         let line = "-c http.proxy=http://user:hunter2@proxy/ clone -l --origin=upstream \
                     -c http.extraHeader=Bearer SRC";
         let mut line = with_source(&source, args(line));
-        // Just as git ends its sentence.
+        // The end of git's message.
         line.push("it': hidden/secret': dst".into());
         let record = record_of(&arena, &line);
         let written = record.to_string();
@@ -230,7 +230,7 @@ fn unwritable_log_changes_nothing() {
         fs::create_dir(at("directory")).unwrap();
         nix::unistd::mkfifo(&at("pipe"), Mode::S_IRWXU).unwrap();
         symlink(at("elsewhere"), at("link")).unwrap();
-        // Longer than the limit below: the kernel sends SIGXFSZ to whoever appends to it.
+        // Longer than the limit below: the kernel sends SIGXFSZ to a process that appends to it.
         File::create(at("long")).unwrap().set_len(1 << 20).unwrap();
         let files = [
             at("directory"),
@@ -252,7 +252,7 @@ fn unwritable_log_changes_nothing() {
         };
         for file in &files {
             run(file);
-            // Where nobody sees the end, something else is written, at another time.
+            // Without an observer another record is written, at another time.
             fault::with_calls_failing(&[libc::SYS_pidfd_open], libc::ENOSYS, || run(file));
         }
         assert_eq!(fs::metadata(at("long")).unwrap().len(), 1 << 20);
@@ -378,7 +378,7 @@ fn observer_holds_nothing_of_gits() {
             command.env("GIT_CLONE_SHIM_LOG_FILE", &file);
             only_stderr(command, Stdio::null());
         });
-        assert_eq!(paused.git, paused.pid(), "the second run is git itself");
+        assert_eq!(paused.git, paused.pid(), "the fallback is git itself");
         let home = paused.arena.root().join("home");
         let [observer] = process::running(executable::shim(), &home)[..] else {
             panic!("there is not one observer");

@@ -41,8 +41,8 @@ impl Pattern {
 
     /// Appends `record` as one line, by one write, so that what others append at the same time is neither lost nor mixed up.
     ///
-    /// The file is made, for its user alone, if there is none. A symbolic link in its place is somebody else's idea and not
-    /// followed, and a pipe that nobody reads is not waited for.
+    /// The file is made, for its user alone, if there is none. A symbolic link in its place is not followed: another user may have
+    /// made it. A FIFO without a reader is not waited for.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Pattern {
             .append(true)
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
-        // Not with O_CREAT if it is there: in a directory such as /tmp the kernel refuses that for the file of somebody else
+        // Not with O_CREAT if it is there: in a directory such as /tmp the kernel refuses that for another user's file
         // (protected_regular in proc(5)), however its mode invites all.
         let file = match options.open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

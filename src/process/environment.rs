@@ -16,7 +16,7 @@ unsafe extern "C" {
 /// The value of the variable `name`, which is not copied; `None` if it is not set.
 #[must_use]
 pub fn variable(name: &CStr) -> Option<&'static OsStr> {
-    // SAFETY: the name ends with NUL, and nobody changes the environment while it is searched.
+    // SAFETY: the name ends with NUL, and this program never changes the environment.
     let value = unsafe { libc::getenv(name.as_ptr()) };
     text(value)
 }
@@ -52,7 +52,7 @@ pub fn entries() -> impl Iterator<Item = &'static CStr> {
         }
         // SAFETY: the array does not end here.
         next = unsafe { next.add(1) };
-        // SAFETY: it is a string, which nobody changes.
+        // SAFETY: it is a string, which this program never changes.
         Some(unsafe { CStr::from_ptr(entry) })
     })
 }
