@@ -19,7 +19,7 @@ use crate::table::Table;
 const AGAIN: &str = "the same git again";
 const SHIM: &str = "**git-clone-shim**";
 const PLAIN: &str = "**git-clone-shim**, without `--local`";
-const ALWAYS: &str = "with `GIT_CLONE_SHIM=always`";
+const ALWAYS: &str = "**git-clone-shim**, `always`";
 const UV: &str = "uv's own fallback";
 
 pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
