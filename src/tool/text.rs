@@ -19,7 +19,7 @@ pub(super) fn of_path(path: &Path) -> String {
     of(path.as_os_str().as_encoded_bytes())
 }
 
-/// Why a system call failed, in the system's words.
+/// The system's text for the error of a system call.
 pub(super) fn why(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(errno) => Errno::from_raw(errno).desc().to_owned(),

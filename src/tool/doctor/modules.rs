@@ -1,4 +1,4 @@
-//! The environment modules that are loaded, and which of them is to thank or to blame.
+//! The environment modules that are loaded, and which of them added an entry to PATH or set a variable.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -23,7 +23,7 @@ pub(super) struct Modules(Vec<Module>);
 
 struct Module {
     name: OsString,
-    /// What its file says.
+    /// The text of its file.
     file: Vec<u8>,
 }
 
@@ -43,7 +43,7 @@ impl Modules {
                     .unwrap_or_default(),
             })
             .collect();
-        // The one that was loaded last has had the last word.
+        // What was loaded last takes precedence: it is in front on PATH, and its value of a variable counts.
         modules.reverse();
         Self(modules)
     }
@@ -69,8 +69,8 @@ impl Modules {
         self.naming(variable.as_bytes()).map(Module::name)
     }
 
-    fn naming(&self, word: &[u8]) -> Option<&Module> {
-        self.0.iter().find(|module| holds_word(&module.file, word))
+    fn naming(&self, name: &[u8]) -> Option<&Module> {
+        self.0.iter().find(|module| mentions(&module.file, name))
     }
 }
 
@@ -87,13 +87,13 @@ impl Module {
     }
 }
 
-/// Whether `text` holds `word`, and not as a part of a longer name or path.
-fn holds_word(text: &[u8], word: &[u8]) -> bool {
+/// Whether `text` mentions `name`, and not as a part of a longer name or path.
+fn mentions(text: &[u8], name: &[u8]) -> bool {
     let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./".contains(byte);
-    text.windows(word.len()).enumerate().any(|(at, part)| {
+    text.windows(name.len()).enumerate().any(|(at, part)| {
         let before = at.checked_sub(1).and_then(|before| text.get(before));
-        let after = text.get(at + word.len());
-        part == word && ![before, after].into_iter().flatten().any(goes_on)
+        let after = text.get(at + name.len());
+        part == name && ![before, after].into_iter().flatten().any(goes_on)
     })
 }
 

@@ -27,7 +27,7 @@ use crate::tool::trust;
 /// `exec_path` is git's own directory, which git puts first on PATH for what it runs, such as `git clone-shim doctor`: there
 /// it is passed over, since no other program has it there.
 ///
-/// Behind `real`, the git that the shim execs, no call reaches a git: none is run there, since anybody may have put it there.
+/// Behind `real`, the git that the shim execs, no call reaches a git: none is run there, since another user may have put it there.
 pub(super) fn gits(
     exec_path: Option<&Path>,
     real: Option<&Path>,
@@ -173,10 +173,10 @@ fn ask(file: &Path) -> Identification {
             };
         }
     };
-    // Our log was asked for: only a shim speaks so.
-    let spoken = text::of(&output.stderr);
+    // `run` asks for our log, and only a shim writes it.
+    let stderr = text::of(&output.stderr);
     let leads_to_shim =
-        spoken.contains(" git_clone_shim::") || output.status.code() == Some(failure::OWN);
+        stderr.contains(" git_clone_shim::") || output.status.code() == Some(failure::OWN);
     let version = version(&output, "git version");
     Identification {
         what: match (leads_to_shim, &version) {
@@ -186,7 +186,7 @@ fn ask(file: &Path) -> Identification {
         },
         message: match version {
             Some(_) => String::new(),
-            None => spoken.lines().last().unwrap_or_default().to_owned(),
+            None => stderr.lines().last().unwrap_or_default().to_owned(),
         },
         version,
     }
@@ -203,8 +203,8 @@ fn version(output: &Output, prefix: &str) -> Option<String> {
     Some(version.to_owned())
 }
 
-fn run(file: &Path, name: &str, word: &str) -> io::Result<Output> {
+fn run(file: &Path, name: &str, arg: &str) -> io::Result<Output> {
     let mut command = sealed::command(file);
-    command.arg0(name).arg(word);
+    command.arg0(name).arg(arg);
     command.env("GIT_CLONE_SHIM_LOG", "info").output()
 }

@@ -1,7 +1,7 @@
 //! What doctor has found out, as `--json` prints it.
 //!
 //! One object, of which `schema` is 1. Members are added without a new number; it changes when one is removed or means
-//! something else. All of them are always there. Paths and git's words are text: bytes that are no UTF-8 are U+FFFD.
+//! something else. All of them are always there. Paths and messages are text: bytes that are no UTF-8 are U+FFFD.
 
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +124,7 @@ pub(super) struct ExecutedGit {
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Setting {
     pub name: String,
-    /// What counts, in words.
+    /// The value in force, as text.
     pub value: String,
     pub origin: Origin,
     /// The environment module that names the variable.
@@ -260,7 +260,7 @@ pub(super) enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Check {
     pub ok: bool,
-    /// The system's or git's own words if it failed; empty otherwise.
+    /// What git wrote to stderr, or the text of the system's error, if it failed; empty otherwise.
     pub message: String,
 }
 

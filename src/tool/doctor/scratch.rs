@@ -77,7 +77,7 @@ impl Scratch {
 
     /// The directory of its path in which another user can exchange what leads to it, if there is one.
     ///
-    /// For root that is also one that a group can write to: for others, whom the site lets write there is the site's decision.
+    /// For root, also one that a group can write to. For other users the site decides which groups can write where.
     pub(super) fn exchangeable_in(&self) -> Option<PathBuf> {
         let exposed = self.around.exposed().cloned();
         exposed.or_else(|| {

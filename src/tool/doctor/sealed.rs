@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What git's environment variables may say all the same: where a git that is not installed in its usual place finds its
-/// parts, and which git a shim becomes, and how.
+/// parts, and which git a shim execs, and how.
 const KEPT: [&str; 4] = [
     "GIT_EXEC_PATH",
     "GIT_TEXTDOMAINDIR",

@@ -24,7 +24,7 @@ pub(super) fn of(report: &Report<'_>) -> String {
     ];
     blocks.extend(report.directories.iter().map(evidence));
     blocks.push(
-        "The trial clones were made without anybody's git configuration, hooks and templates.\n"
+        "The trial clones were made without any user's or the system's git configuration, hooks and templates.\n"
             .to_owned(),
     );
     blocks.extend(next_step(report));
@@ -267,7 +267,7 @@ fn check(label: &str, check: Option<&Check>) -> Row {
 
 const HEADING: Style = Style::new().bold();
 
-/// Whether a row says that something works, does not, or was not tried; or none of that.
+/// Whether what a row shows works, does not work or was not tried; neutral for everything else.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mood {
     Good,

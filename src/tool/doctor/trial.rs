@@ -44,8 +44,8 @@ impl<'a> Trial<'a> {
 
     /// Makes the repository, with the real git.
     pub(super) fn make_repository(&self) -> Check {
-        // The owner that files seem to have, as on sshfs -o uid=…, is not on trial: who uses git there has configured that. Nor are
-        // hooks, which nobody but us could have put here.
+        // git's check of the owner is not on trial: where files seem to be another user's (sshfs -o uid=…), users have configured
+        // safe.directory. Nor are hooks.
         let config = b"[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n";
         let home = self.scratch.directory();
         if let Err(error) = home.write(OsStr::new(".gitconfig"), config, 0o600) {

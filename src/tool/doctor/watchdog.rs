@@ -15,7 +15,7 @@ use crate::process::exit_reason::ExitReason;
 use crate::process::interruption;
 use crate::process::worker::{Event, Worker};
 
-/// After how long a person is told what takes so long.
+/// After how long the step that takes so long is printed on a terminal.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a child may take after SIGTERM to remove what it made.
