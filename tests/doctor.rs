@@ -34,36 +34,36 @@ use crate::support::wait;
 /// The options of a doctor that waits for what does not answer. It must get as far as that on a busy machine, too.
 const PATIENT: &str = "--json --timeout 5";
 
-/// Asserts that doctor says of the arena's place what the real git and the shim find there when they clone `source`, and
-/// returns it.
+/// Asserts that doctor reports of the arena's working directory what happens there when the real git and the shim clone
+/// `source`, and returns its report.
 #[track_caller]
-fn assert_true(arena: &Arena, source: &Path) -> Value {
-    let said = examine(arena, arena.work_dir());
+fn assert_agrees_with_clones(arena: &Arena, source: &Path) -> Value {
+    let examined = examine(arena, arena.work_dir());
     let line = with_source(source, args("clone -q --local SRC dst"));
     let real = arena.run(arena.real(line.clone())).outcome;
     let shim = arena.run(arena.shim(line)).outcome;
     assert_eq!(
-        said["clone_with_git"]["ok"],
+        examined["clone_with_git"]["ok"],
         real.status.success(),
-        "{said:#}{real:?}"
+        "{examined:#}{real:?}"
     );
     assert_eq!(
-        said["clone_through_shim"]["ok"],
+        examined["clone_through_shim"]["ok"],
         shim.status.success(),
-        "{said:#}{shim:?}"
+        "{examined:#}{shim:?}"
     );
-    let args = said["clone_with_git"]["message"].as_str().unwrap();
-    // The paths differ, the sentence and the reason do not.
+    let args = examined["clone_with_git"]["message"].as_str().unwrap();
+    // The paths differ, the message and the reason do not.
     let told = |text: &str| {
-        let (sentence, rest) = text.trim_end().split_once('\'')?;
-        Some((sentence.to_owned(), rest.rsplit_once('\'')?.1.to_owned()))
+        let (message, rest) = text.trim_end().split_once('\'')?;
+        Some((message.to_owned(), rest.rsplit_once('\'')?.1.to_owned()))
     };
     assert_eq!(told(args), told(str::from_utf8(&real.stderr).unwrap()));
-    said
+    examined
 }
 
 #[test]
-fn filesystems_that_refuse() {
+fn doctor_agrees_with_clones_where_links_are_refused() {
     let across = LinkRule::SameDirectoryOnly { errno: libc::EPERM };
     let none = LinkRule::Refuse { errno: libc::EPERM };
     for (rule, expected) in [
@@ -80,31 +80,34 @@ fn filesystems_that_refuse() {
         };
         for git in gits() {
             let (arena, source) = arena_on(&filesystem, Arena::new(git));
-            let said = assert_true(&arena, &source);
-            assert_eq!(links(&said), expected, "{said:#}");
+            let examined = assert_agrees_with_clones(&arena, &source);
+            assert_eq!(links(&examined), expected, "{examined:#}");
             assert_eq!(
-                said["filesystem"]["mount_point"],
+                examined["filesystem"]["mount_point"],
                 filesystem.path().to_str().unwrap()
             );
             assert!(
-                said["filesystem"]["type"]
+                examined["filesystem"]["type"]
                     .as_str()
                     .unwrap()
                     .starts_with("fuse")
             );
             // Gits before 2.45.1 and 2.39.4 do not look whether a link is the same file.
-            let fails = said["clone_with_git"]["ok"] == false;
-            assert_eq!(said["died_of_link"], fails);
-            assert_eq!(said["answer"], if fails { "works" } else { "not_needed" });
-            assert!(fails || expected[1] == Some(true), "{said:#}");
+            let fails = examined["clone_with_git"]["ok"] == false;
+            assert_eq!(examined["died_of_link"], fails);
+            assert_eq!(
+                examined["answer"],
+                if fails { "works" } else { "not_needed" }
+            );
+            assert!(fails || expected[1] == Some(true), "{examined:#}");
             // Its links may be other files.
-            assert_eq!(said["plan_of_clone"]["action"], "attempt");
+            assert_eq!(examined["plan_of_clone"]["action"], "attempt");
         }
     }
 }
 
 #[test]
-fn sshfs() {
+fn doctor_agrees_with_clones_on_sshfs() {
     for (options, expected) in [
         ("", [Some(true), Some(true), Some(false)]),
         ("-o disable_hardlink", [Some(false), Some(false), None]),
@@ -117,25 +120,25 @@ fn sshfs() {
         for (number, git) in gits().iter().enumerate() {
             let place = sshfs.mounted.path().join(number.to_string());
             fs::create_dir(&place).unwrap();
-            let said = examine(&Arena::new(git), &place);
-            assert_eq!(links(&said), expected, "{said:#}");
-            assert_eq!(said["filesystem"]["type"], "fuse.sshfs");
+            let examined = examine(&Arena::new(git), &place);
+            assert_eq!(links(&examined), expected, "{examined:#}");
+            assert_eq!(examined["filesystem"]["type"], "fuse.sshfs");
             match expected[0] {
-                Some(_) => assert_eq!(said["clone_through_shim"]["ok"], true, "{said:#}"),
-                None => assert_eq!(said["answer"], "does_not_work", "{said:#}"),
+                Some(_) => assert_eq!(examined["clone_through_shim"]["ok"], true, "{examined:#}"),
+                None => assert_eq!(examined["answer"], "does_not_work", "{examined:#}"),
             }
         }
     }
 }
 
 #[test]
-fn where_it_is_not_needed() {
+fn doctor_needs_no_shim_where_links_work() {
     for git in gits() {
         let arena = Arena::new(git);
         let source = source::small(&arena, "src");
-        let said = assert_true(&arena, &source);
-        assert_eq!(links(&said), [Some(true); 3]);
-        assert_eq!(said["answer"], "not_needed");
+        let examined = assert_agrees_with_clones(&arena, &source);
+        assert_eq!(links(&examined), [Some(true); 3]);
+        assert_eq!(examined["answer"], "not_needed");
     }
 }
 
@@ -217,20 +220,20 @@ fn clone_to_another_mount_takes_part_in_the_answer() {
 }
 
 #[test]
-fn in_a_sandbox() {
+fn doctor_works_in_a_sandbox_without_links_across_directories() {
     fault::without_links_across_directories(|| {
         for git in gits() {
             let arena = Arena::new(git);
             let source = source::small(&arena, "src");
-            let said = assert_true(&arena, &source);
-            assert_eq!(links(&said), [Some(true), Some(false), Some(true)]);
-            assert_eq!(said["answer"], "works");
+            let examined = assert_agrees_with_clones(&arena, &source);
+            assert_eq!(links(&examined), [Some(true), Some(false), Some(true)]);
+            assert_eq!(examined["answer"], "works");
         }
     });
 }
 
 #[test]
-fn what_the_shim_cannot_cure() {
+fn doctor_names_a_failure_that_copying_does_not_cure() {
     if !arrangement::is_root() {
         return;
     }
@@ -252,10 +255,10 @@ fn what_the_shim_cannot_cure() {
         };
         for git in gits() {
             let arena = Arena::new(git);
-            let said = examine(&arena, &mounted.path());
-            assert_eq!(said["answer"], "does_not_work", "{said:#}");
-            let sentence = said["summary"].as_str().unwrap();
-            assert!(sentence.contains(reason), "{said:#}");
+            let examined = examine(&arena, &mounted.path());
+            assert_eq!(examined["answer"], "does_not_work", "{examined:#}");
+            let summary = examined["summary"].as_str().unwrap();
+            assert!(summary.contains(reason), "{examined:#}");
             let source = source::small(&arena, "src");
             for call in [Arena::real, Arena::shim] {
                 let line = with_source(&source, args("clone -q --local SRC dst"));
@@ -267,31 +270,31 @@ fn what_the_shim_cannot_cure() {
 }
 
 #[test]
-fn directories_that_are_none() {
+fn doctor_names_a_directory_that_is_missing_or_closed() {
     let arena = Arena::new(&gits()[0]);
     fs::write(arena.work_dir().join("file"), "").unwrap();
     for (name, exists) in [("absent", false), ("file/below", false), ("file", true)] {
-        let said = examine(&arena, &arena.work_dir().join(name));
-        assert_eq!(said["answer"], "does_not_work");
-        assert_eq!(said["exists"], exists, "{said:#}");
+        let examined = examine(&arena, &arena.work_dir().join(name));
+        assert_eq!(examined["answer"], "does_not_work");
+        assert_eq!(examined["exists"], exists, "{examined:#}");
     }
-    let problem = said_of_nobodys(&arena).unwrap();
+    let problem = problem_without_write_permission(&arena).unwrap();
     assert!(problem.ends_with(": Permission denied"), "{problem}");
 }
 
-/// What is the problem with a directory for somebody who owns nothing.
-fn said_of_nobodys(arena: &Arena) -> Option<String> {
+/// The problem with a directory in which the user may not write.
+fn problem_without_write_permission(arena: &Arena) -> Option<String> {
     let directory = arena.root().join("closed");
     fs::create_dir(&directory).unwrap();
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o555)).unwrap();
-    let report = report(nobodys_doctor(arena, "022", &directory));
+    let report = report(unprivileged_doctor(arena, "022", &directory));
     directories(&report)[0]["problem"]
         .as_str()
         .map(str::to_owned)
 }
 
 #[test]
-fn a_disk_that_is_nearly_full() {
+fn disk_that_is_nearly_full_fails_no_clone_of_the_shim_alone() {
     if !arrangement::is_root() {
         return;
     }
@@ -301,14 +304,15 @@ fn a_disk_that_is_nearly_full() {
         let Some(mounted) = Mounted::by(&script, tempfile::tempdir().unwrap(), "tmpfs") else {
             return;
         };
-        let said = examine(&Arena::new(&gits()[0]), &mounted.path());
-        let [git, shim] = ["clone_with_git", "clone_through_shim"].map(|clone| &said[clone]["ok"]);
-        assert!(*git == false || *shim == true, "{said:#}");
+        let examined = examine(&Arena::new(&gits()[0]), &mounted.path());
+        let [git, shim] =
+            ["clone_with_git", "clone_through_shim"].map(|clone| &examined[clone]["ok"]);
+        assert!(*git == false || *shim == true, "{examined:#}");
     }
 }
 
-/// doctor in the hands of somebody who is not root, with this umask.
-fn nobodys_doctor(arena: &Arena, umask: &str, directory: &Path) -> Call {
+/// doctor run by a user who is not root, with this umask.
+fn unprivileged_doctor(arena: &Arena, umask: &str, directory: &Path) -> Call {
     // The program under test may lie where only root can read it.
     let copy = shim_copy(arena, "copy");
     symlink("git", copy.join("git-clone-shim")).unwrap();
@@ -325,26 +329,26 @@ fn nobodys_doctor(arena: &Arena, umask: &str, directory: &Path) -> Call {
 }
 
 #[test]
-fn under_an_odd_umask() {
+fn doctor_cleans_up_under_any_umask() {
     let arena = Arena::new(&gits()[0]);
     let directory = arena.root().join("open");
     fs::create_dir(&directory).unwrap();
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o1777)).unwrap();
-    let report = report(nobodys_doctor(&arena, "777", &directory));
+    let report = report(unprivileged_doctor(&arena, "777", &directory));
     assert_eq!(directories(&report)[0]["answer"], "not_needed");
     assert_eq!(traces(&directory), [""; 0]);
 }
 
 #[test]
-fn a_directory_whose_name_is_no_text() {
+fn table_hides_control_characters_of_a_directory_name() {
     let arena = Arena::new(&gits()[0]);
     let name = OsString::from_vec(b"\xff\x1b[31m\n".to_vec());
     let directory = arena.work_dir().join(name);
     fs::create_dir(&directory).unwrap();
-    let said = examine(&arena, &directory);
-    assert_eq!(said["answer"], "not_needed");
+    let examined = examine(&arena, &directory);
+    assert_eq!(examined["answer"], "not_needed");
     assert!(
-        said["path"]
+        examined["path"]
             .as_str()
             .unwrap()
             .ends_with("/\u{fffd}\u{1b}[31m\n")
@@ -354,7 +358,7 @@ fn a_directory_whose_name_is_no_text() {
 }
 
 #[test]
-fn the_directories_of_the_tools() {
+fn doctor_examines_the_caches_of_the_tools() {
     let arena = Arena::new(&gits()[0]);
     let home = arena.root().join("home");
     let examined = |variables: &[(&str, &Path)]| {
@@ -402,7 +406,7 @@ fn the_directories_of_the_tools() {
 }
 
 #[test]
-fn nothing_of_the_users_takes_part() {
+fn configuration_hooks_and_templates_of_the_user_take_no_part() {
     for git in gits() {
         let Some(arena) = Arena::new(git).across_mounts() else {
             return;
@@ -450,7 +454,7 @@ fn nothing_of_the_users_takes_part() {
 }
 
 #[test]
-fn a_filesystem_that_does_not_answer() {
+fn filesystem_that_hangs_is_left_alone() {
     let Some(sshfs) = Sshfs::mount("") else {
         return;
     };
@@ -469,7 +473,7 @@ fn a_filesystem_that_does_not_answer() {
 }
 
 #[test]
-fn a_directory_of_path_that_does_not_answer() {
+fn directory_of_path_that_hangs_is_left_alone() {
     let Some(sshfs) = Sshfs::mount("") else {
         return;
     };
@@ -480,13 +484,13 @@ fn a_directory_of_path_that_does_not_answer() {
     let report = report(call.env("PATH", Arena::path(&entries)));
     assert_eq!(report["unfinished"]["step"], "looking for the real git");
     assert_eq!(report["unfinished"]["timed_out"], true);
-    let said = &directories(&report)[0];
-    assert_eq!(links(said), [Some(true); 3]);
-    assert_eq!(said["answer"], "does_not_work");
+    let examined = &directories(&report)[0];
+    assert_eq!(links(examined), [Some(true); 3]);
+    assert_eq!(examined["answer"], "does_not_work");
 }
 
 #[test]
-fn a_filesystem_that_answers_late() {
+fn scratch_directory_is_removed_when_a_hung_filesystem_answers() {
     // It hangs when there is something to be removed already, and no signal ends what waits for it.
     let Some(sshfs) = Sshfs::mount("") else {
         return;
@@ -503,12 +507,15 @@ fn a_filesystem_that_answers_late() {
         let call =
             doctor(&arena, PATIENT, &[&place]).env("GIT_CLONE_SHIM_GIT", hanging.join("git"));
         let report = report(call);
-        let said = &directories(&report)[0];
-        assert_eq!(said["unfinished"]["step"], "git clone --local", "{said:#}");
-        assert_eq!(said["unfinished"]["lingers"], true);
-        let left = Path::new(said["left_behind"][0].as_str().unwrap());
+        let examined = &directories(&report)[0];
+        assert_eq!(
+            examined["unfinished"]["step"], "git clone --local",
+            "{examined:#}"
+        );
+        assert_eq!(examined["unfinished"]["lingers"], true);
+        let left = Path::new(examined["left_behind"][0].as_str().unwrap());
         assert!(
-            said["advice"]
+            examined["advice"]
                 .as_str()
                 .unwrap()
                 .contains(left.to_str().unwrap())
@@ -569,7 +576,7 @@ impl Waiting {
 }
 
 #[test]
-fn interrupted() {
+fn signal_ends_doctor_and_git_and_leaves_nothing() {
     for signal in [
         Signal::SIGINT,
         Signal::SIGTERM,
@@ -603,7 +610,7 @@ fn interruption_removes_what_was_made_on_another_mount() {
 }
 
 #[test]
-fn interrupted_by_a_key() {
+fn interrupt_key_ends_doctor_and_leaves_nothing() {
     let terminal = Terminal::open();
     let mut waiting = Waiting::start("", |command| {
         let mut on_it = Command::new("setsid");
@@ -624,7 +631,7 @@ fn interrupted_by_a_key() {
         "git-clone-shim: {}: git clone --local …",
         waiting.arena.work_dir().display()
     );
-    wait::until("a word of what takes so long", || {
+    wait::until("a line about what takes so long", || {
         terminal.shows(slow.as_bytes())
     });
     terminal.type_in(b"\x03");
@@ -633,7 +640,7 @@ fn interrupted_by_a_key() {
 }
 
 #[test]
-fn killed_outright() {
+fn scratch_directory_is_removed_after_doctor_is_killed() {
     let mut waiting = Waiting::start("", |_| ());
     let git = waiting.git();
     kill(waiting.pid(), Signal::SIGKILL).unwrap();
@@ -646,7 +653,7 @@ fn killed_outright() {
 }
 
 #[test]
-fn a_git_that_does_not_end() {
+fn git_that_does_not_end_is_killed_in_time() {
     let mut waiting = Waiting::start(PATIENT, |_| ());
     let git = waiting.git();
     assert_eq!(waiting.child.wait().unwrap().code(), Some(1));
@@ -737,7 +744,7 @@ fn doctor_tells_how_the_program_is_linked() {
 }
 
 #[test]
-fn the_layout_of_the_json() {
+fn json_has_these_members() {
     let arena = Arena::new(&gits()[0]);
     let report = report(doctor(&arena, "--json", &[arena.work_dir()]));
     let members = |value: &Value| {
@@ -772,7 +779,7 @@ fn the_layout_of_the_json() {
 }
 
 #[test]
-fn usage() {
+fn unknown_args_are_a_usage_error() {
     let arena = Arena::new(&gits()[0]);
     for options in ["--timeout 0", "--timeout x", "--nonsense"] {
         let refused = doctor(&arena, options, &[]).run();
@@ -781,7 +788,7 @@ fn usage() {
 }
 
 #[test]
-fn nobody_reads_it() {
+fn closed_pipe_ends_doctor_and_leaves_nothing() {
     // It has nothing to remove when it dies of that, and no child of its keeps the pipe open.
     let arena = Arena::new(&gits()[0]);
     let mut call = doctor(&arena, "", &[arena.work_dir()]);

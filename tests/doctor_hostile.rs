@@ -23,7 +23,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Takes the place of doctor's directory as soon as it is there, with a tree of the attacker's own, and says so.
+/// Takes the place of doctor's directory as soon as it is there, with a tree of the attacker's own, and writes its name to a file.
 const EXCHANGE: &str = "
     until set -- .git-clone-shim-doctor-* && [ -d \"$1\" ]; do :; done
     mv \"$1\" taken && mkdir -p \"$1/source/.git/hooks\" && touch \"$1/precious\" && chmod 777 \"$1\" && echo \"$1\" >exchanged";
@@ -69,7 +69,7 @@ fn directory_that_another_user_exchanges_is_neither_used_nor_removed() {
             assert!(problem.contains("belongs to another user"), "{problem}");
         } else {
             assert_eq!(examined["exchangeable_in"], place.to_str().unwrap());
-            // What is said to be left behind is what was moved, by its former name.
+            // It reports as left behind what was moved, by its former name.
             assert!(examined["left_behind"][0].is_string(), "{examined:#}");
         }
         assert_eq!(examined["clone_with_git"], Value::Null);
@@ -79,7 +79,7 @@ fn directory_that_another_user_exchanges_is_neither_used_nor_removed() {
 }
 
 #[test]
-fn clones_are_tried_only_where_nobody_can_exchange_them() {
+fn clones_are_tried_only_where_no_other_user_can_exchange_them() {
     let arena = Arena::new(&gits()[0]);
     let place = arena.work_dir();
     let is_root = nix::unistd::geteuid().is_root();
@@ -212,7 +212,7 @@ fn git_that_others_can_exchange_is_not_run() {
             fs::read_dir(arena.work_dir()).unwrap().next().is_none(),
             "something was left behind"
         );
-        // The warning says so for people, and that git is not run.
+        // The table warns of it, and tells that git is not run.
         let path = Arena::path(&[
             arena.shim_directory(),
             shared.clone(),

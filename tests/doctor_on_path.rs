@@ -16,13 +16,13 @@ use crate::support::gits::gits;
 use crate::support::path::{directory, join as path, shim_copy, wrapper};
 use crate::support::refusing_fs::{LinkRule, mount};
 
-/// What doctor says with this PATH.
+/// The report of doctor with this PATH.
 #[track_caller]
 fn with_path(arena: &Arena, entries: &[&Path]) -> Value {
     report(doctor(arena, "--json", &[arena.work_dir()]).env("PATH", path(entries)))
 }
 
-/// Asserts what is said of each git on this PATH, a directory and what it holds, and whether the shim is reached.
+/// Asserts what is examined of each git on this PATH, a directory and what it holds, and whether the shim is reached.
 #[track_caller]
 fn assert_order(arena: &Arena, gits: &[(&Path, &str)], reached: bool) -> Value {
     let entries: Vec<&Path> = gits.iter().map(|(directory, _)| *directory).collect();
@@ -41,7 +41,7 @@ fn assert_order(arena: &Arena, gits: &[(&Path, &str)], reached: bool) -> Value {
 }
 
 #[test]
-fn the_shim_first() {
+fn shim_that_comes_first_is_reached() {
     for git in gits() {
         let arena = Arena::new(git);
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
@@ -66,7 +66,7 @@ fn the_shim_first() {
 }
 
 #[test]
-fn something_else_first() {
+fn other_git_that_comes_first_is_named() {
     for git in gits() {
         let arena = Arena::new(git);
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
@@ -82,7 +82,7 @@ fn something_else_first() {
         let report = assert_order(&arena, &gits, false);
         assert_eq!(report["path"][0]["message"], "out of order");
 
-        // Found by whoever looks for git, and never run by us.
+        // Other programs find it there, but the shim and doctor never run it.
         let relative = Path::new("relative");
         fs::create_dir(arena.work_dir().join(relative)).unwrap();
         let trap = arena.work_dir().join("relative/git");
@@ -94,7 +94,7 @@ fn something_else_first() {
 }
 
 #[test]
-fn not_on_path() {
+fn advice_names_the_directory_as_it_was_called() {
     // It names itself as it was called: what is put in a dot file must outlive this version.
     let arena = Arena::new(&gits()[0]);
     let version = shim_copy(&arena, "version");
@@ -119,7 +119,7 @@ fn not_on_path() {
 }
 
 #[test]
-fn wrappers_that_lead_to_the_shim() {
+fn wrapper_that_leads_to_the_shim_is_recognized() {
     for git in gits() {
         let arena = Arena::new(git);
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
@@ -138,14 +138,14 @@ fn wrappers_that_lead_to_the_shim() {
         ];
         let report = assert_order(&arena, &gits, true);
         assert_eq!(report["git"]["what"], "leads_to_shim");
-        let said = report["git"]["message"].as_str().unwrap();
-        assert!(said.contains("without end"), "{report:#}");
+        let examined = report["git"]["message"].as_str().unwrap();
+        assert!(examined.contains("without end"), "{report:#}");
         assert_eq!(report["works"], false);
     }
 }
 
 #[test]
-fn a_shim_that_nobody_reaches_does_not_work() {
+fn shim_that_is_not_reached_does_not_work() {
     let Some((_directory, filesystem)) = mount(LinkRule::Refuse { errno: libc::EPERM }) else {
         return;
     };
@@ -157,9 +157,9 @@ fn a_shim_that_nobody_reaches_does_not_work() {
         symlink(&git.file, other.join("git")).unwrap();
         let report = with_path(&arena, &[&real]);
         assert_eq!(report["reached"], false);
-        let said = &directories(&report)[0];
-        assert_eq!(said["clone_through_shim"]["ok"], true);
-        assert_eq!(said["answer"], "does_not_work");
+        let examined = &directories(&report)[0];
+        assert_eq!(examined["clone_through_shim"]["ok"], true);
+        assert_eq!(examined["answer"], "does_not_work");
 
         // As after `module load git-clone-shim git/2.45`.
         let modulefile = arena.root().join("modulefiles/git/2.45");
@@ -180,17 +180,20 @@ fn a_shim_that_nobody_reaches_does_not_work() {
         assert_eq!(report["path"][0]["module"], "git/2.45", "{report:#}");
         assert_eq!(report["path"][1]["module"], Value::Null);
         assert_eq!(report["settings"][0]["module"], "git-clone-shim");
-        let said = &directories(&report)[0];
+        let examined = &directories(&report)[0];
         assert!(
-            said["summary"]
+            examined["summary"]
                 .as_str()
                 .unwrap()
                 .contains(other.to_str().unwrap()),
-            "{said:#}"
+            "{examined:#}"
         );
         assert!(
-            said["advice"].as_str().unwrap().contains("after git/2.45"),
-            "{said:#}"
+            examined["advice"]
+                .as_str()
+                .unwrap()
+                .contains("after git/2.45"),
+            "{examined:#}"
         );
         // And so it is: without the shim the clone fails.
         let line = args("init -q src");
@@ -205,8 +208,8 @@ fn a_shim_that_nobody_reaches_does_not_work() {
 }
 
 #[test]
-fn called_by_git() {
-    // Then git's own directory is first on PATH, and nobody has it there.
+fn exec_path_of_a_calling_git_is_passed_over() {
+    // Then git's own directory is first on PATH, where no user has put it.
     for git in gits() {
         let arena = Arena::new(git);
         let tool = arena.shim_directory().join("git-clone-shim");
@@ -221,7 +224,7 @@ fn called_by_git() {
 }
 
 #[test]
-fn no_real_git() {
+fn missing_real_git_is_named() {
     let arena = Arena::new(&gits()[0]);
     let report = with_path(&arena, &[&arena.shim_directory()]);
     assert_eq!(report["path"].as_array().unwrap().len(), 1);
@@ -232,9 +235,9 @@ fn no_real_git() {
             .unwrap()
             .contains("no git found on PATH")
     );
-    let said = &directories(&report)[0];
-    assert_eq!(said["answer"], "does_not_work");
-    assert_eq!(links(said), [Some(true); 3]);
+    let examined = &directories(&report)[0];
+    assert_eq!(examined["answer"], "does_not_work");
+    assert_eq!(links(examined), [Some(true); 3]);
 
     let named =
         doctor(&arena, "--json", &[arena.work_dir()]).env("GIT_CLONE_SHIM_GIT", "/nowhere/git");
@@ -249,7 +252,7 @@ fn no_real_git() {
 }
 
 #[test]
-fn the_shims_settings_take_part() {
+fn settings_of_the_shim_take_part() {
     let Some((_directory, filesystem)) = mount(LinkRule::Refuse { errno: libc::EPERM }) else {
         return;
     };
@@ -263,9 +266,9 @@ fn the_shims_settings_take_part() {
     ] {
         let report =
             report(doctor(&arena, "--json", &[arena.work_dir()]).env("GIT_CLONE_SHIM", mode));
-        let said = &directories(&report)[0];
-        assert_eq!(said["answer"], answer, "{said:#}");
-        assert_eq!(said["clone_with_git"]["ok"], false);
+        let examined = &directories(&report)[0];
+        assert_eq!(examined["answer"], answer, "{examined:#}");
+        assert_eq!(examined["clone_with_git"]["ok"], false);
         let setting = &report["settings"][0];
         assert_eq!(setting["name"], "GIT_CLONE_SHIM");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! `git-clone-shim doctor`, and what it says.
+//! `git-clone-shim doctor`, and what it reports.
 
 use std::fs;
 use std::path::Path;
@@ -62,6 +62,6 @@ pub fn traces(directory: &Path) -> Vec<String> {
 }
 
 /// The outcomes of the three checks of links: inside a directory, across directories, the same file.
-pub fn links(said: &Value) -> [Option<bool>; 3] {
-    ["link_inside", "link_across", "link_is_same_file"].map(|check| said[check]["ok"].as_bool())
+pub fn links(examined: &Value) -> [Option<bool>; 3] {
+    ["link_inside", "link_across", "link_is_same_file"].map(|check| examined[check]["ok"].as_bool())
 }
