@@ -220,6 +220,28 @@ fn clone_to_another_mount_takes_part_in_the_answer() {
 }
 
 #[test]
+fn mount_that_cannot_be_used_is_passed_over() {
+    if !arrangement::is_root() {
+        return;
+    }
+    let full = "mount -t tmpfs -o size=64k tmpfs mount; dd if=/dev/zero of=mount/big 2>dd || :";
+    let shared = "mount -t tmpfs -o mode=777 tmpfs mount";
+    for script in [full, shared] {
+        let Some(mounted) = Mounted::by(script, tempfile::tempdir().unwrap(), "tmpfs") else {
+            return;
+        };
+        let arena = Arena::new(&gits()[0]);
+        let call = doctor(&arena, "--json", &[arena.work_dir()]).env("TMPDIR", mounted.path());
+        let report = report(call);
+        let examined = &directories(&report)[0];
+        assert_eq!(examined["answer"], "not_needed", "{examined:#}");
+        let other = &examined["to_other_mount"]["directory"];
+        assert_ne!(*other, mounted.path().to_str().unwrap(), "{examined:#}");
+        assert_eq!(traces(&mounted.path()), [""; 0]);
+    }
+}
+
+#[test]
 fn doctor_works_in_a_sandbox_without_links_across_directories() {
     fault::without_links_across_directories(|| {
         for git in gits() {

@@ -1,5 +1,6 @@
 //! What is tried in one directory, step by step.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -151,7 +152,13 @@ fn clone_to_other_mount(trial: &Trial<'_>, notes: &mut Notes<Examination>) -> Re
     notes.begin("looking for another mount")?;
     let usable = |place: PathBuf| {
         let scratch = Scratch::within(&place).ok()?;
-        if scratch.exchangeable_in().is_some() {
+        // A filesystem that is full says nothing about links.
+        let is_usable = scratch.exchangeable_in().is_none()
+            && scratch
+                .directory()
+                .write(OsStr::new("probe"), b"probe\n", 0o600)
+                .is_ok();
+        if !is_usable {
             let _ = scratch.remove();
             return None;
         }
