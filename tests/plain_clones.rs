@@ -10,6 +10,7 @@ use nix::libc;
 
 use crate::support::arena::{Arena, DIFFERENT, for_each_git};
 use crate::support::args::{args, with_source};
+use crate::support::arrangement;
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 
@@ -179,6 +180,36 @@ fn every_kind_of_local_source_is_supervised() {
             .run()
             .succeeded();
         assert!(is_supervised(&arena, args("clone ../tree dst")));
+    });
+}
+
+#[test]
+fn plain_clone_on_a_filesystem_with_honest_links_is_passed_through() {
+    // On tmpfs, a link is the same file: git can only copy where one is refused.
+    let Ok(place) = tempfile::tempdir_in("/dev/shm") else {
+        return arrangement::missing("tmpfs at /dev/shm");
+    };
+    for_each_git(|git, arena| {
+        let made = source::small(&arena, "src");
+        let place = place.path().join(git.version.replace(' ', "-"));
+        let work_dir = place.join("work");
+        fs::create_dir_all(&work_dir).unwrap();
+        let mut copy = Command::new("cp");
+        copy.arg("-R").arg(&made).arg(place.join("src"));
+        assert!(copy.status().unwrap().success());
+        let arena = arena
+            .in_directory(&work_dir)
+            .with_links_failing(libc::EPERM);
+        for line in [
+            "clone ../src dst",
+            "clone --bare ../src",
+            "-C .. clone src work/dst",
+        ] {
+            arena.assert_twins(&args(line));
+            assert!(!is_supervised(&arena, args(line)), "{line}");
+        }
+        // With --local git dies where a link is refused.
+        arena.assert_cured(&args("clone -l ../src dst"));
     });
 }
 
