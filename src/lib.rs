@@ -50,7 +50,7 @@ pub mod tool;
 /// The beginning of the tool's name; by any other name this program is the shim.
 pub const NAME: &str = "git-clone-shim";
 
-/// Runs the tool or the shim, as argv[0] names it, and returns the exit status.
+/// Runs the tool or the shim, as `argv[0]` names it, and returns the exit status.
 #[must_use]
 pub fn start(args: &[&CStr]) -> c_int {
     let name = args.first().map_or(&b""[..], |arg| arg.to_bytes());

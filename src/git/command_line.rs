@@ -138,7 +138,7 @@ fn splice<'w>(args: &[&'w CStr], at: usize, arg: &'w CStr) -> Vec<&'w CStr> {
     spliced
 }
 
-/// Reads a command line, argv[0] first. `None` if git will run no `clone`, or refuse its args.
+/// Reads a command line, `argv[0]` first. `None` if git will run no `clone`, or refuse its args.
 #[must_use]
 pub fn read<'a>(args: &[&'a CStr]) -> Option<CloneCommand<'a>> {
     read_noting(args, |_, _| {})

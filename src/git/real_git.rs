@@ -95,7 +95,7 @@ impl RealGit {
         self.file.as_path()
     }
 
-    /// Execs this git with `args`, argv[0] first. Returns only why that failed.
+    /// Execs this git with `args`, `argv[0]` first. Returns only why that failed.
     #[must_use]
     pub fn exec(&mut self, args: &[&CStr]) -> Failure {
         loop {

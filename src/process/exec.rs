@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::environment;
 
-/// Replaces this process by the program in `file`, with `args` (argv[0] first) and the environment as it came, to which
+/// Replaces this process by the program in `file`, with `args` (`argv[0]` first) and the environment as it came, to which
 /// `variable` is added, an entry `NAME=value`. Returns only if the kernel refused, with its error.
 ///
 /// The environment keeps its order, its duplicates and even entries without a `=`.

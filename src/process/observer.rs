@@ -25,7 +25,7 @@ const CALLBACK_SECONDS: c_uint = 10;
 /// not wait for the observer. All of this is true when this function returns. Nothing waits for the callback.
 ///
 /// Until the exit the observer blocks all signals: one that is meant for the whole job would cost the record. Then SIGTERM
-/// kills it, and so does SIGALRM if the callback takes more than [`CALLBACK_SECONDS`].
+/// kills it, and so does SIGALRM if the callback takes more than `CALLBACK_SECONDS`.
 ///
 /// # Errors
 ///
@@ -105,7 +105,7 @@ fn wait_for_exit(process: &OwnedFd) {
     while poll(&mut polled, PollTimeout::NONE) == Err(Errno::EINTR) {}
 }
 
-/// From now on SIGTERM kills this process, and SIGALRM does after [`CALLBACK_SECONDS`].
+/// From now on SIGTERM kills this process, and SIGALRM does after `CALLBACK_SECONDS`.
 fn limit_lifetime() -> io::Result<()> {
     let mut killing = SigSet::empty();
     for number in [Signal::SIGTERM, Signal::SIGALRM] {

@@ -8,7 +8,7 @@ use nix::libc;
 use nix::sys::stat::{FileStat, stat};
 use smallvec::SmallVec;
 
-/// Borrows the args that a C `main` was called with, argv[0] first.
+/// Borrows the args that a C `main` was called with, `argv[0]` first.
 ///
 /// They are taken from `main` because the Rust runtime, which fills in `std::env::args_os`, is not started: on musl that
 /// function returns nothing without it. The args are not copied, and can go to `execve(2)` again as they are.
