@@ -9,8 +9,10 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use nix::fcntl::posix_fallocate;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::sys::statvfs::fstatvfs;
 
 use crate::support::arena::Arena;
@@ -106,13 +108,22 @@ git-clone-shim/VERSION/bin/git
 git-clone-shim/VERSION/bin/git-clone-shim
 git-clone-shim/VERSION/manifest
 git-clone-shim/VERSION/share
+git-clone-shim/VERSION/share/bash-completion
+git-clone-shim/VERSION/share/bash-completion/completions
+git-clone-shim/VERSION/share/bash-completion/completions/git-clone-shim
 git-clone-shim/VERSION/share/doc
 git-clone-shim/VERSION/share/doc/git-clone-shim
 git-clone-shim/VERSION/share/doc/git-clone-shim/LICENSE
 git-clone-shim/VERSION/share/doc/git-clone-shim/README.md
+git-clone-shim/VERSION/share/fish
+git-clone-shim/VERSION/share/fish/vendor_completions.d
+git-clone-shim/VERSION/share/fish/vendor_completions.d/git-clone-shim.fish
 git-clone-shim/VERSION/share/man
 git-clone-shim/VERSION/share/man/man1
 git-clone-shim/VERSION/share/man/man1/git-clone-shim.1
+git-clone-shim/VERSION/share/zsh
+git-clone-shim/VERSION/share/zsh/site-functions
+git-clone-shim/VERSION/share/zsh/site-functions/_git-clone-shim
 modulefiles
 modulefiles/git-clone-shim
 modulefiles/git-clone-shim/.version
@@ -175,6 +186,84 @@ fn install_needs_neither_source_nor_tools() {
     command.env("PATH", &bin);
     Call::new(command).run().succeeded();
     site.assert_works(&site.bin(), VERSION);
+}
+
+/// Copies a program, and the libraries that it needs, to where they are below `root`.
+fn copy_with_libraries(root: &Path, program: &Path, to: &str) {
+    let place = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+    let put = |from: &Path, to: &Path| {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        executable::copy(from, to);
+    };
+    put(program, &place(Path::new(to)));
+    let libraries = Command::new("ldd").arg(program).output().unwrap();
+    for word in String::from_utf8(libraries.stdout)
+        .unwrap()
+        .split_whitespace()
+    {
+        if word.starts_with('/') {
+            put(Path::new(word), &place(Path::new(word)));
+        }
+    }
+}
+
+#[test]
+fn it_installs_itself_where_there_is_nothing_but_git() {
+    if !arrangement::is_root() || arrangement::program("ldd").is_none() {
+        return;
+    }
+    let site = Site::new();
+    let root = site.arena.root().join("bare");
+    // git, and what git itself runs for a clone.
+    copy_with_libraries(&root, &which::which("git").unwrap(), "/bin/git");
+    copy_with_libraries(&root, &which::which("sh").unwrap(), "/bin/sh");
+    let exec_path = Command::new("git").arg("--exec-path").output().unwrap();
+    let exec_path = String::from_utf8(exec_path.stdout).unwrap();
+    let helpers = root.join(exec_path.trim().trim_start_matches('/'));
+    fs::create_dir_all(&helpers).unwrap();
+    symlink("/bin/git", helpers.join("git-upload-pack")).unwrap();
+    copy_with_libraries(&root, &site.program(VERSION), "/downloaded/git-clone-shim");
+    for directory in ["tmp", "dev"] {
+        fs::create_dir(root.join(directory)).unwrap();
+    }
+    for (name, minor) in [("null", 3), ("urandom", 9)] {
+        let mode = Mode::from_bits_truncate(0o666);
+        mknod(
+            &root.join("dev").join(name),
+            SFlag::S_IFCHR,
+            mode,
+            makedev(1, minor),
+        )
+        .unwrap();
+    }
+
+    let run = |program: &str, args: &[&str]| {
+        let mut chroot = Command::new(which::which("chroot").unwrap());
+        chroot.arg(&root).arg(program).args(args);
+        chroot
+            .env_clear()
+            .env("PATH", "/opt/git-clone-shim/current/bin:/bin");
+        chroot.env("GIT_CONFIG_NOSYSTEM", "1").current_dir("/");
+        Call::new(chroot).run()
+    };
+    let outcome = run(
+        "/downloaded/git-clone-shim",
+        &["install", "--prefix", "/opt"],
+    )
+    .succeeded();
+    let shown = String::from_utf8_lossy(&outcome.stdout);
+    assert!(shown.contains("git clone --local, by the shim"), "{shown}");
+    let installed = fs::read(root.join("opt/git-clone-shim/current/bin/git")).unwrap();
+    assert!(installed == fs::read(site.program(VERSION)).unwrap());
+    let bin = "/opt/git-clone-shim/current/bin";
+    let version = run(&format!("{bin}/git"), &["--version"]).succeeded();
+    assert!(version.stdout.starts_with(b"git version "), "{version:?}");
+    run(
+        &format!("{bin}/git-clone-shim"),
+        &["uninstall", "--prefix", "/opt"],
+    )
+    .succeeded();
+    assert!(!root.join("opt").exists());
 }
 
 #[test]
@@ -521,7 +610,7 @@ fn a_dry_run_changes_nothing_and_names_everything() {
 }
 
 /// The command, run by a shell under this umask.
-fn under_umask(site: &Site, umask: &str, command: &std::process::Command) -> Call {
+fn under_umask(site: &Site, umask: &str, command: &Command) -> Call {
     let mut masked = site.arena.command("sh");
     masked
         .args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"])
@@ -833,5 +922,46 @@ fn a_git_before_it_on_path_is_named() {
             outcome.stderr_contains(real.join("git").to_str().unwrap()),
             warns
         );
+    }
+}
+
+#[test]
+fn shells_complete_subcommands_and_options() {
+    let site = Site::new();
+    site.run("install", [""; 0]).succeeded();
+    let share = site.live(VERSION).join("share");
+    // As each shell asks for completions: what begins with `do`, and the options of `install` that begin with `--pre`.
+    let bash = "source \"$0\"; for words in do 'install --pre'; do COMP_WORDS=(git-clone-shim $words); \
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); last=${COMP_WORDS[-1]}; \
+        _git__clone__shim git-clone-shim \"$last\" \"${COMP_WORDS[-2]}\"; echo \"${COMPREPLY[@]}\"; done";
+    let fish = "source $argv[1]; for line in 'git-clone-shim do' 'git-clone-shim install --pre'; complete -C $line; end";
+    for (shell, script, file) in [
+        ("bash", bash, "bash-completion/completions/git-clone-shim"),
+        (
+            "fish",
+            fish,
+            "fish/vendor_completions.d/git-clone-shim.fish",
+        ),
+    ] {
+        let Some(shell) = arrangement::program(shell) else {
+            continue;
+        };
+        let mut command = site.arena.command(shell);
+        command.args(["-c", script]).arg(share.join(file));
+        let outcome = Call::new(command).run().succeeded();
+        let completed = String::from_utf8_lossy(&outcome.stdout);
+        let completed: Vec<&str> = completed
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(completed, ["doctor", "--prefix"], "{outcome:?}");
+    }
+    // zsh completes in its line editor only: here it reads the script.
+    if let Some(zsh) = arrangement::program("zsh") {
+        let mut command = site.arena.command(zsh);
+        command
+            .arg("-n")
+            .arg(share.join("zsh/site-functions/_git-clone-shim"));
+        Call::new(command).run().succeeded();
     }
 }

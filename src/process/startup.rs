@@ -1,6 +1,8 @@
 //! What the kernel handed to this process when it started: its args, and the path of its own file.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, OsStr, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{self, PathBuf};
 use std::ptr;
 
 use nix::errno::Errno;
@@ -37,6 +39,18 @@ pub fn own_file() -> nix::Result<FileStat> {
         .ok_or(Errno::ENOENT)
         .and_then(stat)
         .or_else(|_| stat(c"/proc/self/exe"))
+}
+
+/// An absolute path that leads to the file that this process was started from: `/proc/self/exe`, which is that very file even if
+/// another one is in its place by now, or, where there is no /proc, the path that our caller passed to `execve(2)`.
+#[must_use]
+pub fn own_path() -> PathBuf {
+    let link = PathBuf::from("/proc/self/exe");
+    let called = path_as_called().map(|path| OsStr::from_bytes(path.to_bytes()));
+    match called.map(path::absolute) {
+        Some(Ok(called)) if !link.exists() => called,
+        _ => link,
+    }
 }
 
 /// The path that our caller passed to `execve(2)` (`AT_EXECFN` in getauxval(3)): not resolved, and perhaps relative.

@@ -110,3 +110,67 @@ fn print(text: &str) -> Result<()> {
     let written = anstream::stdout().write_all(text.as_bytes());
     written.context("cannot write the output")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
+    use super::Tool;
+
+    const MANUAL: &str = include_str!("../../man/git-clone-shim.1");
+
+    #[test]
+    fn manual_lists_every_subcommand_and_option_and_no_other() {
+        let tool = Tool::command();
+        let subcommands: BTreeSet<&str> = tool
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        let items = MANUAL
+            .lines()
+            .filter_map(|line| line.strip_prefix(".It Cm "));
+        let listed: BTreeSet<&str> = items
+            .map(|item| item.split(' ').next().unwrap())
+            .filter(|name| !["auto", "always", "off"].contains(name))
+            .collect();
+        assert_eq!(listed, subcommands);
+
+        // The options of each subcommand in the synopsis, with the names of their values.
+        let synopses = MANUAL.split(".Nm git-clone-shim\n").skip(2);
+        let synopsis = |name: &str| {
+            let of_it = format!(".Cm {name}\n");
+            let text = synopses.clone().find(|text| text.starts_with(&of_it));
+            text.unwrap().split(".Sh").next().unwrap()
+        };
+        for subcommand in tool.get_subcommands() {
+            let options: BTreeSet<String> = subcommand
+                .get_arguments()
+                .filter_map(|option| {
+                    let value = option
+                        .get_value_names()
+                        .filter(|_| option.get_action().takes_values());
+                    let value = value.map(|names| format!(" Ar {}", names[0].to_lowercase()));
+                    Some(format!(
+                        ".Op Fl -{}{}",
+                        option.get_long()?,
+                        value.unwrap_or_default()
+                    ))
+                })
+                .collect();
+            let shown = synopsis(subcommand.get_name()).lines();
+            let shown = shown.filter(|line| line.starts_with(".Op Fl -") && *line != ".Op Fl -");
+            let shown: BTreeSet<String> = shown.map(str::to_owned).collect();
+            assert_eq!(shown, options, "{}", subcommand.get_name());
+            // Each is described below, too.
+            for option in options {
+                let name = option.split(' ').nth(2).unwrap();
+                assert!(
+                    MANUAL.matches(&format!("Fl {name}")).count() > 1,
+                    "{option}"
+                );
+            }
+        }
+    }
+}

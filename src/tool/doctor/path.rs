@@ -19,6 +19,7 @@ use super::text;
 use crate::NAME;
 use crate::failure;
 use crate::git::real_git;
+use crate::process::startup;
 use crate::tool::directory::Directory;
 use crate::tool::trust;
 
@@ -38,7 +39,7 @@ pub(super) fn gits(
     if entries.first().map(PathBuf::as_path) == exec_path {
         entries.drain(..1);
     }
-    let own = identity(Path::new("/proc/self/exe"));
+    let own = identity(&startup::own_path());
     let real = real.and_then(identity);
     let mut seen = Vec::new();
     let mut gits = Vec::new();

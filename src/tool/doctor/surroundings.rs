@@ -23,7 +23,8 @@ pub(super) fn look_around(
     notes.begin("reading the modules that are loaded")?;
     let modules = Modules::loaded();
     notes.known.settings = settings_in_force(settings, &modules);
-    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
+    let program = startup::own_path();
+    let program = fs::read_link(&program).unwrap_or(program);
     notes.known.program = text::of_path(&program);
 
     notes.begin("looking for the real git")?;

@@ -19,6 +19,7 @@ use super::sealed;
 use super::text;
 use crate::git::link_failure;
 use crate::plan::Plan;
+use crate::process::startup;
 use crate::settings::Mode;
 use crate::tool::directory::Directory;
 
@@ -95,7 +96,7 @@ impl<'a> Trial<'a> {
 
     /// Clones it through the shim, which is this program under another name.
     pub(super) fn clone_through_shim(&self, to: &Scratch) -> Check {
-        let mut shim = self.sealed(Path::new("/proc/self/exe"));
+        let mut shim = self.sealed(&startup::own_path());
         shim.arg0("git").env("GIT_CLONE_SHIM_GIT", self.git);
         check(local_clone(shim, &self.source(), to).output())
     }

@@ -3,9 +3,13 @@
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
+use clap::CommandFactory;
+use clap_complete::Shell;
 
 use super::places::Places;
 use super::{VERSION, program};
+use crate::NAME;
+use crate::tool::Tool;
 
 const MANUAL: &[u8] = include_bytes!("../../../man/git-clone-shim.1");
 const README: &[u8] = include_bytes!("../../../README.md");
@@ -44,7 +48,29 @@ pub(super) fn version() -> Result<Vec<(&'static str, Content)>> {
         ("share/doc/git-clone-shim/LICENSE", file(LICENSE)),
         ("share/doc/git-clone-shim/README.md", file(README)),
         ("share/man/man1/git-clone-shim.1", file(MANUAL)),
+        (
+            "share/bash-completion/completions/git-clone-shim",
+            completions(Shell::Bash),
+        ),
+        (
+            "share/zsh/site-functions/_git-clone-shim",
+            completions(Shell::Zsh),
+        ),
+        (
+            "share/fish/vendor_completions.d/git-clone-shim.fish",
+            completions(Shell::Fish),
+        ),
     ])
+}
+
+/// What a shell needs to complete our subcommands and options, from the definitions that we read them by.
+fn completions(shell: Shell) -> Content {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Tool::command(), NAME, &mut script);
+    // clap_complete 4.6.11 looks for the subcommands of a name with hyphens under another name than it gives them in bash.
+    let script = String::from_utf8_lossy(&script);
+    let script = script.replace("git__subcmd__clone__subcmd__shim", "git__clone__shim");
+    Content::File(script.into_bytes())
 }
 
 /// The module files: their names, and their text. They find the versions from their own place; in any other than the usual

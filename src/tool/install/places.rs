@@ -1,6 +1,5 @@
 //! Where things are: the prefix and what is below it, as users will see it and as it is on disk now.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -163,9 +162,7 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
 
 /// The prefix of the tree in which this program is installed, if it is: PREFIX/git-clone-shim/VERSION/bin/git-clone-shim.
 fn own_prefix(is_staged: bool) -> Option<PathBuf> {
-    let called = startup::path_as_called().map(|path| OsStr::from_bytes(path.to_bytes()));
-    let program = fs::read_link("/proc/self/exe").ok();
-    let program = program.or_else(|| fs::canonicalize(called?).ok())?;
+    let program = fs::canonicalize(startup::own_path()).ok()?;
     let live = program.parent()?.parent()?;
     let root = live.parent()?;
     let is_installed = !is_staged && root.ends_with(NAME) && live.join("manifest").is_file();

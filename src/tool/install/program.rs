@@ -1,9 +1,6 @@
 //! The file that this program runs from: it is what gets installed.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
@@ -26,20 +23,17 @@ const MARK: &str = concat!(
 ///
 /// It cannot be read, or is another program by now.
 pub(super) fn own_bytes() -> Result<Vec<u8>> {
-    if let Ok(bytes) = fs::read("/proc/self/exe") {
+    let path = startup::own_path();
+    let shown = text::printable_path(&path);
+    let bytes = fs::read(&path).with_context(|| format!("cannot read this program, {shown}"))?;
+    if path.starts_with("/proc") {
         return Ok(bytes);
     }
-    let called =
-        startup::path_as_called().context("there is no /proc to read this program from")?;
-    let called = Path::new(OsStr::from_bytes(called.to_bytes()));
-    let bytes = fs::read(called)
-        .with_context(|| format!("cannot read this program, {}", text::printable_path(called)))?;
     // Taken at run time, so that the mark is in the file.
     let is_ours = contains(&bytes, std::hint::black_box(MARK).as_bytes());
     ensure!(
         is_ours,
-        "{} is not git-clone-shim {VERSION} any more: start it again",
-        text::printable_path(called)
+        "{shown} is not git-clone-shim {VERSION} any more: start it again"
     );
     Ok(bytes)
 }

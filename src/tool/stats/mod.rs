@@ -31,7 +31,7 @@ pub(super) struct Options {
     #[arg(long)]
     json: bool,
     /// How many rows to show of each kind: the latest days, and the busiest of all else
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     rows: usize,
 }
 
