@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use nix::sys::stat::{Mode, umask};
 use tempfile::TempDir;
 
 use super::args::{Args, with_no_hardlinks};
@@ -67,6 +68,8 @@ impl Arena {
     /// An arena for `git`, without any fault.
     pub fn new(git: &Git) -> Self {
         eprintln!("with {} ({})", git.version, git.file.display());
+        // With a mask of 002, a group could exchange the objects of every source: then the shim does not trust the source.
+        umask(Mode::S_IWGRP | Mode::S_IWOTH);
         let root = tempfile::tempdir().unwrap();
         // Some commands run as another user.
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
