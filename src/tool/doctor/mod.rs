@@ -34,8 +34,9 @@ use report::{Answer, Build, Directory, Examination, Report, Surroundings, What};
 #[derive(Args)]
 #[command(after_help = "\
 Exit status:
-  0  in every directory local clones work, through the shim where git needs it
-  1  in one of them they do not, or that could not be found out
+  0  local clones work in every directory, and from there to another mount,
+     through the shim where git needs it
+  1  one of them does not, or that could not be found out
   2  usage")]
 pub(super) struct Options {
     /// Directories in which repositories are cloned [default: the current one, and
