@@ -242,7 +242,7 @@ mod tests {
     use crate::git::command_line::read;
 
     #[test]
-    fn derived_names() {
+    fn name_is_derived_as_git_does_it() {
         // tests/destination.rs compares with the real git.
         for (source, bare, expected) in [
             ("/a/src", false, "src"),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_add_up() {
+    fn destination_is_relative_to_the_last_directory() {
         let at = |args: &[_]| directory(&read(args).unwrap());
         assert_eq!(
             at(&[c"git", c"-C", c"x", c"-C", c"", c"-C", c"y", c"clone", c"s"]),
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn free_places() {
+    fn only_what_is_absent_or_empty_is_free() {
         let place = tempfile::tempdir().unwrap();
         assert!(is_free(place.path()), "an empty directory");
         assert!(is_free(&place.path().join("absent")));

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wording_after_every_prefix() {
+    fn every_wording_is_found_after_every_prefix() {
         let paths = [&b""[..], b"b", b"it's\nat 'b': c\n", b"\xff\xe4\x00", b"%s"];
         let wordings = MESSAGES.iter().flat_map(|message| {
             let wordings = message.wordings.iter();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_stream_by() {
+    fn line_that_begins_with_a_message_is_told_from_others() {
         assert!(begins(b"fatal: failed to create link 'x': y\nfatal: z\n"));
         assert!(begins(
             "Schwerwiegend: Konnte Verweis 'x' nicht erstellen: y\n".as_bytes()
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_after_which_no_link_fails() {
+    fn line_that_ends_linking_is_told_from_others() {
         for done in [
             &b"done.\nmore"[..],
             b"Fertig.\n",
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_git_has_cut() {
+    fn message_that_git_has_cut_is_found() {
         for (_, prefix) in PREFIXES {
             assert!(prefix.len() <= LONGEST_PREFIX);
             let message = [b"Konnte Verweis '", &b"x".repeat(5000)[..]].concat();
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_copying_does_not_cure() {
+    fn failure_that_copying_does_not_cure_is_not_found() {
         for stderr in [
             &b""[..],
             b"fatal: destination path 'b' already exists and is not an empty directory.\n",
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn imitations() {
+    fn imitation_of_a_message_is_not_found() {
         for stderr in [
             "fatal: Remote branch failed to create link 'x' not found in upstream origin\n",
             "Cloning into 'fatal: failed to create link 'x': y'...\n",
