@@ -378,7 +378,7 @@ fn what_another_user_plants_as_our_temporary_files_is_refused() {
 }
 
 #[test]
-fn a_fifo_in_the_place_of_a_file_keeps_nobody_waiting() {
+fn a_fifo_in_the_place_of_a_file_is_not_waited_for() {
     for name in [
         "manifest",
         "$VERSION/manifest",

@@ -582,9 +582,9 @@ fn a_dry_run_changes_nothing_and_names_everything() {
     site.install(VERSION, &[]);
     for path in paths(&site) {
         let path = site.prefix.join(path);
-        let told = written.iter().any(|written| path.starts_with(written));
-        // Directories are told of by what is in them.
-        assert!(told || path.is_dir(), "{}", path.display());
+        let is_named = written.iter().any(|written| path.starts_with(written));
+        // Directories are named by what is in them.
+        assert!(is_named || path.is_dir(), "{}", path.display());
     }
 
     site.install(&newer, &["--no-default"]);

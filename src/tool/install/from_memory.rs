@@ -42,10 +42,10 @@ fn exec(arguments: &[OsString]) -> anyhow::Result<std::convert::Infallible> {
     let memory = memfd_create(NAME, MFdFlags::MFD_CLOEXEC)?;
     let mut file = File::from(memory);
     file.write_all(&program::own_bytes()?)?;
-    let words = [OsStr::new(NAME)]
+    let args = [OsStr::new(NAME)]
         .into_iter()
         .chain(arguments.iter().map(OsString::as_os_str));
-    let words: Vec<_> = words
+    let args: Vec<_> = args
         .map(|word| CString::new(word.as_bytes()))
         .collect::<Result<_, _>>()?;
     let variables = env::vars_os().map(|(name, value)| {
@@ -58,7 +58,7 @@ fn exec(arguments: &[OsString]) -> anyhow::Result<std::convert::Infallible> {
     Ok(execveat(
         &file,
         c"",
-        &words,
+        &args,
         &variables,
         AtFlags::AT_EMPTY_PATH,
     )?)

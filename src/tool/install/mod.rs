@@ -15,13 +15,14 @@ mod plan;
 mod program;
 mod removal;
 mod staging;
+mod summary;
 mod uninstall;
 mod versions;
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -191,7 +192,7 @@ pub(super) fn uninstall(options: &UninstallOptions) -> Result<i32> {
     finish(uninstall_versions(options))
 }
 
-/// The exit status of what was done. What failed is said; a termination signal that came in time ends this process.
+/// The exit status of what was done. What failed is printed; a termination signal that came in time ends this process.
 fn finish(done: Result<i32>) -> Result<i32> {
     let error = match done {
         Ok(status) => return Ok(status),
@@ -232,12 +233,12 @@ fn install_version(options: &InstallOptions) -> Result<i32> {
     for target in &targets {
         check_target(target, &places)?;
     }
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     if options.dry_run {
         let root = Directory::find(&places.on_disk(&places.root()))?;
         let plan = Plan::install(root.as_ref(), request()?)?;
-        tell_plan(&mut told, &plan, &places);
-        return print(&told).map(|()| 0);
+        summary::add_plan(&mut lines, &plan, &places);
+        return summary::print(&lines).map(|()| 0);
     }
     let request = request()?;
     let mut made = Made::new();
@@ -252,9 +253,15 @@ fn install_version(options: &InstallOptions) -> Result<i32> {
     made.keep();
     plan.notes
         .iter()
-        .for_each(|note| told.push(note.as_bytes().to_owned()));
-    let bin = tell_installed(&mut told, &plan, &places, options, profile_d.as_deref());
-    print(&told)?;
+        .for_each(|note| lines.push(note.as_bytes().to_owned()));
+    let bin = summary::add_installed(
+        &mut lines,
+        &plan,
+        &places,
+        !options.no_default,
+        profile_d.as_deref(),
+    );
+    summary::print(&lines)?;
     if places.is_package() {
         return Ok(0);
     }
@@ -324,15 +331,15 @@ fn write(root: &Rc<Directory>, places: &Places, plan: &Plan, made: &Made) -> Res
 
 fn list_versions(options: &VersionsOptions) -> Result<i32> {
     let places = Places::new(&options.places, true)?;
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     if let Some(root) = Directory::find(&places.on_disk(&places.root()))? {
         let current = versions::current(&root)?;
         for version in versions::installed(&root)? {
             let is_current = current.as_deref() == Some(&version);
-            told.push(format!("{version}{}", if is_current { " (current)" } else { "" }).into());
+            lines.push(format!("{version}{}", if is_current { " (current)" } else { "" }).into());
         }
     }
-    print(&told).map(|()| 0)
+    summary::print(&lines).map(|()| 0)
 }
 
 fn activate_version(options: &ActivateOptions) -> Result<i32> {
@@ -362,10 +369,10 @@ fn activate_version(options: &ActivateOptions) -> Result<i32> {
             text::printable_path(&path)
         );
     };
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     if options.dry_run {
-        tell_plan(&mut told, &plan(&root)?, &places);
-        return print(&told).map(|()| 0);
+        summary::add_plan(&mut lines, &plan(&root)?, &places);
+        return summary::print(&lines).map(|()| 0);
     }
     // Before it is locked, so that a tree that cannot be written to is not the first error.
     uninstall::check_installed(&root, version)?;
@@ -376,9 +383,9 @@ fn activate_version(options: &ActivateOptions) -> Result<i32> {
     })?;
     plan.notes
         .iter()
-        .for_each(|note| told.push(note.as_bytes().to_owned()));
-    told.push([b"Current: ", path.join(version).as_os_str().as_bytes()].concat());
-    print(&told).map(|()| 0)
+        .for_each(|note| lines.push(note.as_bytes().to_owned()));
+    lines.push([b"Current: ", path.join(version).as_os_str().as_bytes()].concat());
+    summary::print(&lines).map(|()| 0)
 }
 
 fn uninstall_versions(options: &UninstallOptions) -> Result<i32> {
@@ -392,11 +399,11 @@ fn uninstall_versions(options: &UninstallOptions) -> Result<i32> {
     if options.dry_run {
         let removal = Removal::plan(&root, version)?;
         let paths = removal.paths(&places)?;
-        let told: Vec<_> = paths
+        let lines: Vec<_> = paths
             .iter()
             .map(|path| format!("Would remove {path}").into())
             .collect();
-        return print(&told).map(|()| 0);
+        return summary::print(&lines).map(|()| 0);
     }
     from_memory::run(&root, &arguments(options, &places));
     trust::check(root.path(), &root.status()?)?;
@@ -411,8 +418,8 @@ fn uninstall_versions(options: &UninstallOptions) -> Result<i32> {
         bail!("nothing is installed in {}", text::printable_path(&path));
     }
     let notes = Removal::plan(&root, version)?.run(&places, || drop(lock))?;
-    let told: Vec<_> = notes.into_iter().map(String::into_bytes).collect();
-    print(&told).map(|()| 0)
+    let lines: Vec<_> = notes.into_iter().map(String::into_bytes).collect();
+    summary::print(&lines).map(|()| 0)
 }
 
 /// The arguments by which the same is removed from another place.
@@ -427,85 +434,4 @@ fn arguments(options: &UninstallOptions, places: &Places) -> Vec<OsString> {
     }
     arguments.extend(options.version.as_ref().map(OsString::from));
     arguments
-}
-
-fn tell_plan(told: &mut Vec<Vec<u8>>, plan: &Plan, places: &Places) {
-    plan.notes
-        .iter()
-        .for_each(|note| told.push(note.as_bytes().to_owned()));
-    let manifest = places.on_disk(&places.root()).join(manifest::FILE);
-    let is_new = !plan.outputs.is_empty() && manifest.symlink_metadata().is_err();
-    let manifest = is_new.then_some(manifest);
-    let paths = plan.all().into_iter().map(|output| output.path(places));
-    for path in manifest.into_iter().chain(paths) {
-        told.push([b"Would write ", path.as_os_str().as_bytes()].concat());
-    }
-}
-
-/// Says what was installed, and how it gets on PATH. Returns the directory to put there.
-fn tell_installed(
-    told: &mut Vec<Vec<u8>>,
-    plan: &Plan,
-    places: &Places,
-    options: &InstallOptions,
-    profile_d: Option<&Path>,
-) -> PathBuf {
-    let live = places.on_disk(&places.root()).join(VERSION);
-    let mut tell = |what: &str, path: &Path| {
-        told.push([what.as_bytes(), path.as_os_str().as_bytes()].concat());
-    };
-    let is_version = |output: &Output| matches!(output, Output::Version(..));
-    if plan.outputs.iter().any(is_version) {
-        tell("Installed ", &live);
-    }
-    let modules = places.modules().parent().unwrap_or(places.modules());
-    tell("For module use: ", modules);
-    if !is_simple(modules) {
-        let warning =
-            "Lmod fails to read the default version below such a path; --modules can name another";
-        tell(warning, Path::new(""));
-    }
-    if let Some(profile_d) = profile_d {
-        tell(
-            "For login shells: ",
-            &profile_d.join("git-clone-shim.sh and .csh"),
-        );
-    }
-    let bin = match options.no_default {
-        true => {
-            tell(
-                "Not made current; that is for git-clone-shim activate ",
-                Path::new(VERSION),
-            );
-            places.root().join(VERSION).join("bin")
-        }
-        false => places.root().join(CURRENT).join("bin"),
-    };
-    let line = if is_simple(&bin) {
-        [b"\"", bin.as_os_str().as_bytes(), b":$PATH\""].concat()
-    } else {
-        // Between double quotes an interactive bash takes even an exclamation mark for more than itself.
-        let quoted = payload::replaced(bin.as_os_str().as_bytes(), b"'", b"'\\''");
-        [b"'", &quoted[..], b"':\"$PATH\""].concat()
-    };
-    told.push(b"Put it first on PATH:\n".to_vec());
-    told.push([b"export PATH=", &line[..], b"\n"].concat());
-    bin
-}
-
-/// Whether a path has only characters that nothing takes for more than themselves.
-fn is_simple(path: &Path) -> bool {
-    let is_simple = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._+@%=~,-".contains(byte);
-    path.as_os_str().as_bytes().iter().all(is_simple)
-}
-
-/// Prints lines. They can hold any byte but control characters: a path that is to be pasted has to be as it is.
-fn print(lines: &[Vec<u8>]) -> Result<()> {
-    let mut text = lines.join(&b'\n');
-    if !lines.is_empty() {
-        text.push(b'\n');
-    }
-    io::stdout()
-        .write_all(&text)
-        .map_err(|error| NotPrinted(error).into())
 }

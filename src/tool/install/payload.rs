@@ -74,7 +74,7 @@ fn completions(shell: Shell) -> Content {
 }
 
 /// The module files: their names, and their text. They find the versions from their own place; in any other than the usual
-/// one they are told where these are.
+/// one the path of the versions is written into them.
 pub(super) fn module_files(places: &Places) -> [(String, Vec<u8>); 2] {
     let root = places.root();
     let root = root.as_os_str().as_bytes();

@@ -15,7 +15,7 @@ use crate::NAME;
 use crate::tool::directory::Directory;
 use crate::tool::trust;
 
-/// What is going to be written, and what there is to say of it.
+/// What is going to be written, and notes for the user.
 #[derive(Default)]
 pub(super) struct Plan {
     /// In the order in which it is renamed into its place: what names something comes after what is named.

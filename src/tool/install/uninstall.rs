@@ -96,7 +96,7 @@ impl<'a> Removal<'a> {
         Ok(paths)
     }
 
-    /// Removes it. Returns what is to be told. `unlock` is called before the directory of all versions goes.
+    /// Removes it. Returns notes for the user. `unlock` is called before the directory of all versions goes.
     ///
     /// # Errors
     ///
