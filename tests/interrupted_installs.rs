@@ -83,17 +83,18 @@ impl Trial {
         (is_injected || outcome.status.signal().is_some()).then_some(outcome)
     }
 
-    /// Runs `command` once for each of its calls with this signal, from the same state each time; then does `check`.
+    /// Runs `command` once for each of its calls, with these signals by turns, from the same state each time; then does `check`.
     fn for_each_call(
         &self,
         command: &Command,
-        signal: &str,
+        signals: &[&str],
         mut check: impl FnMut(&str, &Outcome),
     ) {
         let mut all = 0;
         for call in CALLS {
             for at in 1.. {
                 self.reset();
+                let signal = signals[all % signals.len()];
                 let Some(outcome) = self.interrupt(command, signal, call, at) else {
                     break;
                 };
@@ -122,21 +123,16 @@ fn assert_all_or_nothing(versions: &[String]) {
     trial.site.install(&version(2), &options);
     let complete = trial.tree();
     let mut undone = 0;
-    for signal in ["INT", "TERM", "HUP"]
-        .iter()
-        .take(if versions.is_empty() { 1 } else { 3 })
-    {
-        trial.for_each_call(&install, signal, |at, outcome| {
-            let tree = trial.tree();
-            if outcome.status.signal().is_some() {
-                assert_eq!(tree::differences(&tree, &before), [""; 0], "{at}");
-                undone += 1;
-            } else {
-                assert!(outcome.status.success(), "{at}");
-                assert_eq!(tree::differences(&tree, &complete), [""; 0], "{at}");
-            }
-        });
-    }
+    trial.for_each_call(&install, &["INT", "TERM", "HUP"], |at, outcome| {
+        let tree = trial.tree();
+        if outcome.status.signal().is_some() {
+            assert_eq!(tree::differences(&tree, &before), [""; 0], "{at}");
+            undone += 1;
+        } else {
+            assert!(outcome.status.success(), "{at}");
+            assert_eq!(tree::differences(&tree, &complete), [""; 0], "{at}");
+        }
+    });
     assert!(undone > 5, "{undone}");
 }
 
@@ -171,7 +167,7 @@ fn assert_next_run_mends(trial: &Trial, command: &Command, old: &str, new: &str)
     site.install(new, &[]);
     let complete = trial.tree();
     let mut turn = 0;
-    trial.for_each_call(command, "KILL", |at, outcome| {
+    trial.for_each_call(command, &["KILL"], |at, outcome| {
         assert_eq!(outcome.status.signal(), Some(libc::SIGKILL), "{at}");
         // Whatever it was doing, one of the two is current and works.
         let current = site.current().unwrap_or_else(|| panic!("{at}"));
@@ -225,7 +221,7 @@ fn the_run_after_a_killed_first_installation_mends_it() {
     let complete = trial.tree();
     let install = trial.site.install_command(&new, &[]);
     let mut turn = 0;
-    trial.for_each_call(&install, "KILL", |at, _| {
+    trial.for_each_call(&install, &["KILL"], |at, _| {
         if turn % 2 == 0 {
             trial.site.install(&new, &[]);
             let mut tree = trial.tree();
@@ -256,7 +252,7 @@ fn the_run_after_a_killed_removal_mends_it() {
     let complete = trial.tree();
     let mut turn = 0;
     let uninstall = trial.site.command("uninstall", [&old]);
-    trial.for_each_call(&uninstall, "KILL", |at, _| {
+    trial.for_each_call(&uninstall, &["KILL"], |at, _| {
         let site = &trial.site;
         site.assert_works(&site.bin(), &new);
         match turn % 3 {
@@ -293,7 +289,7 @@ fn the_run_after_a_killed_complete_removal_mends_it() {
         return;
     };
     let uninstall = trial.site.command("uninstall", [OsStr::new("--destdir=/")]);
-    trial.for_each_call(&uninstall, "KILL", |at, _| {
+    trial.for_each_call(&uninstall, &["KILL"], |at, _| {
         let site = &trial.site;
         site.run("uninstall", [""; 0]);
         let left = trial.tree();
@@ -311,7 +307,7 @@ fn an_interrupted_activation_is_complete_or_undone() {
     let before = trial.tree();
     trial.site.run("activate", [&versions[0]]).succeeded();
     let complete = trial.tree();
-    trial.for_each_call(&activate, "INT", |at, outcome| {
+    trial.for_each_call(&activate, &["INT"], |at, outcome| {
         let expected = match outcome.status.success() {
             true => &complete,
             false => &before,
@@ -331,7 +327,7 @@ fn a_removal_is_finished_although_it_is_interrupted() {
     trial.reset();
     let before = trial.tree();
     let uninstall = trial.site.command("uninstall", [&old]);
-    trial.for_each_call(&uninstall, "INT", |at, outcome| {
+    trial.for_each_call(&uninstall, &["INT"], |at, outcome| {
         trial.site.assert_works(&trial.site.bin(), &new);
         let expected = match outcome.status.success() {
             true => &complete,
