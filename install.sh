@@ -48,7 +48,7 @@ if [ -z "$program" ]; then
     command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-${HOME-}/.cargo}/bin
     command -v cargo >/dev/null || fail "cargo is not on PATH: install Rust (https://rustup.rs), or, without Rust, take the" \
         "program from a release and run './git-clone-shim install'"
-    cd -- "$source"
+    cd /   # see packaging/build
     target=$(rustc -vV | sed -n 's/^host: \([^-]*\).*/\1-unknown-linux-musl/p')
     if ! has_target && command -v rustup >/dev/null; then
         say "the Rust target $target is missing; rustup target add $target"
@@ -56,7 +56,7 @@ if [ -z "$program" ]; then
     fi
     has_target || say "without $target it is built for glibc, which adds about 0.4 ms to each call of git, not 0.1;" \
         "for the fast one: rustup target add $target, then ./install.sh again"
-    program=$(packaging/build) || fail 'the build failed (see above)'
+    program=$("$source/packaging/build") || fail 'the build failed (see above)'
     cd -- "$OLDPWD"
 fi
 case $program in */*) ;; *) program=./$program ;; esac

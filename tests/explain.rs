@@ -162,12 +162,36 @@ fn explain_gives_the_reason_of_a_pass_through() {
 }
 
 #[test]
-fn explain_hides_passwords() {
+fn explain_and_the_log_hide_secrets() {
     let arena = Arena::new(&gits()[0]);
-    let line = args("clone -l https://me:secret@host/a");
-    let said = explain(&arena, &line, "auto");
-    assert!(said.stdout.windows(9).any(|part| part == b"***@host/"));
-    assert!(!said.stdout.windows(6).any(|part| part == b"secret"));
+    for option in [
+        "-chttp.extraHeader=Authorization: Basic hunter2",
+        "--config=http.https://host/.extraHeader=A: hunter2",
+        "--config=http.proxy=me:hunter2@proxy:3128",
+        "--server-option=token=hunter2",
+        "https://me:hunter2@host/a",
+        "https://hunter2@host/a",
+        "https://me:x%40hunter2@host/a",
+        "https://host/a?private_token=hunter2",
+        "me:hunter2@host:a",
+    ] {
+        let mut line = args("-c http.extraHeader=hunter2 clone -l");
+        line.extend([option.into(), "nowhere".into()]);
+        let explained = explain(&arena, &line, "always");
+        let call = arena.shim(line).env("GIT_CLONE_SHIM", "always");
+        let logged = arena.run(call.env("GIT_CLONE_SHIM_LOG", "trace")).outcome;
+        let log: Vec<&[u8]> = logged.stderr.split(|&byte| byte == b'\n').collect();
+        let log: Vec<&&[u8]> = log
+            .iter()
+            .filter(|line| line.windows(14).any(|part| part == b"git_clone_shim"))
+            .collect();
+        assert!(!log.is_empty(), "{logged:?}");
+        for text in log.into_iter().copied().chain([&explained.stdout[..]]) {
+            let shown = text.escape_ascii().to_string();
+            assert!(!shown.contains("hunter2"), "{option}: {shown}");
+        }
+        assert!(explained.stdout.windows(3).any(|part| part == b"***"));
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod documentation;
 mod explain;
 mod fallback;
 mod finding_git;
+mod hostile_build;
 mod hostile_installs;
 mod hostile_neighbours;
 mod hostile_output;

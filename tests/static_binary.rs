@@ -54,6 +54,30 @@ fn readelf(program: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// How large musl's own space for thread-local variables is: `builtin_tls` in `src/env/__init_tls.c` has 16 pointers, of which
+/// the alignment and what comes first take two.
+const MUSL_BUILTIN_TLS: u64 = 112;
+
+#[test]
+fn thread_local_variables_fit_where_musl_maps_no_memory() {
+    if arrangement::program("readelf").is_none() {
+        return;
+    }
+    let segment = Regex::new(r"(?m)^  TLS +(?:0x\w+ ){4}0x(\w+) R +0x(\w+)$").unwrap();
+    for build in static_builds() {
+        let headers = readelf(&build);
+        let found = segment.captures(headers.as_bytes()).unwrap();
+        let [size, alignment] = [1, 2].map(|group| {
+            let hexadecimal = str::from_utf8(&found[group]).unwrap();
+            u64::from_str_radix(hexadecimal, 16).unwrap()
+        });
+        assert!(
+            size <= MUSL_BUILTIN_TLS && alignment <= 8,
+            "{size} {alignment}"
+        );
+    }
+}
+
 #[test]
 fn static_build_needs_no_interpreter_library_or_symbol() {
     if arrangement::program("readelf").is_none() {
