@@ -76,7 +76,8 @@ fn attempt(
         true => clone.with_progress(args),
         false => args.to_vec(),
     };
-    let in_child = || git.exec(&attempted).report();
+    // The child shares our memory until it execs.
+    let in_child = || git.clone().exec(&attempted).report();
     let begun = Instant::now();
     let finished = match supervise(in_child, LINES) {
         Ok(finished) => finished,

@@ -39,6 +39,7 @@ mod link_failure_properties;
 mod load;
 mod log;
 mod man_page;
+mod memory;
 mod modules;
 mod mounts;
 mod no_fallback;

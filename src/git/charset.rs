@@ -15,30 +15,55 @@ pub(super) enum Charset {
 impl Charset {
     pub(super) const ALL: [Self; 3] = [Self::Utf8, Self::Latin1, Self::Ascii];
 
-    /// The bytes of `text`, with glibc's replacement for each character that the charset does not contain.
-    ///
-    /// `None` if no letter is left of its words, only question marks: they would match any other text.
-    pub(super) fn encode(self, text: &str) -> Option<Vec<u8>> {
+    /// What follows `text` in `bytes`, if they begin with it in this charset. Nothing is allocated.
+    #[must_use]
+    pub(super) fn strip_prefix<'a>(self, bytes: &'a [u8], text: &str) -> Option<&'a [u8]> {
+        if matches!(self, Self::Utf8) {
+            return bytes.strip_prefix(text.as_bytes());
+        }
+        let mut rest = bytes;
+        for character in text.chars() {
+            rest = rest.strip_prefix(self.encode(character, &mut [0; 4]))?;
+        }
+        Some(rest).filter(|_| self.is_legible(text))
+    }
+
+    /// The first byte of `text`.
+    #[must_use]
+    pub(super) fn first_byte(self, text: &str) -> Option<u8> {
+        let first = text.chars().next()?;
+        self.encode(first, &mut [0; 4]).first().copied()
+    }
+
+    /// Whether more of the words in `text` is left than question marks, into which anything could be read.
+    #[must_use]
+    pub(super) fn is_legible(self, text: &str) -> bool {
+        matches!(self, Self::Utf8)
+            || !has_words(text)
+            || text.bytes().any(|byte| byte.is_ascii_alphabetic())
+    }
+
+    /// The bytes of `character`, or what glibc writes for one that the charset does not have.
+    fn encode(self, character: char, space: &mut [u8; 4]) -> &[u8] {
         let characters = match self {
-            Self::Utf8 => return Some(text.into()),
+            Self::Utf8 => return character.encode_utf8(space).as_bytes(),
             Self::Latin1 => 0x100,
             Self::Ascii => 0x80,
         };
-        let mut bytes = Vec::new();
-        for character in text.chars() {
-            match character {
-                _ if u32::from(character) < characters => bytes.extend(u8::try_from(character)),
-                '\u{a0}' => bytes.push(b' '),
-                '“' | '”' => bytes.push(b'"'),
-                '‘' | '’' => bytes.push(b'\''),
-                '„' => bytes.extend(b",,"),
-                '«' => bytes.extend(b"<<"),
-                '»' => bytes.extend(b">>"),
-                _ => bytes.push(b'?'),
+        match (u8::try_from(character), character) {
+            (Ok(byte), _) if u32::from(byte) < characters => {
+                let [first, ..] = space;
+                *first = byte;
+                std::slice::from_ref(first)
             }
+            (_, '\u{a0}') => b" ",
+            (_, '“' | '”') => b"\"",
+            (_, '‘' | '’') => b"'",
+            (_, '„') => b",,",
+            (_, '«') => b"<<",
+            (_, '»') => b">>",
+            _ => b"?",
         }
-        let legible = !has_words(text) || bytes.iter().any(u8::is_ascii_alphabetic);
-        legible.then_some(bytes)
     }
 }
 
@@ -52,18 +77,30 @@ mod tests {
     use super::Charset::{Ascii, Latin1, Utf8};
 
     #[test]
-    fn text_is_encoded_as_glibc_does_it() {
-        for (charset, text, expected) in [
-            (Utf8, "länk „", Some(&b"l\xc3\xa4nk \xe2\x80\x9e"[..])),
-            (Latin1, "länk «”", Some(b"l\xe4nk \xab\"")),
-            (Ascii, "länk «„”", Some(b"l?nk <<,,\"")),
-            (Ascii, "fatal\u{a0}: ", Some(b"fatal : ")),
-            (Ascii, "l’enllaç", Some(b"l'enlla?")),
-            (Ascii, "ссылку «", None),
-            (Latin1, "링크", None),
-            (Ascii, "「", Some(b"?")),
+    fn text_is_recognised_in_each_charset() {
+        for (charset, text, bytes) in [
+            (Utf8, "länk „", &b"l\xc3\xa4nk \xe2\x80\x9e"[..]),
+            (Latin1, "länk «”", b"l\xe4nk \xab\""),
+            (Ascii, "länk «„”", b"l?nk <<,,\""),
+            (Ascii, "fatal\u{a0}: ", b"fatal : "),
+            (Ascii, "l’enllaç", b"l'enlla?"),
+            (Ascii, "「", b"?"),
         ] {
-            assert_eq!(charset.encode(text).as_deref(), expected, "{text}");
+            assert_eq!(charset.strip_prefix(bytes, text), Some(&b""[..]), "{text}");
+            let longer = [bytes, b"x"].concat();
+            assert_eq!(charset.strip_prefix(&longer, text), Some(&b"x"[..]));
+            assert_eq!(charset.strip_prefix(&bytes[1..], text), None, "{text}");
+            assert_eq!(charset.first_byte(text), bytes.first().copied());
+        }
+        for (charset, text, bytes) in [
+            (Ascii, "ссылку «", &b"?????? <<"[..]),
+            (Latin1, "링크", b"??"),
+        ] {
+            assert_eq!(
+                charset.strip_prefix(bytes, text),
+                None,
+                "only question marks are left"
+            );
         }
     }
 }

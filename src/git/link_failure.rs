@@ -1,7 +1,5 @@
 //! Finds a link failure in what git wrote to stderr, in any language. Pure; the texts are in `messages`.
 
-use std::sync::LazyLock;
-
 use super::charset::{Charset, has_words};
 pub use super::messages::Message;
 use super::messages::{DONE, MESSAGES, PREFIXES};
@@ -27,137 +25,130 @@ pub struct LinkFailure<'a> {
     pub errno: Option<&'static str>,
 }
 
-/// Looks for a link failure in what git wrote to standard error: whole lines, in any language.
+/// Looks for a link failure in what git wrote to stderr: whole lines, in any language. Nothing is allocated.
 ///
-/// The message need not be the last one: up to git 2.20 an upload-pack whose reader has died writes another.
+/// The message need not be in the last line: with git up to 2.20 an upload-pack that has lost its reader writes after it.
 #[must_use]
 pub fn find(stderr: &[u8]) -> Option<LinkFailure<'_>> {
     let stderr = before_done(stderr);
-    messages(stderr).into_iter().find_map(|message| {
-        let wording = WORDINGS.iter().find(|wording| wording.fits(message))?;
-        Some(LinkFailure {
-            message: wording.message,
-            line: first_line(message),
-            path: message.get(wording.before_path.len()..)?,
-            errno: wording.reason(message).and_then(strerror::name),
-        })
-    })
+    let mut starts = line_starts(stderr, 0).filter_map(|start| {
+        let message = strip_prefix(stderr.get(start..)?)?;
+        Some((start, message.len()))
+    });
+    let mut next = starts.next();
+    while let Some((_, length)) = next {
+        next = starts.next();
+        // A path may contain line breaks, so a message ends at the next prefix.
+        let end = next.map_or(stderr.len(), |(start, _)| start);
+        let message = stderr.get(stderr.len() - length..end)?;
+        if let Some(wording) = wordings().find(|wording| wording.fits(message)) {
+            return Some(LinkFailure {
+                message: wording.message,
+                line: first_line(message),
+                path: wording.strip_before_path(message)?,
+                errno: wording.reason(message).and_then(strerror::name),
+            });
+        }
+    }
+    None
 }
 
-/// Whether a line begins with a link failure, in a UTF-8 locale. Cheap, since it is asked of every line that streams.
+/// Whether a line begins with a link failure. Only prefixes in UTF-8 count: it is called for every line that streams.
 #[must_use]
 pub fn begins(line: &[u8]) -> bool {
     let mut prefixes = PREFIXES.iter();
     let message = prefixes.find_map(|(_, prefix)| line.strip_prefix(prefix.as_bytes()));
-    message.is_some_and(|message| WORDINGS.iter().any(|wording| wording.fits(message)))
+    message.is_some_and(|message| wordings().any(|wording| wording.fits(message)))
 }
 
-/// Whether a line means that git has made every link, so that none can fail any more.
+/// Whether a line shows that git has made every link, so that none can fail any more.
 #[must_use]
 pub fn is_ruled_out_by(line: &[u8]) -> bool {
-    DONE_IN_CHARSETS.iter().any(|done| line.starts_with(done))
+    let is_at_start = |text: &str| {
+        let mut charsets = Charset::ALL.iter();
+        charsets.any(|charset| charset.strip_prefix(line, text).is_some())
+    };
+    DONE.iter().any(|(_, done)| is_at_start(done))
 }
 
-/// What git wrote until the line that means that it has made every link. What follows about links is a hook's.
+/// What git wrote before the line that shows that it had made every link. A hook may write about links after that line.
 fn before_done(stderr: &[u8]) -> &[u8] {
     let done = line_starts(stderr, 0).find(|&at| stderr.get(at..).is_some_and(is_ruled_out_by));
     done.and_then(|at| stderr.get(..at)).unwrap_or(stderr)
 }
 
-/// What follows each of git's prefixes at the beginning of a line. A path may hold line breaks, so a message lasts until the
-/// next prefix.
-fn messages(stderr: &[u8]) -> Vec<&[u8]> {
-    // A regex of these prefixes takes 0.6 ms to compile, longer than all else that a fallback adds.
-    let prefixes: Vec<Vec<u8>> = PREFIXES
-        .iter()
-        .flat_map(|(_, prefix)| Charset::ALL.map(|charset| charset.encode(prefix)))
-        .flatten()
-        .collect();
-    let mut messages = Vec::new();
-    let mut rest = stderr;
-    for start in line_starts(stderr, 0).rev() {
-        let Some((before, line)) = rest.split_at_checked(start) else {
-            continue;
-        };
-        let shortest = prefixes
-            .iter()
-            .filter_map(|prefix| line.strip_prefix(prefix.as_slice()))
-            .max_by_key(|message| message.len());
-        if let Some(message) = shortest {
-            messages.push(message);
-            rest = before;
-        }
-    }
-    messages.reverse();
-    messages
+/// What follows git's prefix in a line that begins with one. Where several fit, the shortest counts.
+fn strip_prefix(line: &[u8]) -> Option<&[u8]> {
+    // A compiled regex of these prefixes would take 0.6 ms, more than all else that the fallback adds.
+    let messages = PREFIXES.iter().flat_map(|(_, prefix)| {
+        let in_charset = |charset: Charset| charset.strip_prefix(line, prefix);
+        Charset::ALL.into_iter().filter_map(in_charset)
+    });
+    messages.max_by_key(|message| message.len())
 }
 
-/// Every message in every language and charset, made when the first one is looked at.
-static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(Wording::all);
-
-/// The line that means that git has made every link, in every language and charset, likewise.
-static DONE_IN_CHARSETS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let encoded = DONE
-        .iter()
-        .flat_map(|(_, done)| Charset::ALL.map(|charset| charset.encode(done)));
-    encoded.flatten().collect()
-});
-
 /// A message in one language and one charset.
+#[derive(Clone, Copy)]
 struct Wording {
     message: &'static Message,
-    before_path: Vec<u8>,
-    after_path: Vec<u8>,
-    begins_with_words: bool,
-    /// If not, only the closing quotation mark follows the path, which many messages have.
-    ends_with_words: bool,
+    before_path: &'static str,
+    after_path: &'static str,
+    charset: Charset,
+}
+
+/// Every message in every language and charset.
+fn wordings() -> impl Iterator<Item = Wording> {
+    let texts = MESSAGES.iter().flat_map(|message| {
+        let texts = message.wordings.iter();
+        texts.filter_map(move |(_, text)| Some((message, text.split_once("%s")?)))
+    });
+    texts.flat_map(|(message, (before_path, after_path))| {
+        Charset::ALL.into_iter().map(move |charset| Wording {
+            message,
+            before_path,
+            after_path,
+            charset,
+        })
+    })
 }
 
 impl Wording {
-    fn all() -> Vec<Self> {
-        let texts = MESSAGES.iter().flat_map(|message| {
-            let texts = message.wordings.iter();
-            texts.map(move |(_, text)| (message, text))
-        });
-        texts
-            .flat_map(|(message, text)| {
-                Charset::ALL.map(|charset| Self::new(message, text, charset))
-            })
-            .flatten()
-            .collect()
+    /// The path and what follows it, if `message`, which follows a prefix, begins as this wording does.
+    fn strip_before_path<'a>(&self, message: &'a [u8]) -> Option<&'a [u8]> {
+        self.charset.strip_prefix(message, self.before_path)
     }
 
-    fn new(message: &'static Message, text: &str, charset: Charset) -> Option<Self> {
-        let (before, after) = text.split_once("%s")?;
-        Some(Self {
-            message,
-            before_path: charset.encode(before)?,
-            after_path: charset.encode(after)?,
-            begins_with_words: has_words(before),
-            ends_with_words: has_words(after),
-        })
+    /// Each place in `bytes` behind the words that follow the path.
+    fn behind_path<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        (0..bytes.len())
+            .filter_map(|at| self.charset.strip_prefix(bytes.get(at..)?, self.after_path))
     }
 
     /// Whether `message`, which follows a prefix, has this wording.
     fn fits(&self, message: &[u8]) -> bool {
-        let Some(rest) = message.strip_prefix(self.before_path.as_slice()) else {
+        let Some(rest) = self.strip_before_path(message) else {
             return false;
         };
+        if !self.charset.is_legible(self.after_path) {
+            return false;
+        }
         let rest = rest.get(..CUT).unwrap_or(rest);
-        let after = &self.after_path;
-        match (self.begins_with_words, self.ends_with_words) {
+        match (has_words(self.before_path), has_words(self.after_path)) {
+            // What follows the path is at most its closing quotation mark, which shows nothing.
             (_, false) => true,
-            (true, true) => {
-                rest.windows(after.len()).any(|part| part == after) || may_be_cut(message)
-            }
-            // Many messages begin with a quoted name, and a name may hold these words: they must follow the line's last
-            // quote. So a path with a line break is not recognised here, but neither is a line after it that git did not write.
+            (true, true) => self.behind_path(rest).next().is_some() || may_be_cut(message),
+            // Many messages begin with a quoted name, and a name may contain these words: they must follow the line's last
+            // quote. So a path with a line break is not recognised here, but no other line behind it is either.
             (false, true) => {
                 let line = first_line(rest);
-                let quote = line.iter().rposition(|byte| after.first() == Some(byte));
+                let first = self.charset.first_byte(self.after_path);
+                let quote = line.iter().rposition(|&byte| Some(byte) == first);
                 quote
-                    .and_then(|quote| line.get(quote..))
-                    .is_some_and(|line| line.starts_with(after))
+                    .and_then(|quote| {
+                        self.charset
+                            .strip_prefix(line.get(quote..)?, self.after_path)
+                    })
+                    .is_some()
             }
         }
     }
@@ -167,13 +158,13 @@ impl Wording {
         if !self.message.tells_why || may_be_cut(message) {
             return None;
         }
-        let rest = message.get(self.before_path.len()..)?;
-        let colon = [&self.after_path, &b": "[..]].concat();
-        let mut ends = rest.windows(colon.len()).enumerate();
-        let mut next_end = || ends.find_map(|(at, part)| (part == colon).then_some(at));
-        // A path may hold the same, and a part of it must not be taken for the text.
-        match (next_end(), next_end()) {
-            (Some(end), None) => rest.get(end + colon.len()..).map(first_line),
+        let rest = self.strip_before_path(message)?;
+        let mut texts = self
+            .behind_path(rest)
+            .filter_map(|behind| behind.strip_prefix(b": "));
+        // The path may contain the same words, and then a part of it must not be taken for the error's text.
+        match (texts.next(), texts.next()) {
+            (Some(text), None) => Some(first_line(text)),
             _ => None,
         }
     }

@@ -21,7 +21,7 @@ const NAME: &CStr = c"_GIT_CLONE_SHIM_SEEN";
 const DEEPEST: u32 = 50;
 
 /// What the environment tells about the shims before this one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Marker<'a> {
     depth: u32,
     /// The files that this process has exec'd, each of which exec'd the shim again: `:<file>:<file>…`.

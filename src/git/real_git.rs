@@ -26,7 +26,7 @@ const OVERRIDE: &str = "GIT_CLONE_SHIM_GIT";
 const PATH_WHEN_UNSET: &str = "/bin:/usr/bin";
 
 /// The program that the shim stands in for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RealGit {
     file: ShortCString,
     /// Whether the user named it: then no other git is tried.
@@ -38,7 +38,7 @@ pub struct RealGit {
 type Identity = (dev_t, ino_t);
 
 /// What the search needs to know.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Search {
     path: &'static OsStr,
     /// This program's own file; `None` if it has been removed, and then only the marker prevents a loop.

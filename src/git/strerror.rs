@@ -16,7 +16,7 @@ const FROM_THE_FILESYSTEM: [&str; 4] = ["EXDEV", "EOPNOTSUPP", "ENOSYS", "ENOTSU
 pub(super) fn name(text: &[u8]) -> Option<&'static str> {
     let is_text = |known: &str| {
         let mut charsets = Charset::ALL.iter();
-        charsets.any(|charset| charset.encode(known).is_some_and(|known| known == text))
+        charsets.any(|charset| charset.strip_prefix(text, known) == Some(b""))
     };
     ERRNOS
         .iter()

@@ -1,9 +1,13 @@
-//! What the two sides of a fork do about their streams, and how a child notices that its parent has died.
+//! The start of a child that execs, what both sides of a fork do about their streams, and how a child notices that its
+//! parent has died.
 
+use std::collections::TryReserveError;
+use std::ffi::{c_int, c_void};
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -12,6 +16,61 @@ use nix::unistd::Pid;
 use smallvec::SmallVec;
 
 use crate::failure;
+
+/// How much stack a child gets that shares our memory. Only what it uses is ever mapped.
+const STACK: usize = 256 * 1024;
+
+/// The stack of a child that shares our memory.
+pub(super) struct Stack(Vec<u8>);
+
+impl Stack {
+    /// Reserves it.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub(super) fn reserve() -> Result<Self, TryReserveError> {
+        let mut stack = Vec::new();
+        stack.try_reserve_exact(STACK)?;
+        Ok(Self(stack))
+    }
+
+    /// Where it begins: it grows downwards.
+    fn top(&mut self) -> *mut c_void {
+        let end = self.0.as_mut_ptr().wrapping_add(STACK);
+        // Every ABI of Linux wants it aligned to 16 bytes at most.
+        end.map_addr(|end| end & !15).cast()
+    }
+}
+
+/// Starts a child that runs `work` on `stack` and shares our memory until it execs or exits; until then this process waits,
+/// as with vfork(2). fork(2) copies the page tables, and then each page at the next write to it.
+///
+/// What `work` returns is the child's exit status.
+///
+/// # Errors
+///
+/// The error of clone(2): then there is no child.
+///
+/// # Safety
+///
+/// This process has one thread and no signal handlers, and does not rely on anything in memory that `work` changes.
+pub(super) unsafe fn start<F: FnOnce() -> c_int>(work: F, mut stack: Stack) -> nix::Result<Pid> {
+    extern "C" fn run<F: FnOnce() -> c_int>(work: *mut c_void) -> c_int {
+        // SAFETY: it is the `work` of `start`, which waits meanwhile.
+        let work = unsafe { work.cast::<Option<F>>().as_mut() };
+        let status = work
+            .and_then(Option::take)
+            .map_or(failure::OWN, |work| work());
+        // SAFETY: _exit(2) takes a number. Not exit(3): what the parent's exit has to do is not the child's.
+        unsafe { libc::_exit(status) }
+    }
+    let mut work = Some(work);
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: `work` and `stack` live until the child has exec'd or exited, which is when clone(2) returns.
+    let pid = unsafe { libc::clone(run::<F>, stack.top(), flags, (&raw mut work).cast()) };
+    Errno::result(pid).map(Pid::from_raw)
+}
 
 /// Descriptors that stand in for closed streams until dropped: three at most, so they need no allocation.
 pub(super) type Placeholders = SmallVec<[OwnedFd; 3]>;

@@ -11,6 +11,7 @@ pub mod exec;
 pub mod exit_reason;
 pub mod interruption;
 pub mod liveness;
+pub mod memory;
 pub mod mount_id;
 pub mod observer;
 pub mod relay;

@@ -1,6 +1,7 @@
 //! The child's stderr on its way to ours: held at first, then streamed except for what is withheld until the child has exited.
 //! The end of it is always kept for the judge.
 
+use std::collections::TryReserveError;
 use std::time::{Duration, Instant};
 
 use crate::lines::line_starts;
@@ -11,6 +12,9 @@ const HOLD: Duration = Duration::from_secs(1);
 
 /// How many bytes are held, and how many of the last ones are kept once they stream. git cuts a message at 4096 bytes.
 const KEEP: usize = 64 * 1024;
+
+/// How many bytes are in memory at most: 128 KiB that have been shown, 64 KiB that are held, and a full pipe behind them.
+const CAPACITY: usize = 4 * KEEP;
 
 /// Which lines change what happens to the child's stderr. Each function gets all that is known from the beginning of a line on.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +35,6 @@ pub struct Relay {
     shown: usize,
     /// Whether bytes have been dropped from the front, so that `kept` may begin in the middle of a line.
     cut: bool,
-    /// How many bytes the child has written in all.
-    taken: usize,
     /// When the hold ends; `None` once it has.
     held_until: Option<Instant>,
     /// Where in `kept` the withheld lines begin, while the rest streams.
@@ -40,28 +42,37 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// An empty relay, whose hold begins now.
-    #[must_use]
-    pub fn hold(lines: Lines) -> Self {
-        Self {
+    /// An empty relay, whose hold begins now. All memory that it will need is reserved here.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn hold(lines: Lines) -> Result<Self, TryReserveError> {
+        let mut kept = Vec::new();
+        kept.try_reserve_exact(CAPACITY)?;
+        Ok(Self {
             lines,
-            kept: Vec::new(),
+            kept,
             shown: 0,
             cut: false,
-            taken: 0,
             held_until: Instant::now().checked_add(HOLD),
             withheld_from: None,
-        }
+        })
     }
 
-    /// Takes in what the child has written. The hold ends at a line that ends it, or when more than 64 KiB are held.
+    /// How many bytes [`Relay::take`] can take in now. It is zero only if bytes are taken in while some are pending.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        CAPACITY.saturating_sub(self.kept.len())
+    }
+
+    /// Takes in what the child has written, no more than there is [`Relay::room`] for. The hold ends at a line that ends it, or when more than 64 KiB are held.
     pub fn take(&mut self, bytes: &[u8]) {
         let new = self.kept.len();
         // A quick check first: most chunks of a long stream without line breaks begin no line.
         let begins_a_line =
             self.kept.last().is_none_or(|&byte| byte == b'\n') || bytes.contains(&b'\n');
         self.kept.extend_from_slice(bytes);
-        self.taken += bytes.len();
         if begins_a_line && self.withheld_from.is_none() {
             let starts = line_starts(&self.kept, new);
             for (start, line) in starts.filter_map(|start| Some((start, self.kept.get(start..)?))) {
@@ -82,12 +93,6 @@ impl Relay {
         if held > KEEP {
             self.release();
         }
-    }
-
-    /// How many bytes the child has written in all.
-    #[must_use]
-    pub fn taken(&self) -> usize {
-        self.taken
     }
 
     /// How long the hold still lasts; `None` once bytes stream. Ends the hold when its time is over.
@@ -154,14 +159,14 @@ mod tests {
     };
 
     fn streaming() -> Relay {
-        let mut relay = Relay::hold(LINES);
+        let mut relay = Relay::hold(LINES).unwrap();
         relay.held_until = None;
         relay
     }
 
     #[test]
     fn held_bytes_are_shown_only_at_the_end() {
-        let mut relay = Relay::hold(LINES);
+        let mut relay = Relay::hold(LINES).unwrap();
         // A hold that does not end on a slow machine.
         relay.held_until = relay.held_until.and_then(|end| end.checked_add(100 * HOLD));
         relay.take(b"Cloning into 'x'...\n");
@@ -173,7 +178,7 @@ mod tests {
 
     #[test]
     fn more_than_the_limit_ends_the_hold() {
-        let mut relay = Relay::hold(LINES);
+        let mut relay = Relay::hold(LINES).unwrap();
         relay.take(&vec![b'x'; KEEP]);
         assert_eq!(relay.pending(), b"");
         relay.take(b"y");
@@ -183,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_line_can_end_the_hold() {
-        let mut relay = Relay::hold(LINES);
+        let mut relay = Relay::hold(LINES).unwrap();
         relay.take(b"Cloning into 'x'...\n not done.\n");
         assert_eq!(relay.pending(), b"");
         relay.take(b"done.\nfatal\n");
@@ -249,7 +254,7 @@ mod tests {
     #[test]
     fn lines_stay_withheld_after_the_hold() {
         // A git that has failed may need more than a second to remove what it made.
-        let mut relay = Relay::hold(LINES);
+        let mut relay = Relay::hold(LINES).unwrap();
         relay.take(b"one\nfatal\n");
         relay.held_until = None;
         assert_eq!(relay.pending(), b"one\n");

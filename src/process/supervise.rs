@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 
-use super::child::{Placeholders, close_all_but, die_with, occupy_closed_streams};
+use super::child::{self, Placeholders, Stack, close_all_but, die_with, occupy_closed_streams};
 use super::exit_reason::ExitReason;
 use super::relay::{Lines, Relay};
 use super::signals::{self, Watch};
@@ -24,10 +24,9 @@ pub struct Finished {
     pub exit_reason: ExitReason,
     /// Whether we received a termination signal meanwhile: then the caller starts nothing more.
     pub signalled: bool,
-    /// The child's stderr, partly written to ours.
-    relay: Relay,
-    /// `None` if no process can write to it any more.
-    reader: Option<OwnedFd>,
+    stream: Stream,
+    /// How many bytes the child has written that have not been read, for lack of room.
+    unread: usize,
     /// Kept until this process exits or execs: see `occupy_closed_streams`.
     _placeholders: Placeholders,
 }
@@ -36,7 +35,7 @@ impl Finished {
     /// The end of what the child wrote to stderr, from the beginning of a line.
     #[must_use]
     pub fn stderr(&self) -> &[u8] {
-        self.relay.kept_lines()
+        self.stream.relay.kept_lines()
     }
 
     /// Writes what is still held or withheld, and ends this process as the child has ended.
@@ -45,18 +44,25 @@ impl Finished {
     /// forwarded by a process of its own, so that we exit now.
     pub fn end(mut self) -> ! {
         signals::ignore_sigpipe();
-        self.relay.release();
         // If the child exited, block until its output is written. If a signal killed it, write only what stderr accepts now.
         let timeout = match self.exit_reason {
             ExitReason::Exited(_) => PollTimeout::NONE,
             ExitReason::Killed(_) => PollTimeout::ZERO,
         };
-        while !self.relay.pending().is_empty()
-            && poll_stderr(PollFlags::POLLOUT, timeout).contains(PollFlags::POLLOUT)
-        {
-            write_pending(&mut self.relay);
+        loop {
+            self.stream.relay.release();
+            while !self.stream.relay.pending().is_empty()
+                && poll_stderr(PollFlags::POLLOUT, timeout).contains(PollFlags::POLLOUT)
+            {
+                self.stream.write_pending();
+            }
+            let unread = self.stream.drain(self.unread);
+            if unread == self.unread {
+                break;
+            }
+            self.unread = unread;
         }
-        if let Some(reader) = self.reader.filter(|reader| !is_at_end(reader)) {
+        if let Some(reader) = self.stream.reader.filter(|reader| !is_at_end(reader)) {
             // SAFETY: this program has one thread, so the child may do whatever the parent may.
             if let Ok(ForkResult::Child) = unsafe { nix::unistd::fork() } {
                 forward(&reader);
@@ -77,17 +83,67 @@ fn forward(reader: &OwnedFd) -> ! {
     unsafe { libc::_exit(0) }
 }
 
-/// Writes some of what is pending to our stderr; `false` if its reader has gone.
-fn write_pending(relay: &mut Relay) -> bool {
-    match write_some(relay.pending()) {
-        Written::Bytes(count) => relay.wrote(count),
-        Written::Failed => relay.wrote(relay.pending().len()),
-        Written::NoReader => {
-            relay.wrote(relay.pending().len());
-            return false;
+/// The child's stderr on its way to ours.
+struct Stream {
+    /// `None` once no process can write to it any more, or the reader of our stderr has gone.
+    reader: Option<OwnedFd>,
+    relay: Relay,
+}
+
+impl Stream {
+    /// Reads some of what the child has written, at most `limit` bytes; returns how many.
+    fn read_some(&mut self, limit: usize) -> usize {
+        let Some(reader) = &self.reader else { return 0 };
+        let mut chunk = [0; 16 * 1024];
+        let length = chunk.len().min(limit).min(self.relay.room());
+        let Some(chunk) = chunk.get_mut(..length).filter(|chunk| !chunk.is_empty()) else {
+            return 0;
+        };
+        match nix::unistd::read(reader, chunk) {
+            Err(Errno::EINTR | Errno::EAGAIN) => 0,
+            Ok(0) | Err(_) => {
+                self.reader = None;
+                0
+            }
+            Ok(count) => {
+                self.relay.take(chunk.get(..count).unwrap_or_default());
+                count
+            }
         }
     }
-    true
+
+    /// Reads `unread` bytes, which the child has written, and no more: a background process of a hook may keep the pipe open
+    /// for ever. Returns how many of them are left, for lack of room.
+    fn drain(&mut self, mut unread: usize) -> usize {
+        while unread > 0 && self.reader.is_some() && self.relay.room() > 0 {
+            unread -= self.read_some(unread);
+        }
+        unread
+    }
+
+    /// How many bytes the child has written that have not been read.
+    fn unread(&self) -> usize {
+        let mut unread: c_int = 0;
+        if let Some(reader) = &self.reader {
+            // SAFETY: FIONREAD writes one int.
+            let _ = unsafe { bytes_waiting(reader.as_raw_fd(), &raw mut unread) };
+        }
+        usize::try_from(unread).unwrap_or(0)
+    }
+
+    /// Writes some of what is pending to our stderr; `false` if its reader has gone.
+    fn write_pending(&mut self) -> bool {
+        let pending = self.relay.pending();
+        match write_some(pending) {
+            Written::Bytes(count) => self.relay.wrote(count),
+            Written::Failed => self.relay.wrote(pending.len()),
+            Written::NoReader => {
+                self.relay.wrote(pending.len());
+                return false;
+            }
+        }
+        true
+    }
 }
 
 /// Whether a pipe is empty and has no writer any more.
@@ -102,52 +158,58 @@ fn is_at_end(reader: &OwnedFd) -> bool {
 
 /// Runs `program` in a child and relays its stderr, until the child has exited.
 ///
-/// `program` is called in the child and is expected to exec; what it returns otherwise is the child's exit status.
+/// `program` is called in the child and is expected to exec; what it returns otherwise is the child's exit status. The child
+/// shares our memory until then, so `program` changes nothing.
 /// The beginning of its stderr is held, and `lines` tells which lines end the hold and which are withheld to the end.
 /// The child stays in our process group, with our caller's signal mask and dispositions. Signals that only we received
 /// are forwarded to it, and the kernel kills it when we die.
 ///
+/// All memory is reserved before the child starts: a process that lacks some must not die in the middle of the child's work.
+///
 /// # Errors
 ///
-/// No pipe, no signal descriptor or no process could be had; then nothing has been started and nothing has changed.
-pub fn supervise(program: impl FnOnce() -> c_int, lines: Lines) -> io::Result<Finished> {
+/// No memory, no pipe, no signal descriptor or no process could be had; then nothing has been started and nothing has changed.
+pub fn supervise(program: impl Fn() -> c_int, lines: Lines) -> io::Result<Finished> {
     let placeholders = occupy_closed_streams()?;
     if lost_its_reader(poll_stderr(PollFlags::empty(), PollTimeout::ZERO)) {
         // git dies of SIGPIPE at its first write, and should.
         return Err(Errno::EPIPE.into());
     }
     let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let stream = Stream {
+        reader: Some(reader),
+        relay: Relay::hold(lines).map_err(|_| Errno::ENOMEM)?,
+    };
+    let stack = Stack::reserve().map_err(|_| Errno::ENOMEM)?;
     let watch = Watch::begin()?;
     let parent = nix::unistd::getpid();
-    // SAFETY: this program has one thread, so the child may do whatever the parent may.
-    let child = match unsafe { nix::unistd::fork() }? {
-        ForkResult::Parent { child } => child,
-        ForkResult::Child => {
-            die_with(parent, Signal::SIGKILL);
-            watch.restore();
-            let status = match nix::unistd::dup2_stderr(&writer) {
-                Ok(()) => program(),
-                Err(_) => failure::OWN,
-            };
-            // SAFETY: _exit(2) takes a number. Not exit(3): what the parent's exit has to do is not the child's.
-            unsafe { libc::_exit(status) }
+    let in_child = || {
+        die_with(parent, Signal::SIGKILL);
+        watch.restore();
+        match nix::unistd::dup2_stderr(&writer) {
+            Ok(()) => program(),
+            Err(_) => failure::OWN,
         }
     };
+    // SAFETY: this program has one thread and, in the shim, no signal handlers. The signals that `in_child` restores are the
+    // child's own, and `program` is a `Fn`.
+    let child = unsafe { child::start(in_child, stack) }?;
     drop(writer);
     let mut supervision = Supervision {
         child,
         watch,
-        reader: Some(reader),
-        relay: Relay::hold(lines),
+        stream,
         hung_up: false,
         signalled: false,
     };
     let exit_reason = supervision.run();
+    let unread = supervision.stream.unread();
+    let unread = supervision.stream.drain(unread);
     Ok(Finished {
         exit_reason,
         signalled: supervision.signalled,
-        relay: supervision.relay,
-        reader: supervision.reader,
+        stream: supervision.stream,
+        unread,
         _placeholders: placeholders,
     })
 }
@@ -165,9 +227,7 @@ struct Ready {
 struct Supervision {
     child: Pid,
     watch: Watch,
-    /// `None` once no process can write to it any more, or the reader of our stderr has gone.
-    reader: Option<OwnedFd>,
-    relay: Relay,
+    stream: Stream,
     /// Our stderr is a terminal or a socket that has hung up: poll(2) would return at once for ever.
     hung_up: bool,
     signalled: bool,
@@ -180,19 +240,19 @@ impl Supervision {
         let mut before_fork = true;
         loop {
             if let Some(exit_reason) = self.take_signals(before_fork) {
-                self.drain();
                 return exit_reason;
             }
             before_fork = false;
             let ready = self.wait();
-            let no_reader = ready.no_reader || (ready.writable && !write_pending(&mut self.relay));
+            let no_reader = ready.no_reader || (ready.writable && !self.stream.write_pending());
             if no_reader {
                 // With our end closed the child gets SIGPIPE at its next write, as it would without us.
-                self.reader = None;
-                self.relay.release();
-                self.relay.wrote(self.relay.pending().len());
+                self.stream.reader = None;
+                self.stream.relay.release();
+                let pending = self.stream.relay.pending().len();
+                self.stream.relay.wrote(pending);
             } else if ready.readable {
-                self.read_some();
+                self.stream.read_some(usize::MAX);
             }
         }
     }
@@ -201,13 +261,13 @@ impl Supervision {
     ///
     /// While something is pending nothing is read: the child waits for a slow reader, as it would without us.
     fn wait(&mut self) -> Ready {
-        let timeout = match self.relay.hold_left() {
+        let timeout = match self.stream.relay.hold_left() {
             // Rounded up: rounded down, poll(2) would return many times within the last millisecond.
             Some(left) => PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
-        let writing = !self.relay.pending().is_empty();
-        let listening = self.reader.is_some() && !self.hung_up;
+        let writing = !self.stream.relay.pending().is_empty();
+        let listening = self.stream.reader.is_some() && !self.hung_up;
         let stderr = io::stderr();
         let none = PollFlags::empty();
         let signals = |events| PollFd::new(self.watch.as_fd(), events);
@@ -218,7 +278,7 @@ impl Supervision {
             // Without events, a signalfd reports nothing: it fills the place.
             (false, false) => signals(none),
         };
-        let reader = match &self.reader {
+        let reader = match &self.stream.reader {
             Some(reader) if !writing => PollFd::new(reader.as_fd(), PollFlags::POLLIN),
             _ => signals(none),
         };
@@ -232,32 +292,6 @@ impl Supervision {
             readable: !reader.is_empty(),
             writable: writing && !ours.is_empty(),
             no_reader: lost_its_reader(ours),
-        }
-    }
-
-    fn read_some(&mut self) {
-        let Some(reader) = &self.reader else { return };
-        let mut chunk = [0; 16 * 1024];
-        match nix::unistd::read(reader, &mut chunk) {
-            Err(Errno::EINTR | Errno::EAGAIN) => {}
-            Ok(0) | Err(_) => self.reader = None,
-            Ok(count) => {
-                let bytes = chunk.get(..count).unwrap_or_default();
-                self.relay.take(bytes);
-            }
-        }
-    }
-
-    /// Reads what the pipe holds now and no more: a background process of a hook may keep it open for ever.
-    fn drain(&mut self) {
-        let mut waiting: c_int = 0;
-        if let Some(reader) = &self.reader {
-            // SAFETY: FIONREAD writes one int.
-            let _ = unsafe { bytes_waiting(reader.as_raw_fd(), &raw mut waiting) };
-        }
-        let end = self.relay.taken() + usize::try_from(waiting).unwrap_or(0);
-        while self.reader.is_some() && self.relay.taken() < end {
-            self.read_some();
         }
     }
 

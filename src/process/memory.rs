@@ -1,0 +1,148 @@
+//! Memory for the shim that cannot be refused: allocations are served from static memory first.
+//!
+//! Where `ENOMEM` stops an allocation, Rust aborts. The shim must not die where git alone would have worked, and above all not
+//! during the attempt: git would die with it and leave half a clone. A call of the shim needs far less than [`SIZE`], so it
+//! never asks the kernel for memory; the tool for people may need more and gets it from the system's allocator.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How much is static, in bytes. Pages that are not used cost nothing.
+const SIZE: usize = 1024 * 1024;
+
+/// The allocator: takes from static memory until it is used up, and then from [`System`].
+///
+/// Static memory is given back only if it was allocated last, which is what a growing or a temporary buffer needs.
+pub struct StaticFirst {
+    memory: UnsafeCell<[u8; SIZE]>,
+    /// How much of `memory` has been allocated.
+    used: AtomicUsize,
+}
+
+// SAFETY: `used` is atomic, and each part of `memory` belongs to one allocation only.
+unsafe impl Sync for StaticFirst {}
+
+impl StaticFirst {
+    /// An allocator from which nothing has been allocated.
+    #[must_use]
+    #[expect(
+        clippy::new_without_default,
+        clippy::large_stack_arrays,
+        reason = "it is for a static only"
+    )]
+    pub const fn new() -> Self {
+        Self {
+            memory: UnsafeCell::new([0; SIZE]),
+            used: AtomicUsize::new(0),
+        }
+    }
+
+    fn start(&self) -> *mut u8 {
+        self.memory.get().cast()
+    }
+
+    /// Where in `memory` a block begins; `None` if it came from [`System`].
+    fn offset(&self, block: *mut u8) -> Option<usize> {
+        let offset = block.addr().checked_sub(self.start().addr())?;
+        (offset < SIZE).then_some(offset)
+    }
+
+    /// Changes the size of the block that was allocated last; `false` if this block was not, or does not fit.
+    fn resize_last(&self, offset: usize, old: usize, new: usize) -> bool {
+        let end = offset.saturating_add(new);
+        let change = || {
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            self.used
+                .compare_exchange(offset + old, end, success, failure)
+        };
+        end <= SIZE && change().is_ok()
+    }
+}
+
+// SAFETY: blocks in `memory` do not overlap, since `used` only grows past a block and shrinks to the last one's beginning;
+// all others are System's, to which they are returned.
+unsafe impl GlobalAlloc for StaticFirst {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let mut offset = 0;
+        let reserve = |used: usize| {
+            let unaligned = self.start().addr().checked_add(used)?;
+            let padding = unaligned.checked_next_multiple_of(layout.align())? - unaligned;
+            offset = used + padding;
+            offset.checked_add(layout.size()).filter(|&end| end <= SIZE)
+        };
+        match self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve)
+        {
+            // SAFETY: the block ends within `memory`.
+            Ok(_) => unsafe { self.start().add(offset) },
+            // SAFETY: as the caller promises.
+            Err(_) => unsafe { System.alloc(layout) },
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match self.offset(block) {
+            Some(offset) => {
+                self.resize_last(offset, layout.size(), 0);
+            }
+            // SAFETY: it is System's.
+            None => unsafe { System.dealloc(block, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let Some(offset) = self.offset(block) else {
+            // SAFETY: it is System's.
+            return unsafe { System.realloc(block, layout, new_size) };
+        };
+        if self.resize_last(offset, layout.size(), new_size) {
+            return block;
+        }
+        // SAFETY: the caller promises that the new size with this alignment is valid.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        // SAFETY: the caller promises that the new size is not zero.
+        let new = unsafe { self.alloc(new_layout) };
+        if !new.is_null() {
+            // SAFETY: both blocks are at least as long as the shorter size, and a new block does not overlap.
+            unsafe { ptr::copy_nonoverlapping(block, new, layout.size().min(new_size)) };
+            // SAFETY: the caller gives the old block up.
+            unsafe { self.dealloc(block, layout) };
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::alloc::{GlobalAlloc, Layout};
+
+    use super::{SIZE, StaticFirst};
+
+    #[test]
+    fn blocks_are_aligned_and_apart_and_continue_in_the_system() {
+        static MEMORY: StaticFirst = StaticFirst::new();
+        let layout = |size, align| Layout::from_size_align(size, align).unwrap();
+        // SAFETY: each block is used within its size and given back with its layout.
+        unsafe {
+            let byte = MEMORY.alloc(layout(1, 1));
+            let aligned = MEMORY.alloc(layout(64, 64));
+            assert_eq!(aligned.addr() % 64, 0);
+            byte.write(1);
+            aligned.write_bytes(2, 64);
+            // The last block grows where it is; another one moves.
+            assert_eq!(MEMORY.realloc(aligned, layout(64, 64), 128), aligned);
+            let moved = MEMORY.realloc(byte, layout(1, 1), 2);
+            assert!(moved > aligned);
+            assert_eq!((moved.read(), aligned.add(63).read()), (1, 2));
+            // What the last block used can be used again.
+            MEMORY.dealloc(moved, layout(2, 1));
+            assert_eq!(MEMORY.alloc(layout(2, 1)), moved);
+            let large = MEMORY.alloc(layout(SIZE, 1));
+            assert!(MEMORY.offset(large).is_none() && MEMORY.offset(moved).is_some());
+            MEMORY.dealloc(large, layout(SIZE, 1));
+        }
+    }
+}
