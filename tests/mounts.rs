@@ -194,8 +194,11 @@ while read -r source destination; do
 done
 "#;
 
-/// What the shim says and what comes of it, for every source and destination, where `run` runs the script.
-fn compare(run: &dyn Fn(Call) -> Outcome) -> Option<BTreeSet<(String, String, String)>> {
+/// What the shim says and what comes of it, for each of `sources` and every destination, where `run` runs the script.
+fn compare(
+    sources: &[&str],
+    run: &dyn Fn(Call) -> Outcome,
+) -> Option<BTreeSet<(String, String, String)>> {
     let arena = Arena::new(&gits()[0]);
     let source = source::small(&arena, "src");
     let mut command = arena.command("unshare");
@@ -204,7 +207,7 @@ fn compare(run: &dyn Fn(Call) -> Outcome) -> Option<BTreeSet<(String, String, St
         .arg(format!("{PLACES}\nset +e\n{COMPARE}"))
         .env("SRC", source)
         .env("SHIM", executable::shim());
-    let pairs: String = SOURCES
+    let pairs: String = sources
         .iter()
         .flat_map(|source| DESTINATIONS.map(|destination| format!("{source} {destination}\n")))
         .collect();
@@ -222,13 +225,13 @@ fn compare(run: &dyn Fn(Call) -> Outcome) -> Option<BTreeSet<(String, String, St
             (next(), next(), next())
         })
         .collect();
-    assert_eq!(results.len(), SOURCES.len() * DESTINATIONS.len());
+    assert_eq!(results.len(), sources.len() * DESTINATIONS.len());
     Some(results)
 }
 
 #[test]
 fn kernel_refuses_every_link_that_the_shim_does_not_attempt() {
-    let Some(results) = compare(&Call::run) else {
+    let Some(results) = compare(&SOURCES, &Call::run) else {
         return;
     };
     for (says, came, line) in &results {
@@ -255,7 +258,7 @@ fn kernel_that_tells_no_mounts_refuses_every_link_that_the_shim_does_not_attempt
     for errno in [libc::ENOSYS, libc::EPERM] {
         let without_statx =
             |call: Call| fault::with_calls_failing(&[libc::SYS_statx], errno, || call.run());
-        let Some(results) = compare(&without_statx) else {
+        let Some(results) = compare(&SOURCES[..4], &without_statx) else {
             return;
         };
         for (says, came, line) in &results {
