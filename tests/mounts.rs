@@ -67,6 +67,8 @@ fn clone_to_another_mount_is_recorded_without_an_attempt() {
         let call = arena.shim(with_source(&source, args("clone -q -l SRC dst")));
         let call = call.env("GIT_CLONE_SHIM_LOG_FILE", &file);
         arena.run(call).outcome.succeeded();
+        // Before the working directory is emptied, in which the observer looks for the clone.
+        records::wait_for(&file, 1);
         // git copies by itself here.
         let call = arena.shim(with_source(&source, args("clone -q SRC dst")));
         let call = call.env("GIT_CLONE_SHIM_LOG_FILE", &file);
