@@ -2,7 +2,7 @@
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED, RunResult, retry_while_late};
+use crate::support::arena::{Arena, REFUSED, RunResult, for_each_git, retry_while_late};
 use crate::support::args::{args, with_no_hardlinks, with_source};
 use crate::support::gits::gits;
 use crate::support::source;
@@ -164,4 +164,38 @@ fn log_gives_decisions_and_reasons() {
             );
         }
     }
+}
+
+#[test]
+fn each_level_of_the_log_shows_what_it_is_for() {
+    for_each_git(|_, arena| {
+        let source = source::small(&arena, "src");
+        let line = with_source(&source, args("clone -l SRC dst"));
+        let log = |level: &str| {
+            let call = arena.shim(line.clone()).env("GIT_CLONE_SHIM_LOG", level);
+            let outcome = arena.run(call).outcome.succeeded();
+            String::from_utf8(outcome.stderr).unwrap()
+        };
+        let (info, debug, trace) = (log("info"), log("debug"), log("trace"));
+        let skipped = format!(
+            "skipped file={} reason=\"this shim itself\"",
+            arena.shim_directory().join("git").display()
+        );
+        let found = format!(
+            "a git file={}",
+            arena.real_directory().join("git").display()
+        );
+        let over = "the hold of stderr is over reason=\"a line ends it\"";
+        let read = "read from the child's stderr bytes=";
+        for (part, shown) in [
+            ("this call can hard-link", [true, true, true]),
+            (&skipped, [false, true, true]),
+            (&found, [false, true, true]),
+            (over, [false, true, true]),
+            (read, [false, false, true]),
+        ] {
+            let contained = [&info, &debug, &trace].map(|log| log.contains(part));
+            assert_eq!(contained, shown, "{part} in {trace}");
+        }
+    });
 }

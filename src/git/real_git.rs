@@ -12,6 +12,7 @@ use nix::libc::{S_IFDIR, S_IFMT, S_IFREG, dev_t, ino_t};
 use nix::sys::stat::{FileStat, stat};
 use nix::unistd::{AccessFlags, access};
 use smallvec::SmallVec;
+use tracing::debug;
 
 use super::marker::Marker;
 use crate::failure::{self, Failure};
@@ -149,27 +150,34 @@ impl Search {
                 continue;
             }
             let candidate = ShortCString::of(&[entry.as_bytes(), b"/git"]);
+            let skip = |reason| debug!(file = %show(candidate.as_path()), reason, "skipped");
             let Ok(status) = stat(candidate.as_c_str()) else {
+                skip("not there");
                 continue;
             };
             // (1) Only entries after the last one of our own count: otherwise two copies of the shim on one PATH would call
             // each other for ever.
             // (2) Our own file is recognised by device and inode, so that hard and symbolic links to it are too.
             if self.own == Some(identity(&status)) {
+                skip("this shim itself");
                 behind_us = None;
                 ours.push(entry);
             // (3) This wrapper already exec'd back into us; skip it.
             } else if is_executable(&candidate, &status) {
                 match self.marker.times_tried(candidate.as_path()) {
                     0 => {
+                        debug!(file = %show(candidate.as_path()), "a git");
                         anywhere.get_or_insert_with(|| candidate.clone());
                         behind_us.get_or_insert(candidate);
                     }
                     1 => {
+                        skip("a wrapper that executed this shim again");
                         again.get_or_insert(candidate);
                     }
-                    _ => {}
+                    _ => skip("tried twice"),
                 }
+            } else {
+                skip("not an executable file");
             }
         }
         // If the shim's own directory is last on PATH, a git before it counts. All tried? The PID may be recycled or from

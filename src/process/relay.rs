@@ -4,6 +4,8 @@
 use std::collections::TryReserveError;
 use std::time::{Duration, Instant};
 
+use tracing::debug;
+
 use crate::lines::line_starts;
 
 /// How long the beginning of stderr is held: long enough that git meets a refused link before, and short enough that a slow
@@ -77,6 +79,7 @@ impl Relay {
             let starts = line_starts(&self.kept, new);
             for (start, line) in starts.filter_map(|start| Some((start, self.kept.get(start..)?))) {
                 if self.held_until.is_some() && (self.lines.end_the_hold)(line) {
+                    debug!(reason = "a line ends it", "the hold of stderr is over");
                     self.held_until = None;
                 }
                 if (self.lines.are_withheld)(line) {
@@ -91,6 +94,7 @@ impl Relay {
             (None, None) => 0,
         };
         if held > KEEP {
+            debug!(reason = "64 KiB are held", "the hold of stderr is over");
             self.release();
         }
     }
@@ -99,6 +103,7 @@ impl Relay {
     pub fn hold_left(&mut self) -> Option<Duration> {
         let left = self.held_until?.saturating_duration_since(Instant::now());
         if left.is_zero() {
+            debug!(reason = "a second has passed", "the hold of stderr is over");
             self.held_until = None;
             return None;
         }

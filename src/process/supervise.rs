@@ -10,6 +10,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
+use tracing::{debug, trace};
 
 use super::child::{self, Placeholders, Stack, close_all_but, die_with, occupy_closed_streams};
 use super::exit_reason::ExitReason;
@@ -106,6 +107,7 @@ impl Stream {
                 0
             }
             Ok(count) => {
+                trace!(bytes = count, "read from the child's stderr");
                 self.relay.take(chunk.get(..count).unwrap_or_default());
                 count
             }
@@ -135,7 +137,10 @@ impl Stream {
     fn write_pending(&mut self) -> bool {
         let pending = self.relay.pending();
         match write_some(pending) {
-            Written::Bytes(count) => self.relay.wrote(count),
+            Written::Bytes(count) => {
+                self.relay.wrote(count);
+                trace!(bytes = count, "wrote to stderr");
+            }
             Written::Failed => self.relay.wrote(pending.len()),
             Written::NoReader => {
                 self.relay.wrote(pending.len());
@@ -303,6 +308,7 @@ impl Supervision {
             if arrival.signal == libc::SIGCHLD {
                 child_changed = true;
             } else if before_fork || !arrival.from_terminal {
+                debug!(signal = arrival.signal, "forwarding a signal to the child");
                 signals::forward(arrival.signal, self.child);
             }
         }
