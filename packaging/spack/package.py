@@ -11,14 +11,14 @@ class GitCloneShim(CargoPackage):
     """Stands in for git on PATH so that `git clone --local` works where the filesystem refuses hard links."""
 
     homepage = "https://github.com/astral-sh/uv/issues/11420"
-    # git archive --prefix=git-clone-shim-0.1.0/ -o git-clone-shim-0.1.0.tar.gz v0.1.0, in the directory where spack runs.
+    # git archive --prefix=git-clone-shim-0.2.0/ -o git-clone-shim-0.2.0.tar.gz v0.2.0, in the directory where spack runs.
     # The archive contains this file, so not its own checksum: spack install --no-checksum git-clone-shim
     manual_download = True
-    url = f"file://{os.getcwd()}/git-clone-shim-0.1.0.tar.gz"
+    url = f"file://{os.getcwd()}/git-clone-shim-0.2.0.tar.gz"
 
     license("MIT OR Apache-2.0")
 
-    version("0.1.0")
+    version("0.2.0")
 
     variant("static", default=False, description="Starts several times faster; needs the system's static C library")
 
