@@ -35,6 +35,7 @@ mod install_script;
 mod installer;
 mod interrupted_installs;
 mod languages;
+mod limits;
 mod link_failure_properties;
 mod load;
 mod log;

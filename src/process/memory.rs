@@ -1,7 +1,7 @@
 //! Memory for the shim that cannot be refused: allocations are served from static memory first.
 //!
 //! Where `ENOMEM` stops an allocation, Rust aborts. The shim must not die where git alone would have worked, and above all not
-//! during the attempt: git would die with it and leave half a clone. A call of the shim needs far less than [`SIZE`], so it
+//! during the attempt: git would die with it and leave half a clone. A call of the shim needs far less than `SIZE`, so it
 //! never asks the kernel for memory; the tool for people may need more and gets it from the system's allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// How much is static, in bytes. Pages that are not used cost nothing.
 const SIZE: usize = 1024 * 1024;
 
-/// The allocator: takes from static memory until it is used up, and then from [`System`].
+/// The allocator: takes from static memory until it is used up, and then from `System`.
 ///
 /// Static memory is given back only if it was allocated last, which is what a growing or a temporary buffer needs.
 pub struct StaticFirst {
@@ -43,7 +43,7 @@ impl StaticFirst {
         self.memory.get().cast()
     }
 
-    /// Where in `memory` a block begins; `None` if it came from [`System`].
+    /// Where in `memory` a block begins; `None` if it came from `System`.
     fn offset(&self, block: *mut u8) -> Option<usize> {
         let offset = block.addr().checked_sub(self.start().addr())?;
         (offset < SIZE).then_some(offset)
