@@ -14,11 +14,12 @@ use crate::support::args::{args, with_source};
 use crate::support::call::Call;
 use crate::support::executable;
 use crate::support::gits::gits;
+use crate::support::python;
 use crate::support::records;
 use crate::support::source;
 use crate::support::terminal;
 
-/// The tool, called for `stats` with these words.
+/// The tool, called for `stats` with these args.
 fn stats(arena: &Arena, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Call {
     let mut command = arena.command(executable::shim());
     command.arg("stats").args(args);
@@ -348,4 +349,51 @@ fn memory_does_not_grow_with_the_log() {
     assert_eq!(report["all"]["fallbacks"], 200 * 500);
     assert_eq!(report["hosts"].as_array().unwrap().len(), 500);
     assert_eq!(report["damaged"]["lines"], 1);
+}
+
+/// Prometheus's own parser.
+static PARSER: python::Environment =
+    python::Environment::new("prometheus-client", &["prometheus-client"]);
+
+#[test]
+fn metrics_are_what_prometheus_reads() {
+    let arena = arena();
+    let file = log_of_four(&arena);
+    let more = arena.root().join("more");
+    let odd = record(
+        "2026-11-22T00:00:00Z",
+        "a",
+        "a\"b\\\u{1b}[31m\n",
+        1,
+        "cloned",
+    );
+    fs::write(&more, odd).unwrap();
+    let printed = stats(
+        &arena,
+        ["--prometheus".as_ref(), file.as_os_str(), more.as_os_str()],
+    )
+    .run()
+    .succeeded();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    for line in [
+        "# TYPE git_clone_shim_fallbacks_total counter\n",
+        "git_clone_shim_fallbacks_total{filesystem=\"lustre\",outcome=\"cloned\"} ",
+        "git_clone_shim_attempt_seconds_total{filesystem=\"beegfs\"} 32.000",
+        "git_clone_shim_damaged_lines_total 0\n",
+    ] {
+        assert!(printed.contains(line), "{line} in {printed}");
+    }
+    let Some(python) = PARSER.program("python") else {
+        return;
+    };
+    let script = "import sys\nfrom prometheus_client.parser import text_string_to_metric_families as parse\n\
+        for family in parse(sys.stdin.read()):\n  for sample in family.samples: print(sample.labels.get('filesystem'), sample.value)";
+    let mut command = arena.command(python);
+    command.args(["-c", script]);
+    let read = Call::new(command).stdin(printed).run().succeeded();
+    let read = String::from_utf8(read.stdout).unwrap();
+    assert!(
+        read.contains("beegfs 32.0") && read.contains("a\"b\\"),
+        "{read}"
+    );
 }

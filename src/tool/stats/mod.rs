@@ -2,6 +2,7 @@
 //! where, why, and how much time the failed attempts took.
 
 mod lines;
+mod prometheus;
 mod report;
 mod table;
 mod tally;
@@ -30,6 +31,9 @@ pub(super) struct Options {
     /// Print one JSON object: all that was counted, and times in milliseconds
     #[arg(long)]
     json: bool,
+    /// Print metrics for the textfile collector of a Prometheus node exporter
+    #[arg(long, conflicts_with = "json")]
+    prometheus: bool,
     /// How many rows to show of each kind: the latest days, and the busiest of all else
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     rows: usize,
@@ -52,9 +56,10 @@ pub(super) fn run(options: &Options) -> Result<i32> {
         }
     }
     let report = Report::new(&tally);
-    let text = match options.json {
-        true => json(&report, true)? + "\n",
-        false => table::render(&report, options.rows, stdout().is_terminal()),
+    let text = match (options.json, options.prometheus) {
+        (true, _) => json(&report, true)? + "\n",
+        (false, true) => prometheus::render(&report),
+        (false, false) => table::render(&report, options.rows, stdout().is_terminal()),
     };
     super::print(&text).map(|()| status)
 }
