@@ -373,7 +373,7 @@ mod tests {
         let destination = Destination::before_attempt(&clone);
         assert!(
             destination.claim(),
-            "it is the same, whoever can write to it"
+            "it is the same, even if others can write to it"
         );
         fs::remove_dir(&prepared).unwrap();
         make(0o777);

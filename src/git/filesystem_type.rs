@@ -7,7 +7,7 @@ use nix::sys::statfs::statfs;
 /// What becomes of a hard link on a filesystem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HardLinks {
-    /// Some or all are refused, or the new name is another file: by the filesystem's design, whoever owns the files.
+    /// Some or all are refused, or the new name is another file: by the filesystem's design, and not by who owns the files.
     Faulty,
     /// The new name is the same inode.
     Honest,
