@@ -1,5 +1,6 @@
 //! On a terminal a supervised clone reacts as git does: to keys, to a hangup, to job control.
 
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 
 use nix::libc;
@@ -160,14 +161,13 @@ fn background_clone_stops_on_terminal_with_tostop() {
         let line = with_source(&source, args("git clone -l SRC dst"));
         let script =
             "set -m; stty tostop; \"$@\" & wait $!; echo \"stopped $?\"; fg; echo \"ended $?\"";
+        let script = ["bash", "-c", script, "bash"].map(OsString::from);
+        let line = [&script, &line[..]].concat();
         let [shim, plain] = [true, false].map(|through_shim| {
-            let mut shell = arena.command("setsid");
-            shell
-                .args(["--ctty", "bash", "-c", script, "bash"])
-                .args(&line);
-            shell.env("PATH", arena.path_of(through_shim));
+            let mut setsid = arena.command("setsid");
+            setsid.env("PATH", arena.path_of(through_shim));
             tree::clear(arena.work_dir());
-            terminal::run(shell, 80, &[])
+            terminal::run_session(setsid, &line, 80, &[])
         });
         assert_eq!(shim, plain);
         let stopped = format!("stopped {}\r\n", 128 + libc::SIGTTOU);

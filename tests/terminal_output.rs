@@ -1,5 +1,6 @@
 //! After a clone through the shim a terminal shows what it would show after the same clone with git.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -51,12 +52,11 @@ impl<'a> Scene<'a> {
         fs::set_permissions(work_dir.join("template/hooks/post-checkout"), mode).unwrap();
         let mut command = self.arena.command("setsid");
         command
-            .args(["--ctty", "git"])
-            .args(line)
             .env("PATH", self.arena.path_of(through_shim))
             .env("TERM", "xterm")
             .envs(self.variables.iter().copied());
-        let run = || terminal::run(command, self.columns, self.answers);
+        let line = [&args("git"), &line[..]].concat();
+        let run = || terminal::run_session(command, &line, self.columns, self.answers);
         self.arena.under_fault(run)
     }
 
@@ -311,16 +311,13 @@ fn progress_is_drawn_in_the_background_too() {
         let source = source::with_loose_objects(&arena, "many", 150);
         let line = with_source(&source, args("git clone -l SRC dst"));
         let [shim, plain] = [true, false].map(|through_shim| {
-            let mut shell = arena.command("setsid");
-            let script = "set -m; \"$@\" & wait $!";
-            shell
-                .args(["--ctty", "bash", "-c", script, "bash"])
-                .args(&line);
-            shell
+            let mut setsid = arena.command("setsid");
+            let script = ["bash", "-c", "set -m; \"$@\" & wait $!", "bash"].map(OsString::from);
+            setsid
                 .envs([AT_ONCE])
                 .env("PATH", arena.path_of(through_shim));
             tree::clear(arena.work_dir());
-            terminal::run(shell, 80, &[])
+            terminal::run_session(setsid, &[&script, &line[..]].concat(), 80, &[])
         });
         assert!(shim.shows(" 50% (") && !plain.shows(" 50% ("), "{plain:?}");
         assert!(plain.shows(", done."), "{plain:?}");
@@ -340,13 +337,13 @@ fn prompt_works_in_pass_through() {
         let asked = arena.root().join("asked");
         fs::write(&asked, "protocol=https\nhost=example.com\n").unwrap();
         let line = |through_shim| {
-            let mut shell = arena.command("setsid");
+            let mut setsid = arena.command("setsid");
             let script = format!("exec git credential fill <{}", asked.display());
-            shell
-                .args(["--ctty", "sh", "-c", &script])
-                .env("GIT_TERMINAL_PROMPT", "1");
-            shell.env("PATH", arena.path_of(through_shim));
-            terminal::run(shell, 80, &ANSWERS)
+            setsid
+                .env("GIT_TERMINAL_PROMPT", "1")
+                .env("PATH", arena.path_of(through_shim));
+            let line = ["sh", "-c", &script].map(OsString::from);
+            terminal::run_session(setsid, &line, 80, &ANSWERS)
         };
         let plain = line(false);
         assert!(plain.shows("password=secret"), "{plain:?}");

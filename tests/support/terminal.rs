@@ -1,5 +1,6 @@
 //! A terminal: programs run on it, and the test reads its screen and types.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -158,6 +159,26 @@ pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> Term
         bytes,
         columns,
     }
+}
+
+/// What the leader of a session runs: its arguments as a command. It stays until the test has read the screen, because the kernel
+/// discards what has not been read yet when a leader exits (`disassociate_ctty`, `tty_ldisc_hangup`).
+const LEADER: &str = "\"$@\"; status=$?; printf '\\0'; read -r; exit \"$status\"";
+
+/// Runs a command as [`run`] does, in a new session whose controlling terminal is the new one. `setsid` is setsid(1).
+pub fn run_session(
+    mut setsid: Command,
+    line: &[OsString],
+    columns: u16,
+    answers: &[(&str, &str)],
+) -> TerminalOutcome {
+    setsid
+        .args(["--ctty", "bash", "-c", LEADER, "bash"])
+        .args(line);
+    let mut outcome = run(setsid, columns, &[answers, &[("\0", "\n")]].concat());
+    let end = outcome.bytes.iter().position(|&byte| byte == 0);
+    outcome.bytes.truncate(end.unwrap());
+    outcome
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
