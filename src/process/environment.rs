@@ -1,4 +1,6 @@
 //! The environment, as the kernel laid it out. Nothing in this program changes it.
+//!
+//! Entries are read up to the first byte that differs: getenv(3) and strlen(3) of musl took half of a pass-through's instructions.
 
 use std::ffi::{CStr, OsStr, c_char};
 use std::iter;
@@ -9,39 +11,28 @@ use nix::libc;
 // environ(7): a program has to declare it itself; the libc crate does so for glibc only.
 unsafe extern "C" {
     static environ: *const *const c_char;
-    // secure_getenv(3), of glibc and musl; the libc crate does not declare it for Linux.
-    fn secure_getenv(name: *const c_char) -> *mut c_char;
 }
 
 /// The value of the variable `name`, which is not copied; `None` if it is not set.
 #[must_use]
 pub fn variable(name: &CStr) -> Option<&'static OsStr> {
-    // SAFETY: the name ends with NUL, and this program never changes the environment.
-    let value = unsafe { libc::getenv(name.as_ptr()) };
-    text(value)
-}
-
-/// As [`variable`]; `None` too if this program has more rights than its caller: the kernel said `AT_SECURE` (getauxval(3)),
-/// because the program is setuid, setgid or has file capabilities.
-#[must_use]
-pub fn secure_variable(name: &CStr) -> Option<&'static OsStr> {
-    // SAFETY: as in `variable`.
-    let value = unsafe { secure_getenv(name.as_ptr()) };
-    text(value)
-}
-
-/// What getenv(3) found.
-fn text(value: *const c_char) -> Option<&'static OsStr> {
-    if value.is_null() {
-        return None;
-    }
-    // SAFETY: what getenv(3) found is a string at the top of the stack, where it stays as long as the process.
+    let value = entries().find_map(|entry| value(entry, name.to_bytes()))?;
+    // SAFETY: it is the end of a string at the top of the stack, where it stays as long as the process.
     let value = unsafe { CStr::from_ptr(value) };
     Some(OsStr::from_bytes(value.to_bytes()))
 }
 
-/// Every entry in order, duplicates and those without a `=` included.
-pub fn entries() -> impl Iterator<Item = &'static CStr> {
+/// As [`variable`]; `None` too if this program has more rights than its caller: the kernel said `AT_SECURE` (getauxval(3)),
+/// because the program is setuid, setgid or has file capabilities. It is what `secure_getenv(3)` does.
+#[must_use]
+pub fn secure_variable(name: &CStr) -> Option<&'static OsStr> {
+    // SAFETY: getauxval(3) takes a number.
+    let is_trusted = || unsafe { libc::getauxval(libc::AT_SECURE) } == 0;
+    variable(name).filter(|_| is_trusted())
+}
+
+/// Every entry in order, duplicates and those without a `=` included. Each is a string that lives as long as the process.
+pub fn entries() -> impl Iterator<Item = *const c_char> {
     // SAFETY: the C runtime has set it to an array of strings that ends with a null pointer.
     let mut next = unsafe { environ };
     iter::from_fn(move || {
@@ -52,23 +43,33 @@ pub fn entries() -> impl Iterator<Item = &'static CStr> {
         }
         // SAFETY: the array does not end here.
         next = unsafe { next.add(1) };
-        // SAFETY: it is a string, which this program never changes.
-        Some(unsafe { CStr::from_ptr(entry) })
+        Some(entry)
     })
 }
 
 /// Every entry in order, with `variable`, an entry `NAME=value`, in the place of the first of its name or behind them all.
-pub fn with(variable: &CStr) -> impl Iterator<Item = &CStr> {
-    let bytes = variable.to_bytes();
-    let name = bytes
-        .split_inclusive(|&byte| byte == b'=')
-        .next()
-        .unwrap_or(bytes);
-    let mut new = Some(variable);
+pub fn with(variable: &CStr) -> impl Iterator<Item = *const c_char> {
+    let mut parts = variable.to_bytes().split(|&byte| byte == b'=');
+    let name = parts.next().unwrap_or_default();
+    let mut new = Some(variable.as_ptr());
     let mut entries = entries();
     iter::from_fn(move || match entries.next() {
-        Some(entry) if entry.to_bytes().starts_with(name) => Some(new.take().unwrap_or(entry)),
+        Some(entry) if value(entry, name).is_some() => Some(new.take().unwrap_or(entry)),
         Some(entry) => Some(entry),
         None => new.take(),
     })
+}
+
+/// The value in an entry of [`entries`], if it is one of the variable `name`, which has no NUL.
+fn value(entry: *const c_char, name: &[u8]) -> Option<*const c_char> {
+    let mut rest = entry;
+    for &byte in name.iter().chain(b"=") {
+        // SAFETY: every byte before this one was equal to one that is not NUL: the string has not ended.
+        if unsafe { rest.cast::<u8>().read() } != byte {
+            return None;
+        }
+        // SAFETY: as above.
+        rest = unsafe { rest.add(1) };
+    }
+    Some(rest)
 }

@@ -1,7 +1,6 @@
 //! Exec of another program: the process, its terminal and its signals stay the same.
 
 use std::ffi::{CStr, c_char};
-use std::iter;
 use std::ptr;
 
 use nix::errno::Errno;
@@ -9,6 +8,9 @@ use nix::libc;
 use smallvec::SmallVec;
 
 use super::environment;
+
+/// The end of the arrays of execve(2).
+const NULL: [*const c_char; 1] = [ptr::null()];
 
 /// Replaces this process by the program in `file`, with `args` (`argv[0]` first) and the environment as it came, to which
 /// `variable` is added, an entry `NAME=value`. Returns only if the kernel refused, with its error.
@@ -21,14 +23,14 @@ pub fn exec<'a>(
     variable: &CStr,
 ) -> Errno {
     let mut environment = SmallVec::<[_; 256]>::new();
-    environment.extend(pointers(environment::with(variable)));
+    environment.extend(environment::with(variable).chain(NULL));
     let errno = execute_or_interpret(file, args.clone(), &environment);
     if errno != Errno::E2BIG {
         return errno;
     }
     // xargs and others fill the space that execve(2) has for args and environment, and our entry would exceed it.
     environment.clear();
-    environment.extend(pointers(environment::entries()));
+    environment.extend(environment::entries().chain(NULL));
     execute_or_interpret(file, args, &environment)
 }
 
@@ -47,11 +49,6 @@ fn execute_or_interpret<'a>(
     execute(c"/bin/sh", by_shell, environment)
 }
 
-/// Pointers to strings, and a null pointer behind them.
-fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> impl Iterator<Item = *const c_char> {
-    strings.map(CStr::as_ptr).chain(iter::once(ptr::null()))
-}
-
 #[inline(never)]
 fn execute<'a>(
     file: &CStr,
@@ -59,7 +56,7 @@ fn execute<'a>(
     environment: &[*const c_char],
 ) -> Errno {
     let mut args_and_null = SmallVec::<[_; 64]>::new();
-    args_and_null.extend(pointers(args));
+    args_and_null.extend(args.map(CStr::as_ptr).chain(NULL));
     // SAFETY: both arrays end with a null pointer, and their strings outlive the call. nix's execve(2) would copy them.
     unsafe { libc::execve(file.as_ptr(), args_and_null.as_ptr(), environment.as_ptr()) };
     Errno::last()
