@@ -37,7 +37,7 @@ impl Arrival {
     }
 }
 
-/// Blocks every signal that is not ignored and reads it from a signalfd, until dropped.
+/// Blocks every signal and reads it from a signalfd, until dropped.
 pub struct Watch {
     events: SignalFd,
     mask_before: SigSet,
@@ -52,21 +52,11 @@ impl Watch {
     /// The error of `signalfd(2)`; then nothing has changed.
     pub fn begin() -> nix::Result<Self> {
         let child_before = disposition(libc::SIGCHLD)?;
+        // SIGSEGV and the like are watched too: the kernel kills us for a fault of our own even while they are blocked.
         let mut watched = SigSet::all();
-        for signal in 1..=libc::SIGRTMAX() {
-            let ignored =
-                disposition(signal).is_ok_and(|action| action.sa_sigaction == libc::SIG_IGN);
-            // A blocked signal is queued even if it is ignored (kernel/signal.c, sig_ignored), so it must not be watched.
-            // SIGSEGV and the like are watched too: the kernel kills us for a fault of our own even while they are blocked.
-            if ignored && signal != libc::SIGCHLD {
-                remove(&mut watched, signal);
-            }
-            // A process that blocks SIGTTOU can write to its terminal from the background in spite of `stty tostop`
-            // (tcsetattr(3)): then our writes of git's stderr would not stop us, as they would stop git.
-            if signal == libc::SIGTTOU {
-                remove(&mut watched, signal);
-            }
-        }
+        // A process that blocks SIGTTOU can write to its terminal from the background in spite of `stty tostop`
+        // (tcsetattr(3)): then our writes of git's stderr would not stop us, as they would stop git.
+        remove(&mut watched, libc::SIGTTOU);
         let events =
             SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let mut mask_before = SigSet::empty();
@@ -84,13 +74,16 @@ impl Watch {
         })
     }
 
-    /// The next signal that has arrived, if any; never waits.
+    /// The next signal that has arrived and that our caller does not ignore, if any; never waits.
     #[must_use]
     pub fn next(&self) -> Option<Arrival> {
         let info = self.events.read_signal().ok().flatten()?;
         let signal = c_int::try_from(info.ssi_signo).ok()?;
+        // A blocked signal is queued even if it is ignored (kernel/signal.c, sig_ignored).
+        let is_ignored = disposition(signal).is_ok_and(|now| now.sa_sigaction == libc::SIG_IGN);
         // Our own write to a stderr without reader: git wrote these bytes while there was one, and did not get SIGPIPE.
-        if signal == libc::SIGPIPE && info.ssi_pid == std::process::id() {
+        let is_our_own = signal == libc::SIGPIPE && info.ssi_pid == std::process::id();
+        if is_ignored || is_our_own {
             return self.next();
         }
         // SI_KERNEL alone does not mean the terminal: SIGALRM of an alarm(2) set by our caller has it too, and SIGHUP of a
