@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::git::command_line::{self, CloneCommand, Linking};
 use crate::git::filesystem_type::HardLinks;
-use crate::git::mounts::Link;
+use crate::git::mounts;
 use crate::git::source::{self, Repository};
 use crate::settings::Mode;
 
@@ -88,7 +88,7 @@ impl<'a> Plan<'a> {
             return Self::Copy(clone, CopyReason::Always);
         }
         let source = Repository::of(&clone);
-        if source.is_some_and(|source| leads_to_another_mount(&clone, &source)) {
+        if source.is_some_and(|source| mounts::differ(&clone, &source)) {
             return Self::Copy(clone, CopyReason::DifferentMounts);
         }
         Self::Attempt(clone, AttemptReason::Local(by))
@@ -106,16 +106,12 @@ impl<'a> Plan<'a> {
             if HardLinks::on(&source.objects) == HardLinks::Honest {
                 return Self::PassThrough(PassThroughReason::HonestLinks);
             }
-            if leads_to_another_mount(&clone, &source) {
+            if mounts::differ(&clone, &source) {
                 return Self::PassThrough(PassThroughReason::DifferentMounts);
             }
         }
         Self::Attempt(clone, AttemptReason::LocalRepository)
     }
-}
-
-fn leads_to_another_mount(clone: &CloneCommand<'_>, source: &Repository) -> bool {
-    Link::of(clone, source).is_some_and(|link| link.leads_to_another_mount())
 }
 
 impl fmt::Display for PassThroughReason {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::CStr;
 use std::io::{IsTerminal, stderr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::info;
 
@@ -18,6 +18,7 @@ use crate::git::strerror;
 use crate::log::record::Cause;
 use crate::log::{self, QuotedArgs};
 use crate::plan::{CopyReason, Plan};
+use crate::process::clock;
 use crate::process::exit_reason::ExitReason;
 use crate::process::relay::Lines;
 use crate::process::supervise::{Finished, supervise};
@@ -78,7 +79,7 @@ fn attempt(
     };
     // The child shares our memory until it execs.
     let in_child = || git.clone().exec(&attempted).report();
-    let begun = Instant::now();
+    let begun = clock::monotonic();
     let finished = match supervise(in_child, LINES) {
         Ok(finished) => finished,
         Err(error) => {
@@ -92,7 +93,7 @@ fn attempt(
     };
     let directory = destination::directory(clone);
     let cause = Cause::LinkFailure(&failure);
-    settings::fallbacks().begin(directory, cause, begun.elapsed());
+    settings::fallbacks().begin(directory, cause, clock::monotonic().saturating_sub(begun));
     Err(exec_copying(git, clone, args))
 }
 

@@ -17,50 +17,49 @@ use crate::process::c_string::ShortCString;
 use crate::process::environment;
 use crate::process::mount_id::mount_id;
 
-/// What git would hard-link in a clone: one file, and the directory below which its new name would be.
-#[derive(Debug)]
-pub struct Link {
-    file: PathBuf,
-    directory: PathBuf,
+/// Whether the kernel refuses every link that git would make for `clone` from `source`, because source and destination are on
+/// different mounts. `false` too where git may make no link, or refuse the destination.
+#[must_use]
+pub fn differ(clone: &CloneCommand<'_>, source: &Repository) -> bool {
+    // GIT_COMMON_DIR would take the place of the destination's own directory (`get_common_dir` in path.c).
+    if environment::variable(c"GIT_COMMON_DIR").is_some() || source.is_shallow() {
+        return false;
+    }
+    let Some(destination) = destination::directory(clone).filter(|path| destination::is_free(path))
+    else {
+        return false;
+    };
+    let repository = match clone.separate_git_dir {
+        Some(separate) => clone.directory().join(OsStr::from_bytes(separate)),
+        None => destination,
+    };
+    let Some(directory) = nearest_directory(&repository) else {
+        return false;
+    };
+    // Most clones stay on one mount: then no directory is read.
+    let here = mount(&directory);
+    let packs = source.objects.join("pack");
+    if here.is_some() && here == mount(&source.objects) && here == mount(&packs) {
+        return false;
+    }
+    first_object(&source.objects).is_some_and(|file| are_on_different_mounts(&file, &directory))
 }
 
-impl Link {
-    /// A link of `clone` from `source` that git cannot leave out. `None` if git may make none, or refuse the destination.
-    #[must_use]
-    pub fn of(clone: &CloneCommand<'_>, source: &Repository) -> Option<Self> {
-        // It would take the place of the destination's own directory (`get_common_dir` in path.c).
-        if environment::variable(c"GIT_COMMON_DIR").is_some() || source.is_shallow() {
-            return None;
-        }
-        let destination = destination::directory(clone)?;
-        if !destination::is_free(&destination) {
-            return None;
-        }
-        let repository = match clone.separate_git_dir {
-            Some(separate) => clone.directory().join(OsStr::from_bytes(separate)),
-            None => destination,
-        };
-        Some(Self {
-            file: first_object(&source.objects)?,
-            directory: nearest_directory(&repository)?,
-        })
-    }
+/// The number of the mount that `path` leads to, if the kernel tells it.
+fn mount(path: &Path) -> Option<u64> {
+    mount_id(ShortCString::of(&[path.as_os_str().as_bytes()]).as_c_str())
+}
 
-    /// Whether the kernel refuses this link because its two sides are on different mounts.
-    #[must_use]
-    pub fn leads_to_another_mount(&self) -> bool {
-        let mount =
-            |path: &Path| mount_id(ShortCString::of(&[path.as_os_str().as_bytes()]).as_c_str());
-        if let (Some(one), Some(other)) = (mount(&self.file), mount(&self.directory)) {
-            return one != other;
-        }
-        // An older kernel. A file can have another number than its directory (overlayfs), so directories are compared: on one
-        // mount only those of different subvolumes differ, between which the kernel links nothing either (btrfs).
-        let device = |directory: &Path| fs::metadata(directory).map(|found| found.dev());
-        match (self.file.parent().map(device), device(&self.directory)) {
-            (Some(Ok(one)), Ok(other)) => one != other,
-            _ => false,
-        }
+fn are_on_different_mounts(file: &Path, directory: &Path) -> bool {
+    if let (Some(one), Some(other)) = (mount(file), mount(directory)) {
+        return one != other;
+    }
+    // An older kernel. A file can have another number than its directory (overlayfs), so directories are compared: on one
+    // mount only those of different subvolumes differ, between which the kernel links nothing either (btrfs).
+    let device = |directory: &Path| fs::metadata(directory).map(|found| found.dev());
+    match (file.parent().map(device), device(directory)) {
+        (Some(Ok(one)), Ok(other)) => one != other,
+        _ => false,
     }
 }
 

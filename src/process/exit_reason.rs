@@ -29,18 +29,20 @@ impl ExitReason {
         }
     }
 
-    /// Ends this process in the same way: with the same exit status, or by the same signal.
+    /// Ends this process in the same way: with the same exit status, or by the same signal. Nothing that is buffered is written.
     pub fn end(self) -> ! {
-        match self {
-            Self::Exited(status) => std::process::exit(status),
+        let status = match self {
+            Self::Exited(status) => status,
             Self::Killed(signal) => {
                 // git has left its core file already; a second one, of the shim, would overwrite it.
                 let _ = nix::sys::prctl::set_dumpable(false);
                 signals::die_by(signal);
                 // Reached where the kernel does not deliver the signal, as to process 1 of a container.
-                std::process::exit(128 + signal)
+                128 + signal
             }
-        }
+        };
+        // SAFETY: _exit(2) takes a number.
+        unsafe { libc::_exit(status) }
     }
 }
 

@@ -15,10 +15,12 @@ const SIZE: usize = 1024 * 1024;
 /// The allocator: takes from static memory until it is used up, and then from `System`.
 ///
 /// Static memory is given back only if it was allocated last, which is what a growing or a temporary buffer needs.
+// In this order, so that `used` is in the first page of `memory` that is used.
+#[repr(C)]
 pub struct StaticFirst {
-    memory: UnsafeCell<[u8; SIZE]>,
     /// How much of `memory` has been allocated.
     used: AtomicUsize,
+    memory: UnsafeCell<[u8; SIZE]>,
 }
 
 // SAFETY: `used` is atomic, and each part of `memory` belongs to one allocation only.
@@ -34,8 +36,8 @@ impl StaticFirst {
     )]
     pub const fn new() -> Self {
         Self {
-            memory: UnsafeCell::new([0; SIZE]),
             used: AtomicUsize::new(0),
+            memory: UnsafeCell::new([0; SIZE]),
         }
     }
 

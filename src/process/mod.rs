@@ -6,6 +6,7 @@
 
 pub mod c_string;
 mod child;
+pub mod clock;
 pub mod environment;
 pub mod exec;
 pub mod exit_reason;

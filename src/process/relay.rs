@@ -2,10 +2,11 @@
 //! The end of it is always kept for the judge.
 
 use std::collections::TryReserveError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::debug;
 
+use super::clock;
 use crate::lines::line_starts;
 
 /// How long the beginning of stderr is held: long enough that git meets a refused link before, and short enough that a slow
@@ -37,8 +38,8 @@ pub struct Relay {
     shown: usize,
     /// Whether bytes have been dropped from the front, so that `kept` may begin in the middle of a line.
     cut: bool,
-    /// When the hold ends; `None` once it has.
-    held_until: Option<Instant>,
+    /// When the hold ends, by [`clock::monotonic`]; `None` once it has.
+    held_until: Option<Duration>,
     /// Where in `kept` the withheld lines begin, while the rest streams.
     withheld_from: Option<usize>,
 }
@@ -57,7 +58,7 @@ impl Relay {
             kept,
             shown: 0,
             cut: false,
-            held_until: Instant::now().checked_add(HOLD),
+            held_until: Some(clock::monotonic() + HOLD),
             withheld_from: None,
         })
     }
@@ -101,7 +102,7 @@ impl Relay {
 
     /// How long the hold still lasts; `None` once bytes stream. Ends the hold when its time is over.
     pub fn hold_left(&mut self) -> Option<Duration> {
-        let left = self.held_until?.saturating_duration_since(Instant::now());
+        let left = self.held_until?.saturating_sub(clock::monotonic());
         if left.is_zero() {
             debug!(reason = "a second has passed", "the hold of stderr is over");
             self.held_until = None;
@@ -173,7 +174,7 @@ mod tests {
     fn held_bytes_are_shown_only_at_the_end() {
         let mut relay = Relay::hold(LINES).unwrap();
         // A hold that does not end on a slow machine.
-        relay.held_until = relay.held_until.and_then(|end| end.checked_add(100 * HOLD));
+        relay.held_until = relay.held_until.map(|end| end + 100 * HOLD);
         relay.take(b"Cloning into 'x'...\n");
         assert!(relay.hold_left().is_some());
         assert_eq!(relay.pending(), b"");

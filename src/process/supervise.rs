@@ -95,7 +95,7 @@ impl Stream {
     /// Reads some of what the child has written, at most `limit` bytes; returns how many.
     fn read_some(&mut self, limit: usize) -> usize {
         let Some(reader) = &self.reader else { return 0 };
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = [0; 4096];
         let length = chunk.len().min(limit).min(self.relay.room());
         let Some(chunk) = chunk.get_mut(..length).filter(|chunk| !chunk.is_empty()) else {
             return 0;
@@ -175,12 +175,18 @@ fn is_at_end(reader: &OwnedFd) -> bool {
 ///
 /// No memory, no pipe, no signal descriptor or no process could be had; then nothing has been started and nothing has changed.
 pub fn supervise(program: impl Fn() -> c_int, lines: Lines) -> io::Result<Finished> {
-    let placeholders = occupy_closed_streams()?;
     if lost_its_reader(poll_stderr(PollFlags::empty(), PollTimeout::ZERO)) {
         // git dies of SIGPIPE at its first write, and should.
         return Err(Errno::EPIPE.into());
     }
-    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let (mut reader, mut writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let mut placeholders = Placeholders::new();
+    // The kernel takes the lowest numbers that are free.
+    if reader.as_raw_fd() <= libc::STDERR_FILENO {
+        drop((reader, writer));
+        placeholders = occupy_closed_streams()?;
+        (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    }
     let stream = Stream {
         reader: Some(reader),
         relay: Relay::hold(lines).map_err(|_| Errno::ENOMEM)?,
@@ -293,8 +299,12 @@ impl Supervision {
             |polled: PollFd<'_>| polled.revents().filter(|_| polled_them).unwrap_or(none);
         let [_, ours, reader] = polled.map(reported);
         self.hung_up |= ours.contains(PollFlags::POLLHUP);
+        let is_at_end = reader == PollFlags::POLLHUP;
+        if is_at_end {
+            self.stream.reader = None;
+        }
         Ready {
-            readable: !reader.is_empty(),
+            readable: !reader.is_empty() && !is_at_end,
             writable: writing && !ours.is_empty(),
             no_reader: lost_its_reader(ours),
         }
