@@ -78,8 +78,8 @@ fn doctor_agrees_with_clones_where_links_are_refused() {
         let Some((_directory, filesystem)) = mount(rule) else {
             return;
         };
-        for git in gits() {
-            let (arena, source) = arena_on(&filesystem, Arena::new(git));
+        for_each_git(|_, arena| {
+            let (arena, source) = arena_on(&filesystem, arena);
             let examined = assert_agrees_with_clones(&arena, &source);
             assert_eq!(links(&examined), expected, "{examined:#}");
             assert_eq!(
@@ -102,7 +102,7 @@ fn doctor_agrees_with_clones_where_links_are_refused() {
             assert!(fails || expected[1] == Some(true), "{examined:#}");
             // Its links may be other files.
             assert_eq!(examined["plan_of_clone"]["action"], "attempt");
-        }
+        });
     }
 }
 
@@ -133,13 +133,12 @@ fn doctor_agrees_with_clones_on_sshfs() {
 
 #[test]
 fn doctor_needs_no_shim_where_links_work() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let examined = assert_agrees_with_clones(&arena, &source);
         assert_eq!(links(&examined), [Some(true); 3]);
         assert_eq!(examined["answer"], "not_needed");
-    }
+    });
 }
 
 /// What doctor reports of a clone from the directory in which `arena` works to another mount.
@@ -244,13 +243,12 @@ fn mount_that_cannot_be_used_is_passed_over() {
 #[test]
 fn doctor_works_in_a_sandbox_without_links_across_directories() {
     fault::without_links_across_directories(|| {
-        for git in gits() {
-            let arena = Arena::new(git);
+        for_each_git(|_, arena| {
             let source = source::small(&arena, "src");
             let examined = assert_agrees_with_clones(&arena, &source);
             assert_eq!(links(&examined), [Some(true), Some(false), Some(true)]);
             assert_eq!(examined["answer"], "works");
-        }
+        });
     });
 }
 
@@ -275,8 +273,7 @@ fn doctor_names_a_failure_that_copying_does_not_cure() {
         let Some(mounted) = Mounted::by(&script, tempfile::tempdir().unwrap(), "tmpfs") else {
             return;
         };
-        for git in gits() {
-            let arena = Arena::new(git);
+        for_each_git(|_, arena| {
             let examined = examine(&arena, &mounted.path());
             assert_eq!(examined["answer"], "does_not_work", "{examined:#}");
             let summary = examined["summary"].as_str().unwrap();
@@ -287,7 +284,7 @@ fn doctor_names_a_failure_that_copying_does_not_cure() {
                 let failed = call(&arena, line).cwd(mounted.path()).run();
                 assert!(failed.died_of(reason), "{failed:?}");
             }
-        }
+        });
     }
 }
 
@@ -429,8 +426,8 @@ fn doctor_examines_the_caches_of_the_tools() {
 
 #[test]
 fn configuration_hooks_and_templates_of_the_user_take_no_part() {
-    for git in gits() {
-        let Some(arena) = Arena::new(git).across_mounts() else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let witness = arena.root().join("witness");
@@ -472,7 +469,7 @@ fn configuration_hooks_and_templates_of_the_user_take_no_part() {
         );
         assert!(!witness.exists());
         assert!(!log.exists(), "{}", fs::read_to_string(&log).unwrap());
-    }
+    });
 }
 
 #[test]
@@ -518,8 +515,7 @@ fn scratch_directory_is_removed_when_a_hung_filesystem_answers() {
         return;
     };
     let place = sshfs.mounted.path();
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|git, arena| {
         let script = format!(
             "case \" $* \" in *' clone '*) kill -STOP {} ;; esac\nexec {} \"$@\"",
             sshfs.server(),
@@ -550,7 +546,7 @@ fn scratch_directory_is_removed_when_a_hung_filesystem_answers() {
         assert!(backing.exists());
         sshfs.answer();
         wait::until("the directory to be removed", || !backing.exists());
-    }
+    });
 }
 
 /// A doctor that waits for a git that waits.

@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::libc;
 use serde_json::Value;
 
-use crate::support::arena::{Arena, REFUSED};
+use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::args;
 use crate::support::call::Call;
 use crate::support::doctor::{directories, doctor, links, report};
@@ -42,8 +42,7 @@ fn assert_order(arena: &Arena, gits: &[(&Path, &str)], reached: bool) -> Value {
 
 #[test]
 fn shim_that_comes_first_is_reached() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|git, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let (copy, link) = (shim_copy(&arena, "copy"), directory(&arena, "link"));
         symlink("../shim/git", link.join("git")).unwrap();
@@ -62,13 +61,12 @@ fn shim_that_comes_first_is_reached() {
         ];
         let report = assert_order(&arena, &copies, true);
         assert_eq!(report["path"][0]["version"], env!("CARGO_PKG_VERSION"));
-    }
+    });
 }
 
 #[test]
 fn other_git_that_comes_first_is_named() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let broken = wrapper(&arena, "broken", "echo out of order >&2; exit 3");
         let report = assert_order(&arena, &[(&real, "git"), (&shim, "this_shim")], false);
@@ -90,7 +88,7 @@ fn other_git_that_comes_first_is_named() {
         let gits = [(relative, "relative"), (&shim, "this_shim"), (&real, "git")];
         assert_order(&arena, &gits, false);
         assert!(!arena.work_dir().join("trapped").exists());
-    }
+    });
 }
 
 #[test]
@@ -120,8 +118,7 @@ fn advice_names_the_directory_as_it_was_called() {
 
 #[test]
 fn wrapper_that_leads_to_the_shim_is_recognized() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let site = wrapper(
             &arena,
@@ -141,7 +138,7 @@ fn wrapper_that_leads_to_the_shim_is_recognized() {
         let examined = report["git"]["message"].as_str().unwrap();
         assert!(examined.contains("without end"), "{report:#}");
         assert_eq!(report["works"], false);
-    }
+    });
 }
 
 #[test]
@@ -149,8 +146,8 @@ fn shim_that_is_not_reached_does_not_work() {
     let Some((_directory, filesystem)) = mount(LinkRule::Refuse { errno: libc::EPERM }) else {
         return;
     };
-    for git in gits() {
-        let arena = Arena::new(git).in_directory(filesystem.path());
+    for_each_git(|git, arena| {
+        let arena = arena.in_directory(filesystem.path());
         let (shim, real) = (arena.shim_directory(), arena.real_directory());
         let other = arena.root().join("apps/git/2.45/bin");
         fs::create_dir_all(&other).unwrap();
@@ -204,14 +201,13 @@ fn shim_that_is_not_reached_does_not_work() {
             .real(args("clone -l src dst"))
             .env("PATH", Arena::path(&[other, shim]));
         assert!(clone.run().died_of(REFUSED));
-    }
+    });
 }
 
 #[test]
 fn exec_path_of_a_calling_git_is_passed_over() {
     // Then git's own directory is first on PATH, where no user has put it.
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let tool = arena.shim_directory().join("git-clone-shim");
         symlink(executable::shim(), tool).unwrap();
         let report = report(arena.shim(args("clone-shim doctor --json .")));
@@ -220,7 +216,7 @@ fn exec_path_of_a_calling_git_is_passed_over() {
             report["git"]["file"],
             arena.real_directory().join("git").to_str().unwrap()
         );
-    }
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 
 use nix::libc;
 
-use crate::support::arena::Arena;
+use crate::support::arena::{Arena, for_each_git};
 use crate::support::args::{Args, args, with_source};
 use crate::support::call::{Call, Outcome};
 use crate::support::executable;
@@ -85,7 +85,7 @@ fn assert_announced(arena: &Arena, calls: &[Announced]) {
 
 #[test]
 fn explain_announces_what_runs() {
-    for git in gits() {
+    for_each_git(|git, _| {
         let arena = Arena::new(git).with_links_failing(libc::EXDEV);
         assert_announced(&arena, &CALLS);
         if let Some(arena) = Arena::new(git).across_mounts() {
@@ -98,7 +98,7 @@ fn explain_announces_what_runs() {
                 ],
             );
         }
-    }
+    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::thread;
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED};
+use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{args, with_source};
 use crate::support::call::only_stderr;
 use crate::support::gits::gits;
@@ -19,8 +19,7 @@ use crate::support::tree;
 
 #[test]
 fn output_of_any_kind_is_relayed() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
         for says in [
@@ -44,7 +43,7 @@ fn output_of_any_kind_is_relayed() {
                 twin.outcome
             );
         }
-    }
+    });
 }
 
 #[test]
@@ -88,8 +87,8 @@ fn memory_does_not_grow_with_gits_output() {
 #[test]
 fn link_failure_after_much_output_is_cured() {
     // The message before, across and behind the 64 KiB that are held, and split between reads wherever it may be.
-    for git in gits() {
-        let arena = Arena::new(git).with_links_failing(libc::EPERM);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = |noise: usize| {
             let option = format!("-c core.noise={}", "x".repeat(noise));
@@ -120,14 +119,14 @@ fn link_failure_after_much_output_is_cured() {
                     .all(|&links| links == 1)
             );
         }
-    }
+    });
 }
 
 #[test]
 fn link_failure_after_the_hold_is_cured() {
     // git is held in the reading of its configuration, from a pipe, until what it has said before is seen to stream.
-    for git in gits() {
-        let arena = Arena::new(git).with_links_failing(libc::EPERM);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let pipe = arena.root().join("configuration");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -176,5 +175,5 @@ fn link_failure_after_the_hold_is_cured() {
                 .iter()
                 .all(|&links| links == 1)
         );
-    }
+    });
 }

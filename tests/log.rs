@@ -13,7 +13,7 @@ use nix::libc;
 use nix::sys::stat::Mode;
 use serde_json::Value;
 
-use crate::support::arena::{Arena, REFUSED};
+use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{Args, args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome, only_stderr};
@@ -71,8 +71,8 @@ fn record_has_every_field() {
     let Some(findmnt) = arrangement::program("findmnt") else {
         return;
     };
-    for git in gits() {
-        let arena = Arena::new(git).with_links_failing(libc::EXDEV);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EXDEV);
         let source = source::small(&arena, "src");
         let file = arena.root().join("log");
         let line = with_source(&source, args("clone -q -l SRC lead/ing/dst"));
@@ -120,7 +120,7 @@ fn record_has_every_field() {
 
         let mode = fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o600, "for its user alone");
-    }
+    });
 }
 
 #[test]
@@ -143,8 +143,8 @@ fn record_names_a_link_that_differs() {
 
 #[test]
 fn record_holds_no_argument() {
-    for git in gits() {
-        let arena = Arena::new(git).with_links_failing(libc::EXDEV);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EXDEV);
         let source = source::small(&arena, "hush-hush");
         let line = "-c http.proxy=http://user:hunter2@proxy/ clone -l --origin=upstream \
                     -c http.extraHeader=Bearer SRC";
@@ -159,13 +159,13 @@ fn record_holds_no_argument() {
         ] {
             assert!(!written.contains(word), "{word} in {written}");
         }
-    }
+    });
 }
 
 #[test]
 fn failed_fallback_is_recorded_as_failed() {
-    for git in gits() {
-        let arena = Arena::new(git).with_links_failing(libc::EXDEV);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EXDEV);
         let source = source::small(&arena, "src");
         // Larger than what may be written, however well it is compressed.
         let noise: Vec<u8> = (1_u32..5000)
@@ -189,13 +189,12 @@ fn failed_fallback_is_recorded_as_failed() {
         let record = records::wait_for(&file, 1).remove(0);
         assert_eq!(text(&record, "outcome"), "failed");
         assert!(record["fallback_ms"].is_u64(), "{record}");
-    }
+    });
 }
 
 #[test]
 fn clone_without_fallback_is_not_recorded() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let file = arena.root().join("log");
         for (line, mode) in [
@@ -210,13 +209,13 @@ fn clone_without_fallback_is_not_recorded() {
             arena.run(call.env("GIT_CLONE_SHIM_LOG_FILE", &file));
             assert!(!file.exists(), "{line:?} with {mode}");
         }
-    }
+    });
 }
 
 #[test]
 fn unwritable_log_changes_nothing() {
-    for git in gits() {
-        let Some(arena) = Arena::new(git).across_mounts() else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let source = source::small(&arena, "src");
@@ -253,7 +252,7 @@ fn unwritable_log_changes_nothing() {
         }
         assert_eq!(fs::metadata(at("long")).unwrap().len(), 1 << 20);
         assert!(!at("elsewhere").exists(), "a link is not followed");
-    }
+    });
 }
 
 #[test]
@@ -359,8 +358,8 @@ fn records_of_two_hundred_shims_are_not_mixed_up() {
 
 #[test]
 fn observer_holds_nothing_of_gits() {
-    for git in gits() {
-        let Some(arena) = Arena::new(git).across_mounts() else {
+    for_each_git(|_, arena| {
+        let Some(arena) = arena.across_mounts() else {
             return;
         };
         let logs = tempfile::tempdir().unwrap();
@@ -410,13 +409,13 @@ fn observer_holds_nothing_of_gits() {
         assert_eq!(text(&record, "outcome"), "cloned");
         wait::until("its end", || !process::is_running(observer));
         assert_eq!(paused.end().0.code(), Some(0));
-    }
+    });
 }
 
 #[test]
 fn outcome_is_started_without_an_observer() {
-    for git in gits() {
-        let arena = Arena::new(git).with_links_failing(libc::EXDEV);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EXDEV);
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone -q -l SRC dst"));
         // As before Linux 5.3.
@@ -437,7 +436,7 @@ fn outcome_is_started_without_an_observer() {
         };
         outcome.succeeded();
         assert!(!file.exists(), "process 1 writes to no file");
-    }
+    });
 }
 
 /// Runs a shell script with the shim first on PATH, as root of a user namespace with these further ones.
@@ -467,8 +466,8 @@ fn unshared(
 
 #[test]
 fn system_log_gets_one_line() {
-    for git in gits() {
-        let arena = Arena::new(git).with_links_failing(libc::EPERM);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone -q -l SRC dst"));
         let expected = arena.run(arena.real(with_no_hardlinks(&line))).outcome;
@@ -513,5 +512,5 @@ fn system_log_gets_one_line() {
         drop(log);
         assert_eq!(run("1"), Some(expected.clone()));
         assert_eq!(run("0"), Some(expected));
-    }
+    });
 }

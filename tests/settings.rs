@@ -9,8 +9,8 @@ use crate::support::source;
 
 #[test]
 fn always_copies_at_once() {
-    for git in gits() {
-        let arena = Arena::new(git).with_links_failing(libc::EPERM);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone --local SRC dst"));
         let trace = arena.root().join("trace");
@@ -31,13 +31,12 @@ fn always_copies_at_once() {
             matches!(runs.as_slice(), [run] if run.contains("--no-hardlinks")),
             "{trace}"
         );
-    }
+    });
 }
 
 #[test]
 fn always_leaves_other_calls_alone() {
-    for git in gits() {
-        let arena = Arena::new(git);
+    for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         for line in [
             "--version",
@@ -52,20 +51,20 @@ fn always_leaves_other_calls_alone() {
             assert_eq!(always.outcome, plain.outcome);
             assert_eq!(always.tree, plain.tree);
         }
-    }
+    });
 }
 
 #[test]
 fn off_execs_git() {
-    for git in gits() {
-        let arena = Arena::new(git).with_links_failing(libc::EPERM);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone --local SRC dst"));
         let off = arena.run(arena.shim(line.clone()).env("GIT_CLONE_SHIM", "off"));
         let plain = arena.run(arena.real(line));
         assert!(plain.outcome.died_of(REFUSED), "{:?}", plain.outcome);
         assert_eq!(off.outcome, plain.outcome);
-    }
+    });
 }
 
 #[test]
@@ -124,8 +123,8 @@ fn unknown_value_is_reported_once_and_counts_as_default() {
 
 #[test]
 fn log_gives_decisions_and_reasons() {
-    for git in gits() {
-        let arena = Arena::new(git).with_links_failing(libc::EPERM);
+    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone -q -l SRC dst"));
         let outcome = arena
@@ -163,7 +162,7 @@ fn log_gives_decisions_and_reasons() {
                 arena.run(arena.real(args("--version"))).outcome
             );
         }
-    }
+    });
 }
 
 #[test]
