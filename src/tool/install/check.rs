@@ -10,9 +10,10 @@ use std::process::Command;
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 
+use super::error::interrupted;
 use super::places::Places;
-use super::{interrupted, text};
 use crate::tool::directory::Directory;
+use crate::tool::text;
 use crate::{NAME, failure};
 
 /// Says what comes before the shim on the caller's own PATH, and lets the installed program examine whether it works here.

@@ -10,9 +10,10 @@ use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{interrupted, text};
+use super::error::interrupted;
 use crate::failure;
 use crate::tool::directory::Directory;
+use crate::tool::text;
 
 /// The file that is locked. NFS locks no directory: there an exclusive lock needs a descriptor that can be written to.
 const NAME: &str = ".git-clone-shim.lock";

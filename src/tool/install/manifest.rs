@@ -11,9 +11,9 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::text;
 use crate::NAME;
 use crate::tool::directory::Directory;
+use crate::tool::text;
 use crate::tool::trust;
 
 /// The name of a manifest, in the directory of a version and in that of all versions.

@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::places::Places;
-use super::{VERSION, program};
+use super::program::{self, VERSION};
 use crate::NAME;
 use crate::tool::Tool;
 

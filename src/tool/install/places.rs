@@ -7,9 +7,10 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Result, anyhow};
 use clap::Args;
 
-use super::{Usage, text};
+use super::error::Usage;
 use crate::NAME;
 use crate::process::startup;
+use crate::tool::text;
 
 /// The options that say where an installation is.
 #[derive(Args)]

@@ -9,10 +9,12 @@ use anyhow::{Result, bail};
 use super::manifest::{self, Manifest, Subject};
 use super::payload::{self, Content};
 use super::places::Places;
+use super::program::VERSION;
 use super::staging::{Output, directories_of};
-use super::{CURRENT, VERSION, text};
+use super::versions::CURRENT;
 use crate::NAME;
 use crate::tool::directory::Directory;
+use crate::tool::text;
 use crate::tool::trust;
 
 /// What is going to be written, and notes for the user.

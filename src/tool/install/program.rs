@@ -4,8 +4,11 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{VERSION, text};
 use crate::process::startup;
+use crate::tool::text;
+
+/// The version that this program is.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What every build of this version holds, since `--version` prints it.
 const MARK: &str = concat!(

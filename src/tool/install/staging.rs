@@ -9,7 +9,7 @@ use std::rc::Rc;
 use anyhow::Result;
 use nix::libc;
 
-use super::interrupted;
+use super::error::interrupted;
 use super::manifest::{self, Manifest, Subject, TEMPORARY};
 use super::payload::Content;
 use super::places::Places;

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::error::NotPrinted;
 use super::places::Places;
 use super::plan::Plan;
+use super::program::VERSION;
 use super::staging::Output;
-use super::{CURRENT, NotPrinted, VERSION, manifest, payload};
+use super::versions::CURRENT;
+use super::{manifest, payload};
 
 /// Adds what a dry run prints of a plan.
 pub(super) fn add_plan(lines: &mut Vec<Vec<u8>>, plan: &Plan, places: &Places) {

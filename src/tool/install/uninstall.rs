@@ -10,9 +10,11 @@ use anyhow::{Result, bail};
 
 use super::manifest::{self, Manifest, Subject};
 use super::places::Places;
-use super::{CURRENT, payload, removal, text, versions};
+use super::versions::{self, CURRENT};
+use super::{payload, removal};
 use crate::NAME;
 use crate::tool::directory::Directory;
+use crate::tool::text;
 
 /// What is going to be removed.
 pub(super) struct Removal<'a> {

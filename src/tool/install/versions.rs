@@ -5,8 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
 
-use super::{CURRENT, manifest};
+use super::manifest;
 use crate::tool::directory::Directory;
+
+/// The link to the current version's directory.
+pub(super) const CURRENT: &str = "current";
 
 /// The installed versions below `root`, the oldest first.
 ///
