@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{NAME, failure};
 
@@ -71,7 +71,7 @@ pub fn run(args: &[&CStr]) -> i32 {
             Task::Doctor(options) => doctor::run(&options),
             Task::Explain(options) => explain::run(&options),
             Task::Stats(options) => stats::run(&options),
-            Task::Install(options) => install::install(&options),
+            Task::Install(options) => install::install(&options, &Tool::command()),
             Task::Versions(options) => install::versions(&options),
             Task::Activate(options) => install::activate(&options),
             Task::Uninstall(options) => install::uninstall(&options),

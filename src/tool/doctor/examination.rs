@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use super::directories;
 use super::report::{Clones, Examination, OtherMount};
 use super::scratch::Scratch;
-use super::text;
 use super::trial::{Links, Trial};
 use super::watchdog::{Notes, Stopped};
 use crate::mountinfo::Filesystem;
 use crate::settings::Mode;
 use crate::tool::directory::Directory;
+use crate::tool::text;
 
 impl Examination {
     /// What can be known of `directory`, an absolute path, without touching it.

@@ -22,11 +22,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::text;
 use crate::git::real_git::RealGit;
 use crate::printable::json;
 use crate::process::interruption;
 use crate::settings::{Mode, Settings};
+use crate::tool::text;
 use directories::Place;
 use report::{Answer, Build, Directory, Examination, Report, Surroundings, What};
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::text;
+use crate::tool::text;
 
 /// Directories that are on PATH without any module.
 const OF_THE_SYSTEM: [&str; 6] = [

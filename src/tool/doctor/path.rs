@@ -15,12 +15,12 @@ use nix::libc;
 use super::modules::Modules;
 use super::report::{ExecutedGit, GitOnPath, What};
 use super::sealed;
-use super::text;
 use crate::NAME;
 use crate::failure;
 use crate::git::real_git;
 use crate::process::startup;
 use crate::tool::directory::Directory;
+use crate::tool::text;
 use crate::tool::trust;
 
 /// Every git on PATH that a search for `git` could find.

@@ -11,8 +11,8 @@ use nix::libc;
 use nix::sys::stat::{FileStat, Mode, umask};
 use nix::unistd::geteuid;
 
-use super::text;
 use crate::tool::directory::Directory;
+use crate::tool::text;
 
 /// How often another name is tried where one is taken.
 const NAMES: u32 = 100;

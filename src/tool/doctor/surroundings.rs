@@ -9,11 +9,11 @@ use std::path::Path;
 use super::modules::Modules;
 use super::path;
 use super::report::{GitOnPath, Origin, Setting, Surroundings, What};
-use super::text;
 use super::watchdog::{Notes, Stopped};
 use crate::git::real_git::RealGit;
 use crate::process::startup;
 use crate::settings::{self, Settings};
+use crate::tool::text;
 
 /// Looks at the surroundings, in which `settings` are in force.
 pub(super) fn look_around(

@@ -8,7 +8,7 @@ use super::report::{
     Action, Answer, Build, Check, Clones, Directory, GitOnPath, Origin, PlannedCall, Report,
     Setting, Surroundings, What,
 };
-use super::text::printable;
+use crate::tool::text::printable;
 
 /// The whole table, with its styles.
 pub(super) fn of(report: &Report<'_>) -> String {

@@ -16,12 +16,12 @@ use nix::sys::stat::FileStat;
 use super::report::{Action, Check, PlannedCall};
 use super::scratch::Scratch;
 use super::sealed;
-use super::text;
 use crate::git::link_failure;
 use crate::plan::Plan;
 use crate::process::startup;
 use crate::settings::Mode;
 use crate::tool::directory::Directory;
+use crate::tool::text;
 
 /// The directory around a clone.
 const CHECKOUTS: &str = "checkouts";

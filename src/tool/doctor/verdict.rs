@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::report::{Answer, Check, Clones, Examination, Surroundings, Unfinished, Verdict};
-use super::text;
 use crate::NAME;
 use crate::settings::Mode;
+use crate::tool::text;
 
 const NOT_KNOWN: &str = "which git is on PATH is not known";
 const SEE_ABOVE: &str = "See above what does not answer.";

@@ -9,11 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::report::Unfinished;
-use super::text;
 use crate::failure;
 use crate::process::exit_reason::ExitReason;
 use crate::process::interruption;
 use crate::process::worker::{Event, Worker};
+use crate::tool::text;
 
 /// After how long the step that takes so long is printed on a terminal.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);

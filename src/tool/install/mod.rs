@@ -34,14 +34,14 @@ pub(super) use command::install::InstallOptions;
 pub(super) use command::uninstall::UninstallOptions;
 pub(super) use command::versions::VersionsOptions;
 
-/// Installs this program and returns the exit status: 0, 1 if it cannot be installed or does not work, 2 for options that make
+/// Installs this program, whose args are read by `tool`, and returns the exit status: 0, 1 if it cannot be installed or does not work, 2 for options that make
 /// no sense.
 ///
 /// # Errors
 ///
 /// Standard output cannot be written.
-pub(super) fn install(options: &InstallOptions) -> Result<i32> {
-    finish(command::install::run(options))
+pub(super) fn install(options: &InstallOptions, tool: &clap::Command) -> Result<i32> {
+    finish(command::install::run(options, tool))
 }
 
 /// Lists the installed versions, and returns the exit status as [`install`] does.

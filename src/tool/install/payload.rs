@@ -3,13 +3,11 @@
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::places::Places;
 use super::program::{self, VERSION};
 use crate::NAME;
-use crate::tool::Tool;
 
 const MANUAL: &[u8] = include_bytes!("../../../man/git-clone-shim.1");
 const README: &[u8] = include_bytes!("../../../README.md");
@@ -32,12 +30,12 @@ pub(super) enum Content {
     Link(&'static str),
 }
 
-/// The files of a version and their paths in its directory.
+/// The files of a version and their paths in its directory; `tool` is how our args are read.
 ///
 /// # Errors
 ///
 /// This program cannot be read.
-pub(super) fn version() -> Result<Vec<(&'static str, Content)>> {
+pub(super) fn version(tool: &clap::Command) -> Result<Vec<(&'static str, Content)>> {
     let file = |bytes: &[u8]| Content::File(bytes.to_owned());
     Ok(vec![
         (
@@ -50,23 +48,23 @@ pub(super) fn version() -> Result<Vec<(&'static str, Content)>> {
         ("share/man/man1/git-clone-shim.1", file(MANUAL)),
         (
             "share/bash-completion/completions/git-clone-shim",
-            completions(Shell::Bash),
+            completions(tool, Shell::Bash),
         ),
         (
             "share/zsh/site-functions/_git-clone-shim",
-            completions(Shell::Zsh),
+            completions(tool, Shell::Zsh),
         ),
         (
             "share/fish/vendor_completions.d/git-clone-shim.fish",
-            completions(Shell::Fish),
+            completions(tool, Shell::Fish),
         ),
     ])
 }
 
 /// What a shell needs to complete our subcommands and options, from the definitions that we read them by.
-fn completions(shell: Shell) -> Content {
+fn completions(tool: &clap::Command, shell: Shell) -> Content {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Tool::command(), NAME, &mut script);
+    clap_complete::generate(shell, &mut tool.clone(), NAME, &mut script);
     // clap_complete 4.6.11 looks for the subcommands of a name with hyphens under another name than it gives them in bash.
     let script = String::from_utf8_lossy(&script);
     let script = script.replace("git__subcmd__clone__subcmd__shim", "git__clone__shim");

@@ -36,7 +36,7 @@ pub(crate) struct InstallOptions {
     dry_run: bool,
 }
 
-pub(crate) fn run(options: &InstallOptions) -> Result<i32> {
+pub(crate) fn run(options: &InstallOptions, tool: &clap::Command) -> Result<i32> {
     interruption::note()?;
     let places = Places::new(&options.places, false)?;
     let profile_d = options
@@ -49,7 +49,7 @@ pub(crate) fn run(options: &InstallOptions) -> Result<i32> {
             places: &places,
             profile_d: profile_d.as_deref(),
             is_default: !options.no_default,
-            files: payload::version()?,
+            files: payload::version(tool)?,
         })
     };
     let mut targets = vec![places.root(), places.modules().to_owned()];
