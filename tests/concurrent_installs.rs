@@ -35,7 +35,7 @@ fn prints(outcome: &Outcome, start: &str) -> bool {
 }
 
 #[test]
-fn of_eight_installations_one_installs_and_the_others_say_so() {
+fn one_of_eight_installs_writes_and_the_others_report_it() {
     let site = Site::new();
     let version = version(1);
     let profile_d = site.prefix.join("profile.d");
@@ -97,7 +97,7 @@ fn eight_different_versions_are_installed_at_once() {
 }
 
 #[test]
-fn installations_and_removals_of_all_at_once_leave_one_or_none() {
+fn installs_and_removals_at_once_leave_one_version_or_none() {
     let site = Site::new();
     let version = version(1);
     site.install(&version, &[]);
@@ -144,7 +144,7 @@ fn start_waiting(site: &Site, version: &str) -> Child {
 }
 
 #[test]
-fn a_run_says_that_it_waits_and_a_signal_ends_it() {
+fn waiting_run_prints_so_and_ends_by_a_signal() {
     let site = Site::new();
     let [old, new] = [1, 2].map(version);
     site.install(&old, &[]);
@@ -169,7 +169,7 @@ fn a_run_says_that_it_waits_and_a_signal_ends_it() {
 }
 
 #[test]
-fn a_filesystem_without_locks_is_named_and_installed_on() {
+fn install_without_locks_warns_and_works() {
     if arrangement::program("strace").is_none() {
         return;
     }

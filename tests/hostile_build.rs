@@ -26,7 +26,7 @@ printf '[workspace]\nmembers = ["tree"]\n' >Cargo.toml
 "#;
 
 #[test]
-fn the_build_obeys_no_file_above_the_source() {
+fn build_reads_no_file_above_the_source() {
     if !arrangement::is_root() {
         return;
     }

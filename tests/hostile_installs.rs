@@ -152,7 +152,7 @@ fn root_installs_nowhere_where_others_can_replace_it() {
 }
 
 #[test]
-fn a_tree_that_another_user_made_first_is_not_used() {
+fn tree_that_another_user_made_first_is_not_used() {
     let Some(target) = Target::new() else {
         return;
     };
@@ -166,7 +166,7 @@ fn a_tree_that_another_user_made_first_is_not_used() {
 }
 
 #[test]
-fn a_symbolic_link_of_another_user_is_not_followed() {
+fn symbolic_link_of_another_user_is_not_followed() {
     let links = [
         "ln -s $PRECIOUS $PREFIX/git-clone-shim",
         "ln -s $PRECIOUS $PREFIX/modulefiles",
@@ -191,7 +191,7 @@ fn a_symbolic_link_of_another_user_is_not_followed() {
 }
 
 #[test]
-fn a_prefix_that_is_a_link_of_another_user_is_refused() {
+fn prefix_that_is_a_link_of_another_user_is_refused() {
     let Some(target) = Target::new() else {
         return;
     };
@@ -206,7 +206,7 @@ fn a_prefix_that_is_a_link_of_another_user_is_refused() {
 }
 
 #[test]
-fn a_package_staged_in_the_directory_of_another_user_stays_there() {
+fn package_staged_in_the_directory_of_another_user_stays_there() {
     let links = [
         "ln -s $PRECIOUS $TOP/stage/opt",
         "mkdir $TOP/stage/opt; ln -s $PRECIOUS $TOP/stage/opt/git-clone-shim",
@@ -234,7 +234,7 @@ fn a_package_staged_in_the_directory_of_another_user_stays_there() {
 }
 
 #[test]
-fn a_race_for_the_directories_of_a_package_is_lost() {
+fn race_for_directories_of_a_package_gains_nothing() {
     let Some(target) = Target::new() else {
         return;
     };
@@ -272,7 +272,7 @@ const LINES: [&str; 6] = [
 ];
 
 #[test]
-fn a_manifest_of_another_user_is_not_believed() {
+fn manifest_of_another_user_is_ignored() {
     for name in ["manifest", "$VERSION/manifest"] {
         for line in LINES {
             let Some(target) = Target::new() else {
@@ -291,7 +291,7 @@ fn a_manifest_of_another_user_is_not_believed() {
 }
 
 #[test]
-fn a_manifest_that_leads_elsewhere_removes_nothing() {
+fn manifest_that_leads_elsewhere_removes_nothing() {
     for name in ["manifest", &format!("{VERSION}/manifest")] {
         for line in LINES {
             let Some(target) = Target::new() else {
@@ -316,7 +316,7 @@ fn a_manifest_that_leads_elsewhere_removes_nothing() {
 }
 
 #[test]
-fn a_manifest_that_others_can_write_to_is_not_believed() {
+fn manifest_that_others_can_write_to_is_ignored() {
     let Some(target) = Target::new() else {
         return;
     };
@@ -331,7 +331,7 @@ fn a_manifest_that_others_can_write_to_is_not_believed() {
 }
 
 #[test]
-fn a_link_in_the_place_of_a_directory_is_not_removed_through() {
+fn link_in_the_place_of_a_directory_is_not_removed_through() {
     let attacks = [
         "cd $PREFIX/git-clone-shim/$VERSION; mv bin moved; ln -s $PRECIOUS bin",
         "cd $PREFIX/git-clone-shim; mv $VERSION moved; mkdir $VERSION; cp moved/manifest $VERSION; \
@@ -353,7 +353,7 @@ fn a_link_in_the_place_of_a_directory_is_not_removed_through() {
 }
 
 #[test]
-fn what_another_user_plants_as_our_temporary_files_is_refused() {
+fn temporary_file_that_another_user_made_is_refused() {
     let attacks = [
         "ln -s $PRECIOUS .git-clone-shim.staging",
         "ln -s $PRECIOUS/new .git-clone-shim.lock",
@@ -378,7 +378,7 @@ fn what_another_user_plants_as_our_temporary_files_is_refused() {
 }
 
 #[test]
-fn a_fifo_in_the_place_of_a_file_is_not_waited_for() {
+fn fifo_in_the_place_of_a_file_is_not_waited_for() {
     for name in [
         "manifest",
         "$VERSION/manifest",
@@ -396,7 +396,7 @@ fn a_fifo_in_the_place_of_a_file_is_not_waited_for() {
 }
 
 #[test]
-fn a_link_of_the_owner_of_a_project_is_named_and_not_followed() {
+fn link_of_the_owner_of_a_project_is_named_and_not_followed() {
     // The leader of a project has moved a part of it to another filesystem.
     let Some(target) = Target::new() else {
         return;
@@ -424,7 +424,7 @@ fn a_link_of_the_owner_of_a_project_is_named_and_not_followed() {
 }
 
 #[test]
-fn the_last_check_tries_nothing_where_others_can_replace_it() {
+fn last_check_tries_nothing_where_others_can_replace_it() {
     let Some(target) = Target::new() else {
         return;
     };

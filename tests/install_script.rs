@@ -39,7 +39,7 @@ fn options(text: &[u8]) -> BTreeSet<String> {
 }
 
 #[test]
-fn its_help_lists_every_option_of_the_program() {
+fn help_of_install_sh_lists_every_option_of_the_program() {
     let site = Site::new();
     let mut help = site.arena.command(site.program(VERSION));
     help.args(["install", "--help"]);
@@ -55,7 +55,7 @@ fn its_help_lists_every_option_of_the_program() {
 }
 
 #[test]
-fn it_passes_all_options_to_the_program_it_is_given() {
+fn install_sh_passes_all_options_to_the_program() {
     for shell in shells() {
         let site = Site::new();
         let program = site.program(VERSION);
@@ -77,7 +77,7 @@ fn it_passes_all_options_to_the_program_it_is_given() {
 }
 
 #[test]
-fn a_relative_path_of_the_program_is_relative_to_the_caller() {
+fn relative_path_of_the_program_is_relative_to_the_caller() {
     let site = Site::new();
     let program = site.arena.work_dir().join("git-clone-shim");
     fs::copy(site.program(VERSION), &program).unwrap();
@@ -135,7 +135,7 @@ fn options_of_version_0_1_name_what_does_their_work_now() {
 }
 
 #[test]
-fn without_cargo_it_says_what_to_do() {
+fn install_sh_without_cargo_prints_what_to_do() {
     let site = Site::new();
     // All tools of the system but cargo, which may be among them.
     let tools = site.arena.root().join("tools");
@@ -153,7 +153,7 @@ fn without_cargo_it_says_what_to_do() {
 }
 
 #[test]
-fn away_from_its_source_it_installs_nothing() {
+fn install_sh_without_its_source_installs_nothing() {
     let site = Site::new();
     let link = site.arena.root().join("install.sh");
     symlink(Path::new(SCRIPT), &link).unwrap();

@@ -208,7 +208,7 @@ fn copy_with_libraries(root: &Path, program: &Path, to: &str) {
 }
 
 #[test]
-fn it_installs_itself_where_there_is_nothing_but_git() {
+fn install_works_where_there_is_nothing_but_git() {
     if !arrangement::is_root() || arrangement::program("ldd").is_none() {
         return;
     }
@@ -267,7 +267,7 @@ fn it_installs_itself_where_there_is_nothing_but_git() {
 }
 
 #[test]
-fn without_a_prefix_it_installs_at_home() {
+fn install_without_a_prefix_writes_below_home() {
     let site = Site::new();
     let mut command = site.arena.command(site.program(VERSION));
     command.args(["install", "--destdir=/"]);
@@ -277,7 +277,7 @@ fn without_a_prefix_it_installs_at_home() {
 }
 
 #[test]
-fn an_installed_program_finds_its_own_tree() {
+fn installed_program_finds_its_own_tree() {
     let site = Site::new();
     let [old, new] = [1, 2].map(version);
     site.install(&old, &[]);
@@ -319,7 +319,7 @@ fn uninstall_does_not_run_from_the_file_that_it_removes() {
 }
 
 #[test]
-fn a_tree_staged_below_a_destdir_is_the_same() {
+fn tree_staged_below_a_destdir_is_the_same() {
     let site = Site::new();
     let staging = site.arena.root().join("staging");
     let options = ["--profile-d=/etc/profile.d", "--destdir"];
@@ -382,7 +382,7 @@ fn versions_are_listed_and_switched() {
 }
 
 #[test]
-fn an_installed_version_is_never_changed() {
+fn installed_version_is_never_changed() {
     let site = Site::new();
     site.install(VERSION, &[]);
     let before = tree::read(&site.prefix);
@@ -479,7 +479,7 @@ fn files_of_other_origin_are_never_touched() {
 }
 
 #[test]
-fn something_else_in_the_place_of_the_tree_is_an_error() {
+fn other_file_in_the_place_of_the_tree_is_an_error() {
     type Plant = fn(&Path);
     let plants: [(&str, Plant); 6] = [
         ("", |path| fs::write(path, "").unwrap()),
@@ -567,7 +567,7 @@ fn uninstall_names_what_it_leaves() {
 }
 
 #[test]
-fn a_dry_run_changes_nothing_and_names_everything() {
+fn dry_run_changes_nothing_and_names_everything() {
     let site = Site::new();
     site.program(VERSION);
     let newer = version(2);
@@ -620,7 +620,7 @@ fn under_umask(site: &Site, umask: &str, command: &Command) -> Call {
 }
 
 #[test]
-fn all_users_can_read_it_whatever_the_umask() {
+fn all_users_can_read_the_tree_whatever_the_umask() {
     for umask in ["077", "777", "000"] {
         let site = Site::new();
         // As sites share a tree among its maintainers.
@@ -683,7 +683,7 @@ fn blanks_quotes_and_other_bytes_in_paths_are_kept() {
 }
 
 #[test]
-fn a_prefix_is_resolved_as_far_as_a_manifest_needs_it() {
+fn prefix_is_resolved_as_far_as_a_manifest_needs_it() {
     let site = Site::new();
     let real = site.arena.root().join("real prefix");
     fs::create_dir(&real).unwrap();
@@ -711,7 +711,7 @@ fn a_prefix_is_resolved_as_far_as_a_manifest_needs_it() {
 }
 
 #[test]
-fn a_tree_whose_directories_are_links_is_installed_and_removed() {
+fn tree_whose_directories_are_links_is_installed_and_removed() {
     let site = Site::new();
     let elsewhere = site.arena.root().join("elsewhere");
     for name in ["git-clone-shim", "modulefiles"] {
@@ -729,7 +729,7 @@ fn a_tree_whose_directories_are_links_is_installed_and_removed() {
 }
 
 #[test]
-fn a_prefix_that_cannot_be_written_to_is_refused() {
+fn prefix_that_cannot_be_written_to_is_refused() {
     let mut site = Site::new();
     let file = site.arena.root().join("file");
     fs::write(&file, "").unwrap();
@@ -757,7 +757,7 @@ fn on_a_filesystem(options: &str) -> Option<(Site, Mounted)> {
 }
 
 #[test]
-fn a_read_only_tree_is_refused_and_listed() {
+fn read_only_tree_is_refused_and_listed() {
     let Some((site, mounted)) = on_a_filesystem("mode=755") else {
         return;
     };
@@ -791,7 +791,7 @@ fn fill(filler: &fs::File, free: u64) {
 }
 
 #[test]
-fn a_full_disk_leaves_everything_as_it_was() {
+fn full_disk_leaves_everything_as_it_was() {
     let size = fs::metadata(Site::new().program(&version(2)))
         .unwrap()
         .len();
@@ -852,7 +852,7 @@ fn path_after(site: &Site, shell: &[&str], prepare: &str) -> String {
 }
 
 #[test]
-fn snippets_put_it_first_on_path_in_login_shells() {
+fn snippets_put_the_shim_first_on_path_in_login_shells() {
     let site = Site::new();
     let profile_d = site.prefix.join("profile.d");
     site.install(VERSION, &["--profile-d", profile_d.to_str().unwrap()]);
@@ -880,7 +880,7 @@ fn snippets_put_it_first_on_path_in_login_shells() {
 }
 
 #[test]
-fn the_last_check_leaves_the_current_directory_alone() {
+fn last_check_leaves_the_current_directory_alone() {
     let site = Site::new();
     let file = site.arena.work_dir().join("file");
     fs::write(&file, "").unwrap();
@@ -902,7 +902,7 @@ fn the_last_check_leaves_the_current_directory_alone() {
 }
 
 #[test]
-fn a_git_before_it_on_path_is_named() {
+fn git_before_the_shim_on_path_is_named() {
     let site = Site::new();
     let real = site.arena.real_directory();
     for (path, warns) in [

@@ -137,12 +137,12 @@ fn assert_all_or_nothing(versions: &[String]) {
 }
 
 #[test]
-fn an_interrupted_upgrade_is_complete_or_undone() {
+fn interrupted_upgrade_is_complete_or_undone() {
     assert_all_or_nothing(&[version(1)]);
 }
 
 #[test]
-fn an_interrupted_first_installation_is_complete_or_undone() {
+fn interrupted_first_installation_is_complete_or_undone() {
     assert_all_or_nothing(&[]);
 }
 
@@ -192,7 +192,7 @@ fn assert_next_run_mends(trial: &Trial, command: &Command, old: &str, new: &str)
 }
 
 #[test]
-fn the_run_after_a_killed_upgrade_mends_it() {
+fn next_run_completes_a_killed_upgrade() {
     let [old, new] = [1, 2].map(version);
     let Some(trial) = Trial::new(std::slice::from_ref(&old)) else {
         return;
@@ -202,7 +202,7 @@ fn the_run_after_a_killed_upgrade_mends_it() {
 }
 
 #[test]
-fn the_run_after_a_killed_activation_mends_it() {
+fn next_run_completes_a_killed_activation() {
     let [old, new] = [1, 2].map(version);
     let Some(trial) = Trial::new(&[old.clone(), new.clone()]) else {
         return;
@@ -212,7 +212,7 @@ fn the_run_after_a_killed_activation_mends_it() {
 }
 
 #[test]
-fn the_run_after_a_killed_first_installation_mends_it() {
+fn next_run_completes_a_killed_first_installation() {
     let Some(trial) = Trial::new(&[]) else {
         return;
     };
@@ -241,7 +241,7 @@ fn the_run_after_a_killed_first_installation_mends_it() {
 }
 
 #[test]
-fn the_run_after_a_killed_removal_mends_it() {
+fn next_run_completes_a_killed_removal() {
     let [old, new] = [1, 2].map(version);
     let Some(trial) = Trial::new(&[old.clone(), new.clone()]) else {
         return;
@@ -283,7 +283,7 @@ fn the_run_after_a_killed_removal_mends_it() {
 }
 
 #[test]
-fn the_run_after_a_killed_complete_removal_mends_it() {
+fn next_run_completes_a_killed_removal_of_all() {
     let new = version(2);
     let Some(trial) = Trial::new(std::slice::from_ref(&new)) else {
         return;
@@ -298,7 +298,7 @@ fn the_run_after_a_killed_complete_removal_mends_it() {
 }
 
 #[test]
-fn an_interrupted_activation_is_complete_or_undone() {
+fn interrupted_activation_is_complete_or_undone() {
     let versions = [1, 2].map(version);
     let Some(trial) = Trial::new(&versions) else {
         return;
@@ -317,7 +317,7 @@ fn an_interrupted_activation_is_complete_or_undone() {
 }
 
 #[test]
-fn a_removal_is_finished_although_it_is_interrupted() {
+fn removal_is_finished_although_it_is_interrupted() {
     let [old, new] = [1, 2].map(version);
     let Some(trial) = Trial::new(&[old.clone(), new.clone()]) else {
         return;

@@ -74,7 +74,7 @@ impl Modules {
 }
 
 #[test]
-fn loading_and_unloading() {
+fn load_puts_the_shim_first_and_unload_removes_it() {
     let modules = Modules::new();
     let (bin, git) = (&modules.bin(VERSION), &modules.git);
     let lines = [
@@ -102,7 +102,7 @@ fn loading_and_unloading() {
 }
 
 #[test]
-fn doctor_names_what_comes_before_it() {
+fn doctor_names_what_comes_before_the_module() {
     let modules = Modules::new();
     let lines = [
         "module load git-clone-shim",
@@ -120,7 +120,7 @@ fn doctor_names_what_comes_before_it() {
 }
 
 #[test]
-fn one_version_after_another() {
+fn switch_replaces_the_loaded_version() {
     let modules = Modules::new();
     let [old, new] = [1, 2].map(version);
     for version in [&old, &new] {
@@ -156,7 +156,7 @@ fn one_version_after_another() {
 }
 
 #[test]
-fn the_active_version_is_the_default() {
+fn active_version_is_the_default() {
     let modules = Modules::new();
     // There is a newer one, and a program may stand in an older one of the module's versions.
     for number in [2, 1] {
@@ -170,7 +170,7 @@ fn the_active_version_is_the_default() {
 }
 
 #[test]
-fn the_tree_moves() {
+fn moved_tree_loads_from_its_new_place() {
     let mut modules = Modules::new();
     let moved = modules.site.arena.root().join("moved");
     fs::rename(&modules.site.prefix, &moved).unwrap();
@@ -184,7 +184,7 @@ fn the_tree_moves() {
 }
 
 #[test]
-fn without_its_tree_it_is_not_loaded() {
+fn module_without_its_tree_is_not_loaded() {
     let modules = Modules::new();
     let gone = modules.site.arena.root().join("gone");
     let [root, gone] = [&modules.site.root(), &gone].map(|path| path.display().to_string());
@@ -213,7 +213,7 @@ fn without_its_tree_it_is_not_loaded() {
 }
 
 #[test]
-fn module_files_in_another_place() {
+fn module_files_in_another_place_find_the_tree() {
     for prefix in ["elsewhere", "a b/it's {\"[$x]\" \\ & |"] {
         let mut site = Site::new();
         let place = site.arena.root().join("site/modules");
@@ -241,7 +241,7 @@ fn module_files_in_another_place() {
 }
 
 #[test]
-fn a_default_that_survives_a_purge() {
+fn sticky_default_survives_a_purge() {
     // As the README has it.
     let modules = Modules::new();
     let site = modules.site.arena.root().join("modules");
@@ -272,7 +272,7 @@ fn a_default_that_survives_a_purge() {
 }
 
 #[test]
-fn help_and_whatis() {
+fn help_and_whatis_are_shown() {
     let modules = Modules::new();
     for tool in ModuleTool::all() {
         let lines = [
@@ -293,7 +293,7 @@ fn help_and_whatis() {
 }
 
 #[test]
-fn lmod_finds_no_fault_with_them() {
+fn lmod_accepts_the_module_files() {
     let tool = ModuleTool::Lmod;
     if !ModuleTool::all().contains(&tool) {
         return;
@@ -319,7 +319,7 @@ fn lmod_finds_no_fault_with_them() {
 }
 
 #[test]
-fn a_clone_where_links_are_refused() {
+fn loaded_module_cures_a_clone() {
     let modules = Modules::new();
     let arena = &modules.site.arena;
     source::small(arena, "src");
@@ -338,7 +338,7 @@ fn a_clone_where_links_are_refused() {
 }
 
 #[test]
-fn the_seed_case() {
+fn loaded_module_cures_uv() {
     let Some(uv) = UV.program("uv") else {
         return;
     };

@@ -34,7 +34,7 @@ fn found<'a>(pattern: &str, text: &'a str) -> &'a str {
 }
 
 #[test]
-fn the_easyconfig_is_what_its_script_writes() {
+fn easyconfig_is_what_its_script_writes() {
     let written = Command::new(file("packaging/easybuild/generate"))
         .stdin(Stdio::null())
         .output()
@@ -47,7 +47,7 @@ fn the_easyconfig_is_what_its_script_writes() {
 }
 
 #[test]
-fn the_easyconfig_names_every_crate() {
+fn easyconfig_names_every_crate() {
     let lock = text("Cargo.lock");
     let mut crates = Vec::new();
     let mut checksums = Vec::new();
@@ -69,7 +69,7 @@ fn the_easyconfig_names_every_crate() {
 }
 
 #[test]
-fn they_ask_for_a_rust_that_is_new_enough() {
+fn packages_require_the_declared_rust() {
     let needed = env!("CARGO_PKG_RUST_VERSION");
     let spack = text("packaging/spack/package.py");
     assert_eq!(found(r#"depends_on\("rust@(.*):""#, &spack), needed);
@@ -83,7 +83,7 @@ fn they_ask_for_a_rust_that_is_new_enough() {
 }
 
 #[test]
-fn they_build_this_version() {
+fn packages_build_this_version() {
     let easyconfig = easyconfig();
     assert_eq!(found("(?m)^version = '(.*)'$", &easyconfig), VERSION);
     let spack = text("packaging/spack/package.py");
@@ -95,7 +95,7 @@ fn they_build_this_version() {
 }
 
 #[test]
-fn they_are_python() {
+fn packages_are_valid_python() {
     let Some(python) = arrangement::program("python3") else {
         return;
     };

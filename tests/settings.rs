@@ -166,7 +166,7 @@ fn log_gives_decisions_and_reasons() {
 }
 
 #[test]
-fn each_level_of_the_log_shows_what_it_is_for() {
+fn level_of_the_log_decides_what_it_shows() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone -l SRC dst"));

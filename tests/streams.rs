@@ -369,7 +369,7 @@ fn signal_ends_clone_while_stderr_is_full() {
 }
 
 #[test]
-fn a_file_that_others_write_to_as_well() {
+fn stderr_file_that_others_append_to_keeps_their_lines() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let line = with_source(&source, args("clone -l SRC dst"));

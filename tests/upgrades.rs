@@ -128,7 +128,7 @@ fn install_as_0_1(site: &Site, version: &str) {
 }
 
 #[test]
-fn a_tree_of_version_0_1_is_upgraded_switched_and_removed() {
+fn tree_of_version_0_1_is_upgraded_switched_and_removed() {
     let site = Site::new();
     let old = "0.0.1";
     let new = version(1);
