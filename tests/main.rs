@@ -56,6 +56,7 @@ mod static_binary;
 mod stats;
 mod streams;
 mod support;
+mod system_calls;
 mod terminal;
 mod terminal_output;
 mod upgrades;

@@ -15,6 +15,7 @@ use nix::unistd::mkdir;
 
 use super::command_line::CloneCommand;
 use super::source;
+use crate::process::entries::Entries;
 
 /// The directory that `clone` goes to: the one it names, or else the one git derives from its source.
 ///
@@ -145,7 +146,7 @@ fn is_ours_alone(path: &Path) -> bool {
 #[must_use]
 pub fn is_free(path: &Path) -> bool {
     match fs::symlink_metadata(path) {
-        Ok(_) => fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()),
+        Ok(_) => Entries::of(path).is_ok_and(|mut entries| entries.next().is_none()),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }

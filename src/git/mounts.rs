@@ -3,7 +3,7 @@
 //!
 //! Only what is certain counts: in doubt, the answer is that they need not differ.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +14,7 @@ use super::command_line::CloneCommand;
 use super::destination;
 use super::source::Repository;
 use crate::process::c_string::ShortCString;
+use crate::process::entries::Entries;
 use crate::process::environment;
 use crate::process::mount_id::mount_id;
 
@@ -65,19 +66,16 @@ fn are_on_different_mounts(file: &Path, directory: &Path) -> bool {
 
 /// A file that git has to link: the first one in a pack directory or in one of the directories of loose objects.
 fn first_object(objects: &Path) -> Option<PathBuf> {
-    let directories = fs::read_dir(objects).ok()?.flatten().filter(|entry| {
-        let name = entry.file_name();
+    let is_of_objects = |name: &OsString| {
         name == "pack" || (name.len() == 2 && name.as_bytes().iter().all(u8::is_ascii_hexdigit))
-    });
-    let mut files = directories.flat_map(|directory| {
-        fs::read_dir(directory.path())
-            .into_iter()
-            .flatten()
-            .flatten()
+    };
+    let names = |directory: &Path| Entries::of(directory).into_iter().flatten().flatten();
+    let mut files = names(objects).filter(is_of_objects).flat_map(|name| {
+        let directory = objects.join(name);
+        names(&directory).map(move |name| directory.join(name))
     });
     // git refuses symbolic links.
-    let file = files.find(|file| file.file_type().is_ok_and(|kind| kind.is_file()))?;
-    Some(file.path())
+    files.find(|file| fs::symlink_metadata(file).is_ok_and(|found| found.is_file()))
 }
 
 /// The nearest existing directory of `path`, in which git makes the rest.

@@ -3,9 +3,9 @@
 
 use std::collections::TryReserveError;
 use std::ffi::{c_int, c_void};
-use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -15,6 +15,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use smallvec::SmallVec;
 
+use super::entries::Entries;
 use crate::failure;
 
 /// How much stack a child gets that shares our memory. Only what it uses is ever mapped.
@@ -115,8 +116,8 @@ pub(super) fn die_with(parent: Pid, signal: Signal) {
 ///
 /// There is no /proc.
 pub(super) fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
-    let open: Vec<RawFd> = fs::read_dir("/proc/self/fd")?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    let open: Vec<RawFd> = Entries::of(Path::new("/proc/self/fd"))?
+        .filter_map(|name| name.ok()?.to_str()?.parse().ok())
         .collect();
     for fd in open.into_iter().filter(|fd| !kept.contains(fd)) {
         let _ = nix::unistd::close(fd);

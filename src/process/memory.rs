@@ -2,15 +2,41 @@
 //!
 //! Where `ENOMEM` stops an allocation, Rust aborts. The shim must not die where git alone would have worked, and above all not
 //! during the attempt: git would die with it and leave half a clone. A call of the shim needs far less than `SIZE`, so it
-//! never asks the kernel for memory; the tool for people may need more and gets it from the system's allocator.
+//! never asks the kernel for memory. The tool for people may need more, gets it from the system's allocator, and ends with a
+//! message where that has none (`end_without_memory`).
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use nix::libc;
+
+use crate::failure;
 
 /// How much is static, in bytes. Pages that are not used cost nothing.
 const SIZE: usize = 1024 * 1024;
+
+/// Whether this process ends where there is no memory.
+static ENDS: AtomicBool = AtomicBool::new(false);
+
+/// Has this process end with a message and status 125 where there is no memory, instead of aborting.
+pub fn end_without_memory() {
+    ENDS.store(true, Ordering::Relaxed);
+}
+
+/// Passes on a block of the system's allocator, which is null where there is no memory.
+fn checked(block: *mut u8) -> *mut u8 {
+    const MESSAGE: &[u8] = b"git-clone-shim: there is no memory; see `ulimit -v`\n";
+    if block.is_null() && ENDS.load(Ordering::Relaxed) {
+        // SAFETY: the message is as long as it says; _exit(2) takes a number. Neither allocates.
+        unsafe {
+            libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len());
+            libc::_exit(failure::OWN)
+        }
+    }
+    block
+}
 
 /// The allocator: takes from static memory until it is used up, and then from `System`.
 ///
@@ -81,7 +107,7 @@ unsafe impl GlobalAlloc for StaticFirst {
             // SAFETY: the block ends within `memory`.
             Ok(_) => unsafe { self.start().add(offset) },
             // SAFETY: as the caller promises.
-            Err(_) => unsafe { System.alloc(layout) },
+            Err(_) => checked(unsafe { System.alloc(layout) }),
         }
     }
 
@@ -98,7 +124,7 @@ unsafe impl GlobalAlloc for StaticFirst {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let Some(offset) = self.offset(block) else {
             // SAFETY: it is System's.
-            return unsafe { System.realloc(block, layout, new_size) };
+            return checked(unsafe { System.realloc(block, layout, new_size) });
         };
         if self.resize_last(offset, layout.size(), new_size) {
             return block;

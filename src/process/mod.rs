@@ -7,6 +7,7 @@
 pub mod c_string;
 mod child;
 pub mod clock;
+pub mod entries;
 pub mod environment;
 pub mod exec;
 pub mod exit_reason;

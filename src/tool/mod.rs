@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::process::memory;
 use crate::{NAME, failure};
 
 /// The status of a command line that makes no sense.
@@ -65,6 +66,7 @@ enum Task {
 /// it does not know, or 125 if it could not do its work, such as start a process or write its output.
 #[must_use]
 pub fn run(args: &[&CStr]) -> i32 {
+    memory::end_without_memory();
     let args = args.iter().map(|arg| OsStr::from_bytes(arg.to_bytes()));
     let done = match Tool::try_parse_from(args) {
         Ok(Tool { task }) => match task {
