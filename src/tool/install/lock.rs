@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::Duration;
@@ -25,7 +26,19 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 pub(super) struct Lock<'a> {
     root: &'a Directory,
     /// `None` where the filesystem has no locks.
-    held: Option<Flock<File>>,
+    held: Option<Held>,
+}
+
+/// A locked file. It is closed at the end of this process at the latest, which releases the lock.
+struct Held(Option<Flock<File>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Dropped, a lock of nix's panics where it cannot be released.
+        if let Some(Err((locked, _))) = self.0.take().map(Flock::unlock) {
+            mem::forget(locked);
+        }
+    }
 }
 
 impl<'a> Lock<'a> {
@@ -45,7 +58,7 @@ impl<'a> Lock<'a> {
                 }
             };
             let held = lock(file, root)?;
-            let Some(locked) = &held else {
+            let Some(locked) = held.as_ref().and_then(|held| held.0.as_ref()) else {
                 return Ok(Some(Self { root, held }));
             };
             // Its last holder may have removed the file after we opened it: then the lock is on nothing.
@@ -67,12 +80,12 @@ impl Drop for Lock<'_> {
 }
 
 /// Tries again and again instead of waiting in `flock(2)`: a termination signal that came just before would not end that.
-fn lock(mut file: File, root: &Directory) -> Result<Option<Flock<File>>> {
+fn lock(mut file: File, root: &Directory) -> Result<Option<Held>> {
     let mut waits = false;
     loop {
         let errno;
         (file, errno) = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(locked) => return Ok(Some(locked)),
+            Ok(locked) => return Ok(Some(Held(Some(locked)))),
             Err(refused) => refused,
         };
         let root = || text::printable_path(root.path());
