@@ -73,3 +73,40 @@ fn value(entry: *const c_char, name: &[u8]) -> Option<*const c_char> {
     }
     Some(rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+
+    use super::{entries, value, variable, with};
+
+    #[test]
+    fn only_the_whole_name_has_the_value() {
+        for (entry, name, expected) in [
+            (c"A=b", "A", Some(c"b")),
+            (c"A=", "A", Some(c"")),
+            (c"A=b=c", "A", Some(c"b=c")),
+            (c"AB=c", "A", None),
+            (c"A", "A", None),
+            (c"A", "AB", None),
+            (c"", "A", None),
+            (c"=b", "", Some(c"b")),
+        ] {
+            let found = value(entry.as_ptr(), name.as_bytes());
+            // SAFETY: it is the end of `entry`.
+            let found = found.map(|found| unsafe { CStr::from_ptr(found) });
+            assert_eq!(found, expected, "{entry:?} {name}");
+        }
+    }
+
+    #[test]
+    fn variable_is_added_or_replaced() {
+        let count = entries().count();
+        let new = c"GIT_CLONE_SHIM_NO_SUCH_VARIABLE=x";
+        assert_eq!(with(new).last(), Some(new.as_ptr()));
+        assert_eq!(with(new).count(), count + 1);
+        let path = c"PATH=x";
+        assert!(variable(c"PATH").is_some() && with(path).any(|entry| entry == path.as_ptr()));
+        assert_eq!(with(path).count(), count);
+    }
+}
