@@ -27,6 +27,7 @@ fn refuse_at_each_call(line: &str, errno: Option<i32>, execs_git: bool) {
         return;
     };
     let arena = Arena::new(&gits()[0]);
+    arena.use_release();
     let source = source::small(&arena, "src");
     let line: Vec<OsString> = with_source(&source, args(line));
     let log = arena.root().join("strace.log");
@@ -97,6 +98,7 @@ fn fallback_leaves_no_half_clone_where_memory_is_refused() {
 #[test]
 fn address_space_that_is_enough_for_git_is_enough_for_the_shim() {
     let arena = Arena::new(&gits()[0]);
+    arena.use_release();
     let source = source::small(&arena, "src");
     let line: Vec<OsString> = with_source(&source, args("clone -q --local SRC dst"));
     let run = |kibibytes: u32, through_shim: bool, errno: Option<i32>| {

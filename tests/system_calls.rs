@@ -355,15 +355,6 @@ fn own_calls(trace: &str) -> Vec<Traced> {
     calls
 }
 
-/// The program under test: the static one, if there is one for this machine, or else the one that cargo has built.
-fn program() -> PathBuf {
-    let named = std::env::var_os("GIT_CLONE_SHIM_TEST_STATIC").unwrap_or_default();
-    let target = format!("/{}-unknown-linux-musl/", std::env::consts::ARCH);
-    std::env::split_paths(&named)
-        .find(|path| path.to_string_lossy().contains(&target))
-        .unwrap_or_else(|| executable::shim().to_owned())
-}
-
 /// Has each call of the shim fail in `arena`, run with `line` and these variables. `copies` tells what the line comes to.
 #[track_caller]
 fn inject_into_shim(
@@ -376,9 +367,7 @@ fn inject_into_shim(
     if arrangement::program("strace").is_none() {
         return;
     }
-    let shim = arena.shim_directory().join("git");
-    fs::remove_file(&shim).unwrap();
-    std::os::unix::fs::symlink(program(), &shim).unwrap();
+    arena.use_release();
     let real = arena.run(arena.real(line.clone()));
     let expected = match copies {
         true => arena.run(arena.real(with_no_hardlinks(line))),
@@ -505,7 +494,7 @@ fn inject_into_tool(
         return;
     }
     let tool = arena.root().join("git-clone-shim");
-    std::os::unix::fs::symlink(program(), &tool).unwrap();
+    std::os::unix::fs::symlink(executable::release(), &tool).unwrap();
     let mut command = arena.command(tool);
     command.args(args).env("PATH", arena.path_of(true));
     let mut case = Case {

@@ -114,6 +114,13 @@ impl Arena {
         self
     }
 
+    /// Runs the shim as users have it from now on (see [`executable::release`]).
+    pub fn use_release(&self) {
+        let shim = self.shim_directory().join("git");
+        fs::remove_file(&shim).unwrap();
+        symlink(executable::release(), shim).unwrap();
+    }
+
     /// The directory of this arena, in which sources are made.
     pub fn root(&self) -> &Path {
         self.root.path()

@@ -12,6 +12,16 @@ pub fn shim() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_git-clone-shim"))
 }
 
+/// The program under test as users have it: a static build for this machine's processor, if `GIT_CLONE_SHIM_TEST_STATIC` names
+/// one, or else [`shim`].
+pub fn release() -> PathBuf {
+    let named = std::env::var_os("GIT_CLONE_SHIM_TEST_STATIC").unwrap_or_default();
+    let target = format!("/{}-unknown-linux-musl/", std::env::consts::ARCH);
+    let mut builds = std::env::split_paths(&named);
+    let found = builds.find(|path| path.to_string_lossy().contains(&target));
+    found.unwrap_or_else(|| shim().to_owned())
+}
+
 /// Copies the program `from` to `to`.
 pub fn copy(from: &Path, to: &Path) {
     let done = Command::new("install")
