@@ -18,6 +18,7 @@ use crate::support::args::args;
 use crate::support::arrangement;
 use crate::support::executable;
 use crate::support::gits::gits;
+use crate::support::installer::VERSION;
 use crate::support::python;
 use crate::support::refusing_fs::{LinkRule, RefusingFs};
 use crate::support::session_picture;
@@ -103,7 +104,7 @@ impl Stage {
     fn new(installed: bool) -> Option<Self> {
         let arena = Arena::new(&gits()[0]);
         let root = arena.root().to_owned();
-        for directory in ["backing", "scratch", "opt", "home/me", "usr/bin"] {
+        for directory in ["backing", "scratch", "opt", "home/me/Downloads", "usr/bin"] {
             fs::create_dir_all(root.join(directory)).unwrap();
         }
         let rule = LinkRule::SameDirectoryOnly { errno: libc::EPERM };
@@ -115,10 +116,12 @@ impl Stage {
             }
         };
         // What a reader has: a downloaded program, uv with its cache on /scratch, and a repository there.
-        executable::copy(
-            executable::shim(),
-            &root.join("home/me/git-clone-shim-x86_64"),
-        );
+        for name in [
+            "git-clone-shim-x86_64".to_owned(),
+            format!("Downloads/git-clone-shim-{VERSION}-x86_64"),
+        ] {
+            executable::copy(executable::shim(), &root.join("home/me").join(name));
+        }
         symlink(UV.program("uv")?, root.join("usr/bin/uv")).unwrap();
         symlink(&gits()[0].file, root.join("usr/bin/git")).unwrap();
         let package = python::package(&arena);
