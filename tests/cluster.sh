@@ -84,35 +84,8 @@ cargo build --quiet --locked
 
 real_git=$(PATH=/usr/local/bin:/usr/bin:/bin command -v git)
 git() { "$real_git" -c user.name=a -c user.email=a@localhost -c commit.gpgsign=false "$@"; }
-mkdir -p "$home/repository/tinypkg" "$home/out" "$home/jobs"
-cat >"$home/repository/pyproject.toml" <<'TOML'
-[project]
-name = 'tinypkg'
-version = '0.1.0'
-requires-python = '>=3.8'
-[build-system]
-requires = []
-build-backend = 'backend'
-backend-path = ['.']
-TOML
-# A build backend that needs nothing to be downloaded.
-cat >"$home/repository/backend.py" <<'PYTHON'
-import zipfile
-
-INFO = "tinypkg-0.1.0.dist-info"
-
-def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    wheel = "tinypkg-0.1.0-py3-none-any.whl"
-    files = {"tinypkg/__init__.py": "ANSWER = 42\n"}
-    files[f"{INFO}/METADATA"] = "Metadata-Version: 2.1\nName: tinypkg\nVersion: 0.1.0\nRequires-Python: >=3.8\n"
-    files[f"{INFO}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: backend\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    files[f"{INFO}/RECORD"] = "".join(f"{name},,\n" for name in files)
-    with zipfile.ZipFile(f"{wheel_directory}/{wheel}", "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return wheel
-PYTHON
-touch "$home/repository/tinypkg/__init__.py"
+mkdir -p "$home/out" "$home/jobs"
+cp -R tests/support/tinypkg "$home/repository"
 git -C "$home/repository" init -q
 git -C "$home/repository" add .
 git -C "$home/repository" commit -q -m package
