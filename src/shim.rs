@@ -10,18 +10,15 @@ use tracing::info;
 use crate::failure::Failure;
 use crate::git::command_line::CloneCommand;
 use crate::git::destination::{self, Destination};
-use crate::git::filesystem_type::HardLinks;
-use crate::git::link_failure::{self, LinkFailure};
 use crate::git::real_git::RealGit;
-use crate::git::source::{self, Repository};
-use crate::git::strerror;
+use crate::git::{cure, link_failure};
 use crate::log::record::Cause;
 use crate::log::{self, QuotedArgs};
 use crate::plan::{CopyReason, Plan};
 use crate::process::clock;
 use crate::process::exit_reason::ExitReason;
 use crate::process::relay::Lines;
-use crate::process::supervise::{Finished, supervise};
+use crate::process::supervise::supervise;
 use crate::settings::{self, Settings};
 
 /// How a git exits that has died (`die` in usage.c).
@@ -88,7 +85,10 @@ fn attempt(
         }
     };
     info!(exit_reason = %finished.exit_reason, "the attempt");
-    let Some(failure) = link_failure(&finished, clone, &destination) else {
+    // A termination signal that arrived meanwhile prevents the fallback.
+    let failed = finished.exit_reason == DIED && !finished.signalled;
+    let failure = failed.then(|| cure::find(finished.stderr(), clone, &destination));
+    let Some(failure) = failure.flatten() else {
         finished.end()
     };
     let directory = destination::directory(clone);
@@ -102,39 +102,4 @@ fn exec_copying(git: &mut RealGit, clone: &CloneCommand<'_>, args: &[&CStr]) -> 
     let copying = clone.without_hard_links(args);
     info!(args = %QuotedArgs(&copying), "exec git");
     git.exec(&copying)
-}
-
-/// The link failure that git died of, if the fallback can cure it and may.
-fn link_failure<'a>(
-    finished: &'a Finished,
-    clone: &CloneCommand<'_>,
-    destination: &Destination<'_>,
-) -> Option<LinkFailure<'a>> {
-    if finished.exit_reason != DIED || finished.signalled {
-        return None;
-    }
-    let failure = link_failure::find(finished.stderr())?;
-    info!(kind = failure.message.name, line = %failure.line.escape_ascii(), "a link failure");
-    let refused = match destination.object(failure.path) {
-        None => "the path in the message is not below the destination",
-        Some(object) if !is_trusted(&failure, clone, object) => {
-            "other users can exchange objects of the source"
-        }
-        Some(_) if !destination.claim() => "the destination is not free, or may be another user's",
-        Some(_) => return Some(failure),
-    };
-    info!(reason = refused, "no fallback");
-    None
-}
-
-/// Whether the filesystem is why a link failed, and not another user who exchanged the object while git linked it: git dies of
-/// that on purpose (CVE-2024-32020), and the fallback must not undo it.
-fn is_trusted(failure: &LinkFailure<'_>, clone: &CloneCommand<'_>, object: &[u8]) -> bool {
-    failure
-        .errno
-        .is_some_and(strerror::comes_from_the_filesystem)
-        || Repository::of(clone).is_some_and(|source| {
-            HardLinks::on(&source.objects) == HardLinks::Faulty
-                || !source::others_can_exchange(&source.objects, object)
-        })
 }

@@ -3,6 +3,7 @@
 mod charset;
 mod clone_options;
 pub mod command_line;
+pub mod cure;
 pub mod destination;
 pub mod filesystem_type;
 pub mod link_failure;
