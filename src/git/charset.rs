@@ -25,7 +25,7 @@ impl Charset {
         for character in text.chars() {
             rest = rest.strip_prefix(self.encode(character, &mut [0; 4]))?;
         }
-        Some(rest).filter(|_| self.is_legible(text))
+        self.is_legible(text).then_some(rest)
     }
 
     /// The first byte of `text`.

@@ -77,6 +77,25 @@ impl StaticFirst {
         (offset < SIZE).then_some(offset)
     }
 
+    /// Takes a block from `memory`; returns where it begins. `None` if it does not fit.
+    fn reserve(&self, layout: Layout) -> Option<usize> {
+        let mut used = self.used.load(Ordering::Relaxed);
+        loop {
+            let unaligned = self.start().addr().checked_add(used)?;
+            let padding = unaligned.checked_next_multiple_of(layout.align())? - unaligned;
+            let offset = used.checked_add(padding)?;
+            let end = offset.checked_add(layout.size())?;
+            if end > SIZE {
+                return None;
+            }
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            match self.used.compare_exchange_weak(used, end, success, failure) {
+                Ok(_) => return Some(offset),
+                Err(now) => used = now,
+            }
+        }
+    }
+
     /// Changes the size of the block that was allocated last; `false` if this block was not, or does not fit.
     fn resize_last(&self, offset: usize, old: usize, new: usize) -> bool {
         let end = offset.saturating_add(new);
@@ -93,21 +112,11 @@ impl StaticFirst {
 // all others are System's, to which they are returned.
 unsafe impl GlobalAlloc for StaticFirst {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let mut offset = 0;
-        let reserve = |used: usize| {
-            let unaligned = self.start().addr().checked_add(used)?;
-            let padding = unaligned.checked_next_multiple_of(layout.align())? - unaligned;
-            offset = used + padding;
-            offset.checked_add(layout.size()).filter(|&end| end <= SIZE)
-        };
-        match self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve)
-        {
+        match self.reserve(layout) {
             // SAFETY: the block ends within `memory`.
-            Ok(_) => unsafe { self.start().add(offset) },
+            Some(offset) => unsafe { self.start().add(offset) },
             // SAFETY: as the caller promises.
-            Err(_) => checked(unsafe { System.alloc(layout) }),
+            None => checked(unsafe { System.alloc(layout) }),
         }
     }
 

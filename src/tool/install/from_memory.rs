@@ -55,11 +55,8 @@ fn exec(arguments: &[OsString]) -> anyhow::Result<std::convert::Infallible> {
         CString::new(variable)
     });
     let variables: Vec<_> = variables.collect::<Result<_, _>>()?;
-    Ok(execveat(
-        &file,
-        c"",
-        &args,
-        &variables,
-        AtFlags::AT_EMPTY_PATH,
-    )?)
+    match execveat(&file, c"", &args, &variables, AtFlags::AT_EMPTY_PATH) {
+        Ok(never) => match never {},
+        Err(errno) => Err(errno.into()),
+    }
 }
