@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 
 use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{args, with_no_hardlinks, with_source};
@@ -16,6 +20,7 @@ use crate::support::gits::gits;
 use crate::support::records;
 use crate::support::source;
 use crate::support::tree;
+use crate::support::wait;
 
 /// How often git ran for `args`, called through the shim, which must come to what the real git comes to with
 /// `--no-hardlinks`.
@@ -95,6 +100,70 @@ fn plain_clone_to_another_mount_is_passed_through() {
         let log = arena.shim(line).env("GIT_CLONE_SHIM_LOG", "info");
         let log = arena.run(log).outcome;
         assert!(log.stderr_contains("exec git with these args"), "{log:?}");
+    });
+}
+
+/// automount(8). Dropped, it unmounts what it has mounted, and ends.
+struct Automount(Child);
+
+impl Drop for Automount {
+    fn drop(&mut self) {
+        let pid = Pid::from_raw(self.0.id().cast_signed());
+        let _ = kill(pid, Signal::SIGTERM).map(|()| self.0.wait());
+    }
+}
+
+#[test]
+fn clone_to_an_automounted_directory_is_copied_by_one_git() {
+    // It is mounted when it is looked at, by the shim or by git.
+    if !arrangement::is_root() || arrangement::program("automount").is_none() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    fs::create_dir(at("target")).unwrap();
+    let target = at("target");
+    fs::write(
+        at("map"),
+        format!("work -fstype=bind :{}\n", target.display()),
+    )
+    .unwrap();
+    let master = format!("{} {}\n", at("auto").display(), at("map").display());
+    fs::write(at("master"), master).unwrap();
+    let mut automount = Command::new("automount");
+    automount
+        .args(["--foreground", "--dont-check-daemon", "--pid-file"])
+        .args([at("pid"), at("master")]);
+    // The kernel mounts nothing for processes of the daemon's own group.
+    automount.process_group(0);
+    let _automount = Automount(automount.stderr(Stdio::null()).spawn().unwrap());
+    let mounted = format!(" {} autofs ", at("auto").display());
+    let is_mounted = || {
+        fs::read_to_string("/proc/self/mounts")
+            .unwrap()
+            .contains(&mounted)
+    };
+    wait::until("automount", is_mounted);
+    for_each_git(|_, arena| {
+        let source = source::small(&arena, "src");
+        let mut line = with_source(&source, args("clone -q --local SRC"));
+        line.push(at("auto/work/dst").into());
+        let run = |call: Call| {
+            tree::clear(&target);
+            let _ = Command::new("umount")
+                .arg(at("auto/work"))
+                .stderr(Stdio::null())
+                .status();
+            call.run()
+        };
+        let real = run(arena.real(line.clone()));
+        assert!(real.died_of(REFUSED), "{real:?}");
+        let trace = arena.root().join("trace");
+        run(arena.shim(line).env("GIT_TRACE", &trace)).succeeded();
+        let links = tree::object_links(&target);
+        assert!(!links.is_empty() && links.iter().all(|&links| links == 1));
+        let trace = fs::read_to_string(&trace).unwrap();
+        assert_eq!(trace.matches("built-in: git clone").count(), 1, "{trace}");
     });
 }
 

@@ -12,6 +12,7 @@ use crate::support::arena::{Arena, DIFFERENT, REFUSED, for_each_git};
 use crate::support::args::{Args, args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
 use crate::support::call::Call;
+use crate::support::executable;
 use crate::support::fault;
 use crate::support::gits::{Git, gits};
 use crate::support::mounted::Mounted;
@@ -205,6 +206,47 @@ fn clone_to_a_project_quota_is_cured() {
         }
         let plain = with_source(&source, args("clone SRC dst"));
         arena.assert_twins(&plain).outcome.succeeded();
+    });
+}
+
+#[test]
+fn clone_between_btrfs_subvolumes_is_cured() {
+    if !arrangement::is_root() || arrangement::program("mkfs.btrfs").is_none() {
+        return;
+    }
+    let script = "truncate -s 256M image; mkfs.btrfs -q image; mount -o loop image mount
+                  btrfs subvolume create mount/one; btrfs subvolume create mount/other";
+    let directory = tempfile::tempdir().unwrap();
+    let Some(mounted) = Mounted::by(script, directory, "Btrfs") else {
+        return;
+    };
+    for_each_git(|_, arena| {
+        let in_subvolume = |name: &str| tempfile::tempdir_in(mounted.path().join(name)).unwrap();
+        let (one, other) = (in_subvolume("one"), in_subvolume("other"));
+        let arena = arena.in_directory(other.path());
+        let source = source::small(&arena, one.path().join("src").to_str().unwrap());
+        for line in ["clone --local SRC dst", "clone -l --bare SRC"] {
+            let line = with_source(&source, args(line));
+            assert_cured_of("Invalid cross-device link", &arena, &line);
+        }
+        let plain = with_source(&source, args("clone SRC dst"));
+        arena.assert_twins(&plain).outcome.succeeded();
+        tree::clear(arena.work_dir());
+        // It is one mount, so git is attempted. A kernel that tells no mounts tells two devices, and that is enough.
+        for (refused, is_attempted) in [(None, true), (Some(libc::SYS_statx), false)] {
+            let mut explain = arena.command(executable::shim());
+            explain
+                .args(["explain", "--"])
+                .args(with_source(&source, args("clone --local SRC dst")));
+            let calls: Vec<_> = refused.into_iter().collect();
+            let explain = || Call::new(explain).run().succeeded();
+            let explained = fault::with_calls_failing(&calls, libc::ENOSYS, explain);
+            let copied_at_once = explained
+                .stdout
+                .windows(16)
+                .any(|part| part == b"different mounts");
+            assert_eq!(copied_at_once, !is_attempted, "{explained:?}");
+        }
     });
 }
 
