@@ -2,6 +2,7 @@
 //! status 125, 126 or 127. It never does half of a clone, and a clone where git cannot link is cured if a copy is possible.
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,9 +20,6 @@ use crate::support::process;
 use crate::support::source;
 use crate::support::wait;
 
-/// A uid that owns nothing and runs nothing else.
-const OTHER_USER: u32 = 54_321;
-
 /// How often the calls of one test ended in which way.
 #[derive(Debug, Default)]
 struct Tally {
@@ -34,25 +32,65 @@ struct Tally {
 /// Where calls are made: an arena, and a command that sets up the surroundings and execs its args.
 struct Surroundings<'a> {
     arena: &'a Arena,
-    /// A command that runs the shell, such as `unshare --mount`; may be empty.
-    wrapper: &'a [&'a str],
+    caller: Caller<'a>,
     tally: Tally,
 }
 
+/// Who makes the calls.
+#[derive(Clone, Copy)]
+enum Caller<'a> {
+    /// A command that runs the shell, such as `unshare --mount`; may be empty.
+    Command(&'a [&'a str]),
+    /// Another user for each call.
+    NewUser,
+}
+
+impl Caller<'_> {
+    /// The command that runs the shell, which may write in `arena`.
+    fn command(self, arena: &Arena) -> Vec<String> {
+        let user = match self {
+            Self::Command(argv) => return argv.iter().map(|&arg| arg.to_owned()).collect(),
+            Self::NewUser => unused_user(),
+        };
+        for owned in [arena.work_dir(), &arena.root().join("tmp")] {
+            chown(owned, Some(user), Some(user)).unwrap();
+        }
+        let user = user.to_string();
+        [
+            "setpriv",
+            "--clear-groups",
+            "--reuid",
+            &user,
+            "--regid",
+            &user,
+        ]
+        .map(str::to_owned)
+        .into()
+    }
+}
+
+/// A uid drawn at random. What another test or another container on this kernel runs counts against the limit of its own
+/// user, and so do the zombies of earlier calls, until init has waited for them.
+fn unused_user() -> u32 {
+    // Containers often map no uid above 65,535.
+    let draw = RandomState::new().hash_one(()) % 50_000;
+    10_000 + u32::try_from(draw).unwrap()
+}
+
 impl<'a> Surroundings<'a> {
-    fn new(arena: &'a Arena, wrapper: &'a [&'a str]) -> Self {
+    fn new(arena: &'a Arena, caller: Caller<'a>) -> Self {
         Self {
             arena,
-            wrapper,
+            caller,
             tally: Tally::default(),
         }
     }
 
     /// Has bash run `setup` and exec git with `args`.
     fn run(&self, setup: &str, through_shim: bool, args: &Args) -> RunResult {
-        let shell = ["bash", "-c"];
-        let argv = [self.wrapper, &shell].concat();
-        let mut command = self.arena.command(argv[0]);
+        let mut argv = self.caller.command(self.arena);
+        argv.extend(["bash", "-c"].map(str::to_owned));
+        let mut command = self.arena.command(&argv[0]);
         command
             .args(&argv[1..])
             .arg(format!("{setup}\nexec git \"$@\""))
@@ -60,7 +98,7 @@ impl<'a> Surroundings<'a> {
             .args(args)
             .env("PATH", self.arena.path_of(through_shim));
         let result = self.arena.run(Call::new(command));
-        // A process that is left from one run counts against the limits of the next.
+        // What git leaves behind when it is refused something could still write in the next call's directory.
         let home = self.arena.root().join("home");
         wait::until("the processes to end", || {
             process::with_home(&home).is_empty()
@@ -132,13 +170,13 @@ fn calls(source: &Path) -> Vec<Args> {
 
 /// Checks every call in each of these surroundings, where links succeed and where they are refused. Prints how they ended.
 #[track_caller]
-fn check_everywhere(arena: Arena, source: &Path, wrapper: &[&str], setups: &[String]) {
+fn check_everywhere(arena: Arena, source: &Path, caller: Caller<'_>, setups: &[String]) {
     let mut arena = arena;
     for refused in [false, true] {
         if refused {
             arena = arena.with_links_failing(libc::EPERM);
         }
-        let mut surroundings = Surroundings::new(&arena, wrapper);
+        let mut surroundings = Surroundings::new(&arena, caller);
         for setup in setups {
             // Only limits can keep a program from being loaded; the other surroundings may not be set up twice.
             if setup.starts_with("ulimit") && !surroundings.can_load(setup) {
@@ -168,7 +206,7 @@ fn arena() -> (Arena, PathBuf) {
 fn few_descriptors_change_nothing() {
     let (arena, source) = arena();
     let setups = [3, 4, 5, 6, 7, 8, 9, 10, 12, 16].map(|limit| format!("ulimit -n {limit}"));
-    check_everywhere(arena, &source, &[], &setups);
+    check_everywhere(arena, &source, Caller::Command(&[]), &setups);
 }
 
 #[test]
@@ -187,7 +225,7 @@ fn closed_descriptors_change_nothing() {
         "<. >/dev/null",
     ]
     .map(|closed| format!("exec {closed}"));
-    check_everywhere(arena, &source, &[], &setups);
+    check_everywhere(arena, &source, Caller::Command(&[]), &setups);
 }
 
 #[test]
@@ -196,7 +234,12 @@ fn small_files_change_nothing() {
     let (arena, source) = arena();
     let setups = [0, 1, 4, 16].map(|blocks| format!("ulimit -c 0; ulimit -f {blocks}"));
     let ignored = setups.clone().map(|setup| format!("trap '' XFSZ; {setup}"));
-    check_everywhere(arena, &source, &[], &[setups, ignored].concat());
+    check_everywhere(
+        arena,
+        &source,
+        Caller::Command(&[]),
+        &[setups, ignored].concat(),
+    );
 }
 
 #[test]
@@ -204,14 +247,14 @@ fn deleted_working_directory_changes_nothing() {
     let (arena, source) = arena();
     let work_dir = arena.work_dir().display().to_string();
     let setup = format!("mkdir {work_dir}/gone && cd {work_dir}/gone && rmdir {work_dir}/gone");
-    check_everywhere(arena, &source, &[], &[setup]);
+    check_everywhere(arena, &source, Caller::Command(&[]), &[setup]);
 }
 
 #[test]
 fn long_path_changes_nothing() {
     let (arena, source) = arena();
     let setup = "shim=${PATH%%:*}; PATH=$shim:$(printf '/nowhere/%s:' {1..2000})${PATH#*:}";
-    check_everywhere(arena, &source, &[], &[setup.to_owned()]);
+    check_everywhere(arena, &source, Caller::Command(&[]), &[setup.to_owned()]);
 }
 
 #[test]
@@ -231,24 +274,12 @@ fn few_processes_change_nothing() {
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
     )
     .unwrap();
-    for owned in [arena.work_dir(), &arena.root().join("tmp")] {
-        chown(owned, Some(OTHER_USER), Some(OTHER_USER)).unwrap();
-    }
-    let user = OTHER_USER.to_string();
-    let wrapper = [
-        "setpriv",
-        "--reuid",
-        &user,
-        "--regid",
-        &user,
-        "--clear-groups",
-    ];
     // The program under test may be in a directory that only root can read.
     let shim = directory.path().display();
     let setups = [1, 2, 3, 4, 5].map(|limit| {
         format!("case $PATH in */shim:*) PATH={shim}:$PATH;; esac; ulimit -u {limit}")
     });
-    check_everywhere(arena, &source, &wrapper, &setups);
+    check_everywhere(arena, &source, Caller::NewUser, &setups);
 }
 
 /// An arena whose working directory and source are on a mount of their own, below /dev/shm.
@@ -278,7 +309,12 @@ fn missing_parts_of_the_system_change_nothing() {
         "mount -t tmpfs none /sys",
     ]
     .map(str::to_owned);
-    check_everywhere(arena, &source, &["unshare", "--mount"], &setups);
+    check_everywhere(
+        arena,
+        &source,
+        Caller::Command(&["unshare", "--mount"]),
+        &setups,
+    );
 }
 
 #[test]
@@ -289,7 +325,12 @@ fn missing_dev_null_changes_nothing() {
     let (arena, source) = arena();
     // After it has been opened for the shell's own streams.
     let setups = ["mount -t tmpfs none /dev".to_owned()];
-    check_everywhere(arena, &source, &["unshare", "--mount"], &setups);
+    check_everywhere(
+        arena,
+        &source,
+        Caller::Command(&["unshare", "--mount"]),
+        &setups,
+    );
 }
 
 #[test]
@@ -299,7 +340,12 @@ fn process_1_of_a_container_clones_as_git() {
     }
     let (arena, source) = arena();
     let wrapper = ["unshare", "--pid", "--fork", "--mount-proc"];
-    check_everywhere(arena, &source, &wrapper, &["true".to_owned()]);
+    check_everywhere(
+        arena,
+        &source,
+        Caller::Command(&wrapper),
+        &["true".to_owned()],
+    );
 }
 
 /// A clone that is going to be refused a link, paused before that, through a copy of the shim.
@@ -382,5 +428,5 @@ fn small_address_space_changes_nothing() {
         .step_by(6)
         .map(|number| format!("ulimit -v {}", number * 1024))
         .collect();
-    check_everywhere(arena, &source, &[], &setups);
+    check_everywhere(arena, &source, Caller::Command(&[]), &setups);
 }
