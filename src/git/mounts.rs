@@ -65,6 +65,8 @@ fn are_on_different_mounts(file: &Path, directory: &Path) -> bool {
 }
 
 /// A file that git has to link: the first one in a pack directory or in one of the directories of loose objects.
+// Seldom called, and it needs three pages of stack.
+#[cold]
 fn first_object(objects: &Path) -> Option<PathBuf> {
     let is_of_objects = |name: &OsString| {
         name == "pack" || (name.len() == 2 && name.as_bytes().iter().all(u8::is_ascii_hexdigit))

@@ -1,7 +1,6 @@
 //! The start of a child that execs, what both sides of a fork do about their streams, and how a child notices that its
 //! parent has died.
 
-use std::collections::TryReserveError;
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -18,34 +17,11 @@ use smallvec::SmallVec;
 use super::entries::Entries;
 use crate::failure;
 
-/// How much stack a child gets that shares our memory. Only what it uses is ever mapped.
-const STACK: usize = 256 * 1024;
+/// How far below the frame of `start` the child's stack begins: libc's clone(2) needs a few hundred bytes there.
+const GAP: usize = 2048;
 
-/// The stack of a child that shares our memory.
-pub(super) struct Stack(Vec<u8>);
-
-impl Stack {
-    /// Reserves it.
-    ///
-    /// # Errors
-    ///
-    /// There is no memory.
-    pub(super) fn reserve() -> Result<Self, TryReserveError> {
-        let mut stack = Vec::new();
-        stack.try_reserve_exact(STACK)?;
-        Ok(Self(stack))
-    }
-
-    /// Where it begins: it grows downwards.
-    fn top(&mut self) -> *mut c_void {
-        let end = self.0.as_mut_ptr().wrapping_add(STACK);
-        // Every ABI of Linux wants it aligned to 16 bytes at most.
-        end.map_addr(|end| end & !15).cast()
-    }
-}
-
-/// Starts a child that runs `work` on `stack` and shares our memory until it execs or exits; until then this process waits,
-/// as with vfork(2). fork(2) copies the page tables, and then each page at the next write to it.
+/// Starts a child that runs `work` and shares our memory until it execs or exits; until then this process waits, as with
+/// vfork(2). fork(2) copies the page tables, and then each page at the next write to it.
 ///
 /// What `work` returns is the child's exit status.
 ///
@@ -56,7 +32,8 @@ impl Stack {
 /// # Safety
 ///
 /// This process has one thread and no signal handlers, and does not rely on anything in memory that `work` changes.
-pub(super) unsafe fn start<F: FnOnce() -> c_int>(work: F, mut stack: Stack) -> nix::Result<Pid> {
+#[inline(never)]
+pub(super) unsafe fn start<F: FnOnce() -> c_int>(work: F) -> nix::Result<Pid> {
     extern "C" fn run<F: FnOnce() -> c_int>(work: *mut c_void) -> c_int {
         // SAFETY: it is the `work` of `start`, which waits meanwhile.
         let work = unsafe { work.cast::<Option<F>>().as_mut() };
@@ -67,9 +44,14 @@ pub(super) unsafe fn start<F: FnOnce() -> c_int>(work: F, mut stack: Stack) -> n
         unsafe { libc::_exit(status) }
     }
     let mut work = Some(work);
+    let frame = (&raw mut work).cast::<c_void>();
+    // As with vfork(2), the child uses what is free of our own stack: its pages are there, and it can grow as ours can.
+    // Every ABI of Linux wants it aligned to 16 bytes at most.
+    let stack = frame.map_addr(|frame| (frame - GAP) & !15);
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: `work` and `stack` live until the child has exec'd or exited, which is when clone(2) returns.
-    let pid = unsafe { libc::clone(run::<F>, stack.top(), flags, (&raw mut work).cast()) };
+    // SAFETY: `work` lives until the child has exec'd or exited, which is when clone(2) returns. Until then this process does
+    // nothing, so that no frame of ours reaches down to `stack`.
+    let pid = unsafe { libc::clone(run::<F>, stack, flags, frame) };
     Errno::result(pid).map(Pid::from_raw)
 }
 

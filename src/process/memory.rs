@@ -79,7 +79,8 @@ impl StaticFirst {
 
     /// Takes a block from `memory`; returns where it begins. `None` if it does not fit.
     fn reserve(&self, layout: Layout) -> Option<usize> {
-        let mut used = self.used.load(Ordering::Relaxed);
+        // A guess, which the exchange corrects: a page that is read first and then written costs two page faults.
+        let mut used = 0;
         loop {
             let unaligned = self.start().addr().checked_add(used)?;
             let padding = unaligned.checked_next_multiple_of(layout.align())? - unaligned;

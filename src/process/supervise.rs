@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 use tracing::{debug, trace};
 
-use super::child::{self, Placeholders, Stack, close_all_but, die_with, occupy_closed_streams};
+use super::child::{self, Placeholders, close_all_but, die_with, occupy_closed_streams};
 use super::exit_reason::ExitReason;
 use super::relay::{Lines, Relay};
 use super::signals::{self, Watch};
@@ -191,7 +191,6 @@ pub fn supervise(program: impl Fn() -> c_int, lines: Lines) -> io::Result<Finish
         reader: Some(reader),
         relay: Relay::hold(lines).map_err(|_| Errno::ENOMEM)?,
     };
-    let stack = Stack::reserve().map_err(|_| Errno::ENOMEM)?;
     let watch = Watch::begin()?;
     let parent = nix::unistd::getpid();
     let in_child = || {
@@ -204,7 +203,7 @@ pub fn supervise(program: impl Fn() -> c_int, lines: Lines) -> io::Result<Finish
     };
     // SAFETY: this program has one thread and, in the shim, no signal handlers. The signals that `in_child` restores are the
     // child's own, and `program` is a `Fn`.
-    let child = unsafe { child::start(in_child, stack) }?;
+    let child = unsafe { child::start(in_child) }?;
     drop(writer);
     let mut supervision = Supervision {
         child,
