@@ -13,6 +13,9 @@ use crate::lines::line_starts;
 /// clone is not silent for long.
 const HOLD: Duration = Duration::from_secs(1);
 
+/// How long nothing is read at first: what is held need not wake us while a short clone runs.
+const REST: Duration = Duration::from_millis(10);
+
 /// How many bytes are held, and how many of the last ones are kept once they stream. git cuts a message at 4096 bytes.
 const KEEP: usize = 64 * 1024;
 
@@ -111,6 +114,13 @@ impl Relay {
         Some(left)
     }
 
+    /// How long of a hold that lasts for `hold_left` nothing needs to be read; `None` once it does.
+    #[must_use]
+    pub fn rest_left(hold_left: Duration) -> Option<Duration> {
+        let rest = (hold_left + REST).checked_sub(HOLD);
+        rest.filter(|rest| !rest.is_zero())
+    }
+
     /// What can be written now: nothing while it is held.
     #[must_use]
     pub fn pending(&self) -> &[u8] {
@@ -157,7 +167,7 @@ impl Relay {
 
 #[cfg(test)]
 mod tests {
-    use super::{HOLD, KEEP, Lines, Relay};
+    use super::{HOLD, KEEP, Lines, REST, Relay};
 
     const LINES: Lines = Lines {
         end_the_hold: |line| line.starts_with(b"done.\n"),
@@ -180,6 +190,18 @@ mod tests {
         assert_eq!(relay.pending(), b"");
         relay.release();
         assert_eq!(relay.pending(), b"Cloning into 'x'...\n");
+    }
+
+    #[test]
+    fn nothing_needs_to_be_read_while_the_hold_begins() {
+        assert_eq!(Relay::rest_left(HOLD), Some(REST));
+        assert_eq!(
+            Relay::rest_left(HOLD.saturating_sub(REST / 2)),
+            Some(REST / 2)
+        );
+        for left in [HOLD.saturating_sub(REST), HOLD / 2] {
+            assert_eq!(Relay::rest_left(left), None);
+        }
     }
 
     #[test]
