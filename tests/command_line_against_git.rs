@@ -21,7 +21,7 @@ use proptest::test_runner::{
 use proptest::{bool, prop_assert, prop_assert_eq, prop_oneof};
 
 use crate::support::arena::{Arena, RunResult, for_each_git};
-use crate::support::args::{Args, with_source};
+use crate::support::args::{Args, args, with_source};
 use crate::support::gits::Git;
 use crate::support::source::small;
 
@@ -34,7 +34,7 @@ const REGRESSIONS: &str = concat!(
 /// Every option of `clone`, with values that git accepts; none for a flag.
 ///
 /// Not the shim's own table, so that a mistake there is not repeated here.
-const OPTIONS: [(&str, &[&str]); 39] = [
+const OPTIONS: &[(&str, &[&str])] = &[
     ("verbose", &[]),
     ("quiet", &[]),
     ("progress", &[]),
@@ -221,7 +221,7 @@ fn clone_option() -> impl Strategy<Value = Vec<String>> {
 
 /// A long option, whole or abbreviated, negated or not.
 fn long_option() -> impl Strategy<Value = Vec<String>> {
-    select(&OPTIONS[..]).prop_flat_map(|(name, values)| {
+    select(OPTIONS).prop_flat_map(|(name, values)| {
         let name = name.strip_prefix("no-").unwrap_or(name);
         let negation = prop_oneof![6 => Just(""), 2 => Just("no-"), 1 => Just("no-no-")];
         let length = prop_oneof![2 => Just(name.len()), 1 => 1..=name.len()];
@@ -443,4 +443,34 @@ fn reader_agrees_with_git_where_links_are_refused() {
 #[test]
 fn reader_agrees_with_git_where_links_have_no_effect() {
     compare_where_links_fail(0);
+}
+
+#[test]
+fn every_option_that_git_lists_is_read_with_its_value() {
+    for_each_git(|_, arena| {
+        // What shells complete. An option that ends with `=` takes a value, in the same arg or in the next one.
+        let listed = arena
+            .real(args("clone --git-completion-helper-all"))
+            .run()
+            .succeeded();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let options: Vec<&str> = listed
+            .split_whitespace()
+            .filter(|&option| option != "--")
+            .collect();
+        assert!(options.contains(&"--template="), "{listed}");
+        for option in options {
+            let line = match option.strip_suffix('=') {
+                Some(name) => format!("git clone {name} value SRC dst"),
+                None => format!("git clone {option} SRC dst"),
+            };
+            let words: Vec<CString> = line
+                .split(' ')
+                .map(|word| CString::new(word).unwrap())
+                .collect();
+            let words: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
+            let clone = command_line::read(&words).unwrap();
+            assert_eq!(clone.positionals.as_slice(), [c"SRC", c"dst"], "{line}");
+        }
+    });
 }
