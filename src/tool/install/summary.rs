@@ -45,7 +45,7 @@ pub(super) fn add_installed(
         add("Installed ", &live);
     }
     let modules = places.modules().parent().unwrap_or(places.modules());
-    add("For module use: ", modules);
+    add("Module files, for `module use`: ", modules);
     if !is_simple(modules) {
         let warning =
             "Lmod fails to read the default version below such a path; --modules can name another";
@@ -53,7 +53,7 @@ pub(super) fn add_installed(
     }
     if let Some(profile_d) = profile_d {
         add(
-            "For login shells: ",
+            "Snippets for login shells: ",
             &profile_d.join("git-clone-shim.sh and .csh"),
         );
     }
@@ -76,6 +76,7 @@ pub(super) fn add_installed(
     };
     lines.push(b"Put it first on PATH:\n".to_vec());
     lines.push([b"export PATH=", &line[..], b"\n"].concat());
+    lines.push(b"Then try it where you clone: git-clone-shim doctor DIRECTORY\n".to_vec());
     bin
 }
 
