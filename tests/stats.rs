@@ -134,6 +134,20 @@ fn stats_counts_by_day_host_filesystem_and_cause() {
 }
 
 #[test]
+fn nothing_is_advised_where_no_attempt_was_made() {
+    let arena = arena();
+    let file = arena.root().join("across-mounts");
+    fs::write(
+        &file,
+        record("2026-11-21T00:00:00Z", "a", "lustre", 0, "cloned"),
+    )
+    .unwrap();
+    let report = json_of(&arena, &[&file]);
+    assert_eq!(report["all"]["fallbacks"], 1);
+    assert_eq!(report["advice"], json!([]));
+}
+
+#[test]
 fn table_shows_the_counts() {
     let arena = arena();
     let file = log_of_four(&arena);

@@ -75,10 +75,13 @@ fn by_fallbacks(rows: &Rows) -> Vec<Row<'_>> {
     rows
 }
 
-/// One piece for every filesystem that is known, the most useful first.
+/// One piece for every filesystem that is known and whose attempts have cost time, the most useful first.
 fn advice<'a>(filesystems: &[Row<'a>]) -> Vec<Advice<'a>> {
-    let known = filesystems.iter().filter(|row| !row.name.is_empty());
-    let mut advice: Vec<Advice<'_>> = known
+    // Between different mounts nothing is attempted, so that there is nothing to save.
+    let costly = |row: &&Row<'_>| !row.name.is_empty() && row.counts.attempt_ms > 0;
+    let mut advice: Vec<Advice<'_>> = filesystems
+        .iter()
+        .filter(costly)
         .map(|row| Advice {
             filesystem: row.name,
             setting: "GIT_CLONE_SHIM=always",
