@@ -518,7 +518,14 @@ fn uninstall_leaves_no_trace() {
     site.install(&new, &[]);
     // A user who has the current one on PATH would lose it without notice.
     assert_refused(&site.run("uninstall", [&new]), 1);
-    site.run("uninstall", [&old]).succeeded();
+    let said = site.run("uninstall", [&old]).succeeded().stdout;
+    let removed = site.root().join(&old);
+    let expected = format!("Removed {}\nIf a shell still", removed.display());
+    assert!(
+        said.starts_with(expected.as_bytes()),
+        "{}",
+        said.escape_ascii()
+    );
     assert_eq!(site.list(), format!("{new} (current)\n"));
     let is_old = |path: &PathBuf| path.to_string_lossy().contains(&old);
     assert!(!paths(&site).iter().any(is_old));

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 
 use super::error::interrupted;
 use super::places::Places;
+use super::summary;
 use crate::tool::directory::Directory;
 use crate::tool::text;
 use crate::{NAME, failure};
@@ -33,6 +34,8 @@ pub(super) fn run(places: &Places, bin: &Path) -> Result<bool> {
     let private = Private::new()?;
     let directories = [bin.to_owned()].into_iter().chain(env::split_paths(&path));
     let program = bin.join(NAME);
+    let place = text::printable_path(private.parent.path());
+    summary::print(&[format!("To see that it runs, it is tried in {place}:\n").into()])?;
     let status = Command::new(&program)
         .arg("doctor")
         .arg(&private.path)

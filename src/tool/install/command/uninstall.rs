@@ -61,7 +61,10 @@ pub(crate) fn run(options: &UninstallOptions) -> Result<i32> {
         bail!("nothing is installed in {}", text::printable_path(&path));
     }
     let notes = Removal::plan(&root, version)?.run(&places, || drop(lock))?;
-    let lines: Vec<_> = notes.into_iter().map(String::into_bytes).collect();
+    let mut lines: Vec<_> = notes.into_iter().map(String::into_bytes).collect();
+    let removed = version.map_or_else(|| path.clone(), |version| path.join(version));
+    lines.push(format!("Removed {}", text::printable_path(&removed)).into());
+    lines.push(b"If a shell still looks for git there, run in it: hash -r".to_vec());
     summary::print(&lines).map(|()| 0)
 }
 
