@@ -14,7 +14,7 @@ use crate::lines::line_starts;
 const HOLD: Duration = Duration::from_secs(1);
 
 /// How long nothing is read at first: what is held need not wake us while a short clone runs.
-const REST: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How many bytes are held, and how many of the last ones are kept once they stream. git cuts a message at 4096 bytes.
 const KEEP: usize = 64 * 1024;
@@ -116,9 +116,9 @@ impl Relay {
 
     /// How long of a hold that lasts for `hold_left` nothing needs to be read; `None` once it does.
     #[must_use]
-    pub fn rest_left(hold_left: Duration) -> Option<Duration> {
-        let rest = (hold_left + REST).checked_sub(HOLD);
-        rest.filter(|rest| !rest.is_zero())
+    pub fn pause_left(hold_left: Duration) -> Option<Duration> {
+        let pause = (hold_left + PAUSE).checked_sub(HOLD);
+        pause.filter(|pause| !pause.is_zero())
     }
 
     /// What can be written now: nothing while it is held.
@@ -167,7 +167,7 @@ impl Relay {
 
 #[cfg(test)]
 mod tests {
-    use super::{HOLD, KEEP, Lines, REST, Relay};
+    use super::{HOLD, KEEP, Lines, PAUSE, Relay};
 
     const LINES: Lines = Lines {
         end_the_hold: |line| line.starts_with(b"done.\n"),
@@ -194,13 +194,13 @@ mod tests {
 
     #[test]
     fn nothing_needs_to_be_read_while_the_hold_begins() {
-        assert_eq!(Relay::rest_left(HOLD), Some(REST));
+        assert_eq!(Relay::pause_left(HOLD), Some(PAUSE));
         assert_eq!(
-            Relay::rest_left(HOLD.saturating_sub(REST / 2)),
-            Some(REST / 2)
+            Relay::pause_left(HOLD.saturating_sub(PAUSE / 2)),
+            Some(PAUSE / 2)
         );
-        for left in [HOLD.saturating_sub(REST), HOLD / 2] {
-            assert_eq!(Relay::rest_left(left), None);
+        for left in [HOLD.saturating_sub(PAUSE), HOLD / 2] {
+            assert_eq!(Relay::pause_left(left), None);
         }
     }
 

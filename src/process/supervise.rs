@@ -267,14 +267,14 @@ impl Supervision {
         }
     }
 
-    /// Waits until a signal has arrived, the hold or the rest at its beginning is over, the child has written, or the state of
+    /// Waits until a signal has arrived, the hold or the pause at its beginning is over, the child has written, or the state of
     /// our stderr has changed.
     ///
     /// While something is pending nothing is read: the child waits for a slow reader, as it would without us.
     fn wait(&mut self) -> Ready {
         let hold_left = self.stream.relay.hold_left();
-        let rest_left = hold_left.and_then(Relay::rest_left);
-        let timeout = match rest_left.or(hold_left) {
+        let pause_left = hold_left.and_then(Relay::pause_left);
+        let timeout = match pause_left.or(hold_left) {
             // Rounded up: rounded down, poll(2) would return many times within the last millisecond.
             Some(left) => PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
@@ -292,7 +292,7 @@ impl Supervision {
             (false, false) => signals(none),
         };
         let reader = match &self.stream.reader {
-            Some(reader) if !writing && rest_left.is_none() => {
+            Some(reader) if !writing && pause_left.is_none() => {
                 PollFd::new(reader.as_fd(), PollFlags::POLLIN)
             }
             _ => signals(none),
