@@ -321,6 +321,6 @@ cat <<TABLE
 | $jobs of an array that load the module and run uv | $jobs completed, $jobs records in the log |
 | 2 cancelled in the middle of a clone | as with git, no process left, the same clones succeed afterwards |
 | 1 out of time in the middle of a clone | as with git, no process left |
-| 6 with --export, --export=NONE, a purge | the git that the environment says |
+| 6 with --export, --export=NONE, a purge | the git that the environment names |
 | 4 during 2 installations, 2 activations and 2 removals | $cloned clones, none failed |
 TABLE

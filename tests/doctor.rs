@@ -1,17 +1,14 @@
-//! `git-clone-shim doctor` tells the truth about a directory and about PATH, leaves nothing behind, and its exit status agrees.
+//! `git-clone-shim doctor` tells the truth about a directory, leaves nothing behind, and its exit status agrees.
+//! (About PATH: `doctor_on_path`; how it prints it: `doctor_output`; where it is ended: `doctor_interrupted`; against another user:
+//! `doctor_hostile`.)
 
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use nix::fcntl::OFlag;
 use nix::libc;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::support::arena::{Arena, REFUSED, for_each_git};
@@ -23,16 +20,10 @@ use crate::support::executable;
 use crate::support::fault;
 use crate::support::gits::gits;
 use crate::support::mounted::Mounted;
-use crate::support::path::{shim_copy, wrapper};
-use crate::support::process;
+use crate::support::path::shim_copy;
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 use crate::support::sshfs::Sshfs;
-use crate::support::terminal::{self, Terminal};
-use crate::support::wait;
-
-/// The options of a doctor that waits for what does not answer. It must get as far as that on a busy machine, too.
-const PATIENT: &str = "--json --timeout 5";
 
 /// Asserts that doctor reports of the arena's working directory what happens there when the real git and the shim clone
 /// `source`, and returns its report.
@@ -359,24 +350,6 @@ fn doctor_cleans_up_under_any_umask() {
 }
 
 #[test]
-fn table_hides_control_characters_of_a_directory_name() {
-    let arena = Arena::new(&gits()[0]);
-    let name = OsString::from_vec(b"\xff\x1b[31m\n".to_vec());
-    let directory = arena.work_dir().join(name);
-    fs::create_dir(&directory).unwrap();
-    let examined = examine(&arena, &directory);
-    assert_eq!(examined["answer"], "not_needed");
-    assert!(
-        examined["path"]
-            .as_str()
-            .unwrap()
-            .ends_with("/\u{fffd}\u{1b}[31m\n")
-    );
-    let table = doctor(&arena, "", &[&directory]).run().succeeded();
-    assert!(!table.stdout.contains(&0x1b), "{table:?}");
-}
-
-#[test]
 fn doctor_examines_the_caches_of_the_tools() {
     let arena = Arena::new(&gits()[0]);
     let home = arena.root().join("home");
@@ -473,278 +446,6 @@ fn configuration_hooks_and_templates_of_the_user_take_no_part() {
 }
 
 #[test]
-fn filesystem_that_hangs_is_left_alone() {
-    let Some(sshfs) = Sshfs::mount("") else {
-        return;
-    };
-    let arena = Arena::new(&gits()[0]);
-    sshfs.hang();
-    let report = report(doctor(
-        &arena,
-        PATIENT,
-        &[&sshfs.mounted.path(), arena.work_dir()],
-    ));
-    let [hangs, answers] = [0, 1].map(|number| &directories(&report)[number]);
-    assert_eq!(hangs["answer"], "does_not_work");
-    assert_eq!(hangs["unfinished"]["timed_out"], true);
-    assert_eq!(hangs["filesystem"]["type"], "fuse.sshfs");
-    assert_eq!(answers["answer"], "not_needed");
-}
-
-#[test]
-fn directory_of_path_that_hangs_is_left_alone() {
-    let Some(sshfs) = Sshfs::mount("") else {
-        return;
-    };
-    let arena = Arena::new(&gits()[0]);
-    sshfs.hang();
-    let entries = [sshfs.mounted.path(), arena.shim_directory()];
-    let call = doctor(&arena, PATIENT, &[arena.work_dir()]);
-    let report = report(call.env("PATH", Arena::path(&entries)));
-    assert_eq!(report["unfinished"]["step"], "looking for the real git");
-    assert_eq!(report["unfinished"]["timed_out"], true);
-    let examined = &directories(&report)[0];
-    assert_eq!(links(examined), [Some(true); 3]);
-    assert_eq!(examined["answer"], "does_not_work");
-}
-
-#[test]
-fn scratch_directory_is_removed_when_a_hung_filesystem_answers() {
-    // It hangs when there is something to be removed already, and no signal ends what waits for it.
-    let Some(sshfs) = Sshfs::mount("") else {
-        return;
-    };
-    let place = sshfs.mounted.path();
-    for_each_git(|git, arena| {
-        let script = format!(
-            "case \" $* \" in *' clone '*) kill -STOP {} ;; esac\nexec {} \"$@\"",
-            sshfs.server(),
-            git.file.display()
-        );
-        let hanging = wrapper(&arena, "hanging", &script);
-        let call =
-            doctor(&arena, PATIENT, &[&place]).env("GIT_CLONE_SHIM_GIT", hanging.join("git"));
-        let report = report(call);
-        let examined = &directories(&report)[0];
-        assert_eq!(
-            examined["unfinished"]["step"], "git clone --local",
-            "{examined:#}"
-        );
-        assert_eq!(examined["unfinished"]["lingers"], true);
-        let left = Path::new(examined["left_behind"][0].as_str().unwrap());
-        assert!(
-            examined["advice"]
-                .as_str()
-                .unwrap()
-                .contains(left.to_str().unwrap())
-        );
-        let backing = sshfs
-            .mounted
-            .directory()
-            .join("backing")
-            .join(left.file_name().unwrap());
-        assert!(backing.exists());
-        sshfs.answer();
-        wait::until("the directory to be removed", || !backing.exists());
-    });
-}
-
-/// A doctor that waits for a git that waits.
-struct Waiting {
-    arena: Arena,
-    child: Child,
-}
-
-impl Waiting {
-    fn start(options: &str, prepare: impl FnOnce(&mut Command)) -> Self {
-        Self::start_in(Arena::new(&gits()[0]), "", options, prepare)
-    }
-
-    /// In this arena; git waits when it clones to a path that contains `to`.
-    fn start_in(arena: Arena, to: &str, options: &str, prepare: impl FnOnce(&mut Command)) -> Self {
-        let script = format!(
-            "case \" $* \" in *' clone '*' '*{to}*) echo $$ >{0}/waits; exec sleep 1000 ;; esac\nexec {1} \"$@\"",
-            arena.root().display(),
-            gits()[0].file.display()
-        );
-        let waiting = wrapper(&arena, "waiting", &script);
-        let mut command = doctor(&arena, options, &[arena.work_dir()])
-            .env("GIT_CLONE_SHIM_GIT", waiting.join("git"))
-            .command;
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        prepare(&mut command);
-        let child = command.spawn().unwrap();
-        drop(command);
-        Self { arena, child }
-    }
-
-    /// Waits until git waits, and returns its process.
-    fn git(&self) -> Pid {
-        let line = wait::for_line(&self.arena.root().join("waits"));
-        assert_eq!(traces(self.arena.work_dir()).len(), 1);
-        Pid::from_raw(line.parse().unwrap())
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().cast_signed())
-    }
-}
-
-#[test]
-fn signal_ends_doctor_and_git_and_leaves_nothing() {
-    for signal in [
-        Signal::SIGINT,
-        Signal::SIGTERM,
-        Signal::SIGHUP,
-        Signal::SIGQUIT,
-    ] {
-        let mut waiting = Waiting::start("", |_| ());
-        let git = waiting.git();
-        kill(waiting.pid(), signal).unwrap();
-        let status = waiting.child.wait().unwrap();
-        assert_eq!(status.signal(), Some(signal as i32), "{status:?}");
-        assert_eq!(traces(waiting.arena.work_dir()), [""; 0]);
-        wait::until("git to end", || !process::is_running(git));
-    }
-}
-
-#[test]
-fn interruption_removes_what_was_made_on_another_mount() {
-    let Some(arena) = Arena::new(&gits()[0]).across_mounts() else {
-        return;
-    };
-    let other = arena.root().join("tmp");
-    let to = other.to_str().unwrap().to_owned();
-    let mut waiting = Waiting::start_in(arena, &to, "", |_| ());
-    waiting.git();
-    assert_eq!(traces(&other).len(), 1);
-    kill(waiting.pid(), Signal::SIGTERM).unwrap();
-    waiting.child.wait().unwrap();
-    assert_eq!(traces(&other), [""; 0]);
-    assert_eq!(traces(waiting.arena.work_dir()), [""; 0]);
-}
-
-#[test]
-fn interrupt_key_ends_doctor_and_leaves_nothing() {
-    let terminal = Terminal::open();
-    let mut waiting = Waiting::start("", |command| {
-        let mut on_it = Command::new("setsid");
-        on_it
-            .args(["--ctty", "--wait"])
-            .arg(executable::shim())
-            .args(command.get_args());
-        for (name, value) in command.get_envs() {
-            on_it.env(name, value.unwrap());
-        }
-        on_it.current_dir(command.get_current_dir().unwrap());
-        terminal.connect(&mut on_it);
-        *command = on_it;
-    });
-    waiting.git();
-    let mut terminal = terminal.watch();
-    let slow = format!(
-        "git-clone-shim: {}: git clone --local …",
-        waiting.arena.work_dir().display()
-    );
-    wait::until("a line about what takes so long", || {
-        terminal.shows(slow.as_bytes())
-    });
-    terminal.type_in(b"\x03");
-    waiting.child.wait().unwrap();
-    assert_eq!(traces(waiting.arena.work_dir()), [""; 0]);
-}
-
-#[test]
-fn scratch_directory_is_removed_after_doctor_is_killed() {
-    let mut waiting = Waiting::start("", |_| ());
-    let git = waiting.git();
-    kill(waiting.pid(), Signal::SIGKILL).unwrap();
-    waiting.child.wait().unwrap();
-    // git lives on, and the process that waits for it removes what it made when git has ended.
-    kill(git, Signal::SIGKILL).unwrap();
-    wait::until("the directory to be removed", || {
-        traces(waiting.arena.work_dir()).is_empty()
-    });
-}
-
-#[test]
-fn git_that_does_not_end_is_killed_in_time() {
-    let mut waiting = Waiting::start(PATIENT, |_| ());
-    let git = waiting.git();
-    assert_eq!(waiting.child.wait().unwrap().code(), Some(1));
-    assert_eq!(traces(waiting.arena.work_dir()), [""; 0]);
-    assert!(!process::is_running(git));
-}
-
-#[test]
-fn table_gives_the_answer_first_and_a_mark_for_each_line() {
-    let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM })
-    else {
-        return;
-    };
-    let arena = Arena::new(&gits()[0]).in_directory(filesystem.path());
-    let on_a_terminal = |variables: &[(&str, &str)]| {
-        let mut call = doctor(&arena, "", &[arena.work_dir()]);
-        call.command.envs(variables.iter().copied());
-        let seen = terminal::run(call.command, 80, &[]);
-        assert!(seen.status.success(), "{seen:?}");
-        String::from_utf8(seen.bytes).unwrap().replace('\r', "")
-    };
-    let coloured = on_a_terminal(&[("TERM", "xterm")]);
-    assert!(coloured.contains("\u{1b}[32m✓\u{1b}[0m"), "{coloured}");
-    assert!(coloured.contains("\u{1b}[31m✗\u{1b}[0m"), "{coloured}");
-    let without_colour = on_a_terminal(&[("TERM", "xterm"), ("NO_COLOR", "1")]);
-    let piped = doctor(&arena, "", &[arena.work_dir()]).run().succeeded();
-    let piped = String::from_utf8(piped.stdout).unwrap();
-    let shown = |table: &str| {
-        // The names of directories differ; and on a terminal, it tells what takes long.
-        let differs =
-            |line: &&str| line.contains("failed: fatal:") || line.starts_with("git-clone-shim: ");
-        let lines = table.lines().filter(|line| !differs(line));
-        lines.map(str::to_owned).collect::<Vec<_>>()
-    };
-    assert_eq!(shown(&without_colour), shown(&piped));
-    let answer = format!(
-        "Do local clones work?\n  ✓ {}  Works: git alone fails here",
-        arena.work_dir().display()
-    );
-    assert!(piped.starts_with(&answer), "{piped}");
-    for part in [
-        "/git  this shim\n",
-        "  ✓ hard link inside a directory ",
-        "  ✗ hard link across directories ",
-        "  failed: Operation not permitted\n",
-        "  ✓ git clone --local, by the shim ",
-    ] {
-        assert!(piped.contains(part), "{part}: {piped}");
-    }
-    assert!(!piped.contains("Next step:"), "{piped}");
-}
-
-#[test]
-fn table_ends_with_one_next_step_that_a_shell_takes() {
-    let arena = Arena::new(&gits()[0]);
-    // Its name has to be quoted.
-    let absent = arena.work_dir().join("not there");
-    let another = arena.work_dir().join("nor there");
-    let outcome = doctor(&arena, "", &[&absent, &another]).run();
-    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
-    let table = String::from_utf8(outcome.stdout).unwrap();
-    let (_, step) = table.split_once("\nNext step: ").unwrap();
-    let [advice, command] = step.lines().collect::<Vec<_>>()[..] else {
-        panic!("{table}")
-    };
-    assert_eq!(advice, "Make it, or name another one.");
-    let mut shell = arena.command("bash");
-    shell.args(["-c", command]);
-    Call::new(shell).run().succeeded();
-    assert!(absent.is_dir() && !another.exists(), "{table}");
-}
-
-#[test]
 fn doctor_tells_how_the_program_is_linked() {
     let arena = Arena::new(&gits()[0]);
     let report = report(doctor(&arena, "--json", &[arena.work_dir()]));
@@ -759,79 +460,4 @@ fn doctor_tells_how_the_program_is_linked() {
     let headers = String::from_utf8(file.stdout).unwrap();
     let is_dynamic = headers.contains("NEEDED");
     assert_eq!(report["build"] == "dynamic", is_dynamic, "{headers}");
-}
-
-#[test]
-fn json_has_these_members() {
-    let arena = Arena::new(&gits()[0]);
-    let report = report(doctor(&arena, "--json", &[arena.work_dir()]));
-    let members = |value: &Value| {
-        let members = value.as_object().unwrap().keys();
-        members.map(String::as_str).collect::<Vec<_>>().join(" ")
-    };
-    assert_eq!(report["schema"], 1);
-    assert_eq!(
-        members(&report),
-        "build directories git git_error path path_advice path_command path_warning program reached schema settings unfinished \
-         version works"
-    );
-    assert_eq!(
-        members(&report["path"][0]),
-        "file message module version what"
-    );
-    assert_eq!(members(&report["git"]), "file message version what");
-    assert_eq!(members(&report["settings"][0]), "module name origin value");
-    assert_eq!(
-        members(&directories(&report)[0]),
-        "advice answer clone_through_shim clone_with_git command died_of_link exchangeable_in exists filesystem left_behind \
-         link_across link_inside link_is_same_file path plan_of_clone plan_of_local_clone problem repository summary to_other_mount unfinished whose"
-    );
-    assert_eq!(
-        members(&directories(&report)[0]["filesystem"]),
-        "mount_point source type"
-    );
-    assert_eq!(
-        members(&directories(&report)[0]["clone_with_git"]),
-        "message ok"
-    );
-}
-
-#[test]
-fn unknown_args_are_a_usage_error() {
-    let arena = Arena::new(&gits()[0]);
-    for options in ["--timeout 0", "--timeout x", "--nonsense"] {
-        let refused = doctor(&arena, options, &[]).run();
-        assert!(refused.is_our_failure(2), "{refused:?}");
-    }
-}
-
-#[test]
-fn closed_pipe_ends_doctor_and_leaves_nothing() {
-    // It has nothing to remove when it dies of that, and no child of its keeps the pipe open.
-    let arena = Arena::new(&gits()[0]);
-    let mut call = doctor(&arena, "", &[arena.work_dir()]);
-    // Not inherited by what other tests start: one that kept the reader would keep doctor alive.
-    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
-    drop(reader);
-    let status = call.command.stdout(writer).status().unwrap();
-    assert_eq!(status.signal(), Some(libc::SIGPIPE), "{status:?}");
-    assert_eq!(traces(arena.work_dir()), [""; 0]);
-}
-
-#[test]
-fn doctor_reports_that_it_can_start_no_process() {
-    let arena = Arena::new(&gits()[0]);
-    // The program under test may lie where only root can read it.
-    let copy = arena.root().join("git-clone-shim");
-    executable::copy(executable::shim(), &copy);
-    let mut command = arena.command("bash");
-    command.args(["-c", "ulimit -u 0; exec \"$0\" doctor \"$1\""]);
-    command.arg(&copy).arg(arena.work_dir());
-    if nix::unistd::geteuid().is_root() {
-        command.uid(65534).gid(65534);
-    }
-    let refused = Call::new(command).run();
-    assert!(refused.is_our_failure(125), "{refused:?}");
-    let message = "cannot start a process for the examination: Resource temporarily unavailable";
-    assert!(refused.stderr_contains(message), "{refused:?}");
 }

@@ -22,8 +22,8 @@ fn explain(arena: &Arena, line: &Args, mode: &str) -> Outcome {
 }
 
 /// The lines that begin with `git `: the call itself first, and what the shim becomes last.
-fn lines_of_git(said: &Outcome) -> Vec<String> {
-    let text = String::from_utf8(said.stdout.clone()).unwrap();
+fn lines_of_git(outcome: &Outcome) -> Vec<String> {
+    let text = String::from_utf8(outcome.stdout.clone()).unwrap();
     let lines = text.lines().map(str::trim);
     lines
         .filter(|line| line.starts_with("git "))
@@ -105,8 +105,8 @@ fn explain_announces_what_runs() {
 fn explain_lists_every_argument() {
     let arena = Arena::new(&gits()[0]);
     let line = args("-C here clone -ql --loc -o name --hardlinks --nonsense -- a b c");
-    let said = explain(&arena, &line, "auto");
-    let text = String::from_utf8(said.stdout).unwrap();
+    let outcome = explain(&arena, &line, "auto");
+    let text = String::from_utf8(outcome.stdout).unwrap();
     let read: Vec<(&str, &str)> = text
         .lines()
         .filter_map(|line| line.strip_prefix("  ")?.split_once("  "))
@@ -154,8 +154,8 @@ fn explain_gives_the_reason_of_a_pass_through() {
             "its source is not a local repository",
         ),
     ] {
-        let said = explain(&arena, &args(line), mode);
-        let text = String::from_utf8(said.stdout).unwrap();
+        let outcome = explain(&arena, &args(line), mode);
+        let text = String::from_utf8(outcome.stdout).unwrap();
         let expected = format!("The shim execs git at once, with these args: {why}.");
         assert!(text.contains(&expected), "{text}");
     }
@@ -201,9 +201,13 @@ fn shell_reads_the_same_args() {
     let odd = ["", "a b", "it's", "\\", "$HOME", "~", "*", "café\n"].map(OsString::from);
     let no_text = OsString::from_vec(b"-l\xe9\n".to_vec());
     let line: Args = [vec!["clone".into(), no_text], odd.to_vec()].concat();
-    let said = explain(&arena, &line, "auto");
-    let end = said.stdout.iter().position(|&byte| byte == b'\n').unwrap();
-    let shown = str::from_utf8(&said.stdout[..end]).unwrap();
+    let outcome = explain(&arena, &line, "auto");
+    let end = outcome
+        .stdout
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .unwrap();
+    let shown = str::from_utf8(&outcome.stdout[..end]).unwrap();
     let mut shell = arena.command("bash");
     shell.args([
         "-c",

@@ -13,7 +13,7 @@ that takes about three minutes on two cores, the build of the test helpers inclu
   --all       every test: 25 to 40 minutes on two cores
   --jobs N    how many tests run at a time (default: 2)
 
-What a test said is kept in target/git-suite/results. Root is needed only to install what the
+What a test printed is kept in target/git-suite/results. Root is needed only to install what the
 tests need, if that is missing.'
 
 # Where a shim could show: how git starts, finds itself and its parts, what it hands to aliases, hooks, editors, pagers
@@ -159,7 +159,7 @@ choose_tests() {
 }
 
 # Runs a test with the real git or the shim. Leaves its results in the form "number TAB result TAB name" in TEST.SIDE,
-# and all that it said in TEST.SIDE.log.
+# and all that it printed in TEST.SIDE.log.
 run() {
     local side=$1 test=$2 name=${2##*/} status=0
     # Nothing of the caller's environment takes part. The lint is about the tests themselves, and takes time.

@@ -22,7 +22,7 @@ fn output_of_any_kind_is_relayed() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
-        for says in [
+        for writes in [
             "head -c 10485760 /dev/zero | tr '\\0' x >&2; echo >&2",
             "head -c 10485761 /dev/zero | tr '\\0' x >&2",
             "for i in $(seq 1 300); do printf '%d%%\\r' $i >&2; done; echo done >&2",
@@ -33,9 +33,9 @@ fn output_of_any_kind_is_relayed() {
             "exec 2>&-",
         ] {
             // Noise must be the same noise in both runs.
-            let says = says.replace("/dev/urandom", "/proc/self/exe");
+            let writes = writes.replace("/dev/urandom", "/proc/self/exe");
             let twin =
-                arena.assert_twins_in(&|place: &Path| hook::post_checkout(place, &says), &line);
+                arena.assert_twins_in(&|place: &Path| hook::post_checkout(place, &writes), &line);
             assert!(
                 twin.outcome
                     .stderr_contains("Cloning into 'dst'...\ndone.\n"),
@@ -48,19 +48,19 @@ fn output_of_any_kind_is_relayed() {
 
 #[test]
 fn memory_does_not_grow_with_gits_output() {
-    const SAID: usize = 1 << 30;
+    const WRITTEN: usize = 1 << 30;
     let git = &gits()[0];
     let arena = Arena::new(git);
     let source = source::small(&arena, "src");
     let peak = arena.root().join("peak");
     // git's parent is the shim.
     let shim = "$(sed -n 's/^PPid:.//p' /proc/$PPID/status)";
-    let says = format!("head -c {SAID} /dev/zero >&2");
+    let writes = format!("head -c {WRITTEN} /dev/zero >&2");
     let measures = format!(
         "sed -n 's/^VmHWM:[^0-9]*//p' /proc/{shim}/status >{}",
         peak.display()
     );
-    hook::post_checkout(arena.work_dir(), &format!("{says}; {measures}"));
+    hook::post_checkout(arena.work_dir(), &format!("{writes}; {measures}"));
     let mut command = arena
         .shim(with_source(
             &source,
@@ -75,7 +75,7 @@ fn memory_does_not_grow_with_gits_output() {
         count += read;
     }
     assert!(child.wait().unwrap().success());
-    assert_eq!(count, SAID + "Cloning into 'dst'...\ndone.\n".len());
+    assert_eq!(count, WRITTEN + "Cloning into 'dst'...\ndone.\n".len());
     let peak: usize = fs::read_to_string(peak)
         .unwrap()
         .trim_end_matches(" kB\n")
@@ -94,13 +94,13 @@ fn link_failure_after_much_output_is_cured() {
             let option = format!("-c core.noise={}", "x".repeat(noise));
             with_source(&source, args(&format!("clone -l {option} SRC dst")))
         };
-        // git's trace repeats the words; how much else it says tells how long the noise must be.
-        let said = |noise| {
+        // git's trace repeats the words; how much else it writes tells how long the noise must be.
+        let with_git = |noise| {
             arena
                 .run(arena.real(line(noise)).env("GIT_TRACE", "1"))
                 .outcome
         };
-        let short = said(1);
+        let short = with_git(1);
         assert!(short.died_of(REFUSED), "{short:?}");
         let before = short
             .stderr
@@ -124,7 +124,7 @@ fn link_failure_after_much_output_is_cured() {
 
 #[test]
 fn link_failure_after_the_hold_is_cured() {
-    // git is held in the reading of its configuration, from a pipe, until what it has said before is seen to stream.
+    // git is held in the reading of its configuration, from a pipe, until what it has written before is seen to stream.
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
@@ -139,7 +139,7 @@ fn link_failure_after_the_hold_is_cured() {
         let stderr = Stdio::piped();
         let mut child = arena.under_fault(|| only_stderr(&mut command, stderr).spawn().unwrap());
         let ended = AtomicBool::new(false);
-        let (streamed, said) = thread::scope(|scope| {
+        let (streamed, rest) = thread::scope(|scope| {
             // Opening a pipe for writing waits for a reader; closing it again is the end of an empty configuration.
             let first = OpenOptions::new().write(true).open(&pipe).unwrap();
             let mut stderr = child.stderr.take().unwrap();
@@ -151,24 +151,24 @@ fn link_failure_after_the_hold_is_cured() {
                     drop(OpenOptions::new().write(true).open(&pipe).unwrap());
                 }
             });
-            let mut said = Vec::new();
-            stderr.read_to_end(&mut said).unwrap();
+            let mut rest = Vec::new();
+            stderr.read_to_end(&mut rest).unwrap();
             ended.store(true, Ordering::SeqCst);
             // Lets the last opening return, be it yet to come.
             let both_ends = OpenOptions::new().read(true).write(true).open(&pipe);
             writer.join().unwrap();
             drop(both_ends.unwrap());
-            (chunk[..count].to_vec(), String::from_utf8(said).unwrap())
+            (chunk[..count].to_vec(), String::from_utf8(rest).unwrap())
         });
         assert!(
             streamed.windows(6).any(|part| part == b"trace:"),
             "{}",
             streamed.escape_ascii()
         );
-        assert!(child.wait().unwrap().success(), "{said}");
+        assert!(child.wait().unwrap().success(), "{rest}");
         assert!(
-            said.contains("--no-hardlinks") && said.ends_with("done.\n"),
-            "{said}"
+            rest.contains("--no-hardlinks") && rest.ends_with("done.\n"),
+            "{rest}"
         );
         assert!(
             tree::object_links(arena.work_dir())

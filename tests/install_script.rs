@@ -1,5 +1,5 @@
 //! install.sh, which finds or builds the program and has it install itself. (What a build costs is left to .ci/run; what the
-//! program then does is in `installer`.)
+//! program then does is in `install`.)
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ fn script(site: &Site, shell: Shell, args: &[&str]) -> Command {
     command
 }
 
-/// Asserts that install.sh failed and said why in one line.
+/// Asserts that install.sh failed and printed why in one line.
 #[track_caller]
 fn assert_refused(outcome: &Outcome) {
     let line = outcome.stderr.strip_suffix(b"\n").unwrap_or_default();

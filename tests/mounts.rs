@@ -250,22 +250,22 @@ const DESTINATIONS: [&str; 24] = [
     "--separate-git-dir bind/sep tmpfs/dst",
 ];
 
-/// For each source and destination: what the shim says, and what the real git comes to.
+/// For each source and destination: what the shim explains, and what the real git comes to.
 const COMPARE: &str = r#"
 while read -r source destination; do
-    says=-
-    "$SHIM" explain -- clone -l $source $destination | grep -q 'different mounts' && says=different
+    explained=-
+    "$SHIM" explain -- clone -l $source $destination | grep -q 'different mounts' && explained=different
     if git clone -q -l $source $destination 2>error; then came=linked
     elif grep -q 'failed to create link.*Invalid cross-device link' error; then came=EXDEV
     else came=other
     fi
-    echo "$says $came $source $destination"
+    echo "$explained $came $source $destination"
     rm -rf {plain,bind,tmpfs,overlay,.}/{dst,new,sep} {plain,bind,tmpfs,overlay}/given plain/mountpoint/{*,.git}
     mkdir -p {plain,bind,tmpfs,overlay}/given
 done
 "#;
 
-/// What the shim says and what comes of it, for each of `sources` and every destination, where `run` runs the script.
+/// What the shim explains and what comes of it, for each of `sources` and every destination, where `run` runs the script.
 fn compare(
     sources: &[&str],
     run: &dyn Fn(Call) -> Outcome,
@@ -305,19 +305,19 @@ fn kernel_refuses_every_link_that_the_shim_does_not_attempt() {
     let Some(results) = compare(&SOURCES, &Call::run) else {
         return;
     };
-    for (says, came, line) in &results {
+    for (explained, came, line) in &results {
         // `..` behind what does not exist yet could lead anywhere: in doubt, the attempt.
         let in_doubt = line.contains("/new/..");
         let expected = match came.as_str() {
             "EXDEV" if !in_doubt => "different",
             _ => "-",
         };
-        assert_eq!(says, expected, "{came}: {line}");
+        assert_eq!(explained, expected, "{came}: {line}");
     }
-    for (says, came) in [("different", "EXDEV"), ("-", "linked"), ("-", "other")] {
+    for (explained, came) in [("different", "EXDEV"), ("-", "linked"), ("-", "other")] {
         let mut results = results.iter();
         assert!(
-            results.any(|found| found.0 == says && found.1 == came),
+            results.any(|found| found.0 == explained && found.1 == came),
             "{came}"
         );
     }
@@ -332,10 +332,10 @@ fn kernel_that_tells_no_mounts_refuses_every_link_that_the_shim_does_not_attempt
         let Some(results) = compare(&SOURCES[..4], &without_statx) else {
             return;
         };
-        for (says, came, line) in &results {
-            assert!(says == "-" || came == "EXDEV", "{came}: {line}");
+        for (explained, came, line) in &results {
+            assert!(explained == "-" || came == "EXDEV", "{came}: {line}");
             let to_another_filesystem = line == "plain/src tmpfs/dst";
-            assert!(!to_another_filesystem || says == "different", "{line}");
+            assert!(!to_another_filesystem || explained == "different", "{line}");
         }
     }
 }

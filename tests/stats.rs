@@ -151,7 +151,7 @@ fn nothing_is_advised_where_no_attempt_was_made() {
 fn table_shows_the_counts() {
     let arena = arena();
     let file = log_of_four(&arena);
-    let said = stats(&arena, [&file]).run().succeeded();
+    let outcome = stats(&arena, [&file]).run().succeeded();
     let expected = "\
 fallbacks       4: 2 cloned, 1 failed, 1 not seen to their end
 time            32.1 s lost to attempts, 0.4 s taken by fallbacks
@@ -176,7 +176,7 @@ GIT_CLONE_SHIM=always where clones go to beegfs would have saved 32.0 s.
 GIT_CLONE_SHIM=always where clones go to lustre would have saved 0.1 s.
 It copies what could have been hard-linked there, too.
 ";
-    assert_eq!(String::from_utf8(said.stdout).unwrap(), expected);
+    assert_eq!(String::from_utf8(outcome.stdout).unwrap(), expected);
     let few = stats(&arena, ["--rows=1".as_ref(), file.as_os_str()])
         .run()
         .succeeded();
@@ -266,15 +266,15 @@ fn damaged_lines_are_counted_and_named() {
     let first: Vec<_> = (1..=5).map(place).collect();
     assert_eq!(report["damaged"]["first"], json!(first));
 
-    let said = stats(&arena, [&file]).run().succeeded();
-    let said = String::from_utf8(said.stdout).unwrap();
+    let outcome = stats(&arena, [&file]).run().succeeded();
+    let printed = String::from_utf8(outcome.stdout).unwrap();
     let file = file.display();
     let lines = format!(
         "damaged lines   15: {file}:4, {file}:8, {file}:12, {file}:16, {file}:20, …\n\
          unknown lines   30: by a later version than {}\n",
         env!("CARGO_PKG_VERSION"),
     );
-    assert!(said.contains(&lines), "{lines}in {said}");
+    assert!(printed.contains(&lines), "{lines}in {printed}");
 }
 
 #[test]
@@ -283,20 +283,23 @@ fn unreadable_file_is_reported_and_the_others_counted() {
     let file = log_of_four(&arena);
     let nowhere = arena.root().join("no\nwhere");
     let files = [nowhere.as_path(), arena.root(), &file];
-    let said = stats(&arena, files).run();
-    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    let outcome = stats(&arena, files).run();
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
     let root = arena.root().display();
     for line in [
         format!("git-clone-shim: cannot read {root}/no\\nwhere: No such file or directory"),
         format!("git-clone-shim: cannot read {root}: it is not a regular file; to read it"),
     ] {
-        assert!(said.stderr_contains(&line), "{said:?}");
+        assert!(outcome.stderr_contains(&line), "{outcome:?}");
     }
-    assert!(said.stdout.starts_with(b"fallbacks       4: "), "{said:?}");
+    assert!(
+        outcome.stdout.starts_with(b"fallbacks       4: "),
+        "{outcome:?}"
+    );
 
     for args in [&[][..], &["--rows=many", "x"], &["--nonsense", "x"]] {
-        let said = stats(&arena, args).run();
-        assert!(said.is_our_failure(2), "{said:?}");
+        let outcome = stats(&arena, args).run();
+        assert!(outcome.is_our_failure(2), "{outcome:?}");
     }
 }
 
@@ -310,10 +313,10 @@ fn stdin_and_empty_files_are_read() {
     fs::write(&empty, "").unwrap();
     assert_eq!(stats(&arena, ["-"]).stdin(log).run(), expected);
     assert_eq!(stats(&arena, [&empty, &file]).run(), expected);
-    let said = stats(&arena, ["-"]).run().succeeded();
+    let outcome = stats(&arena, ["-"]).run().succeeded();
     let nothing = "fallbacks       0: 0 cloned, 0 failed, 0 not seen to their end\n\
                    time            0.0 s lost to attempts, 0.0 s taken by fallbacks\n";
-    assert_eq!(String::from_utf8(said.stdout).unwrap(), nothing);
+    assert_eq!(String::from_utf8(outcome.stdout).unwrap(), nothing);
 }
 
 #[test]
@@ -328,10 +331,10 @@ fn control_characters_in_names_are_escaped() {
         "cloned",
     );
     fs::write(&file, log.clone() + &log + "damaged").unwrap();
-    let said = stats(&arena, [&file]).run().succeeded();
-    let said = String::from_utf8(said.stdout).unwrap();
-    assert!(!said.contains(['\x1b', '\r']), "{said}");
-    assert!(said.contains("\na\\u{1b}[2J\\nb  "), "{said}");
+    let outcome = stats(&arena, [&file]).run().succeeded();
+    let printed = String::from_utf8(outcome.stdout).unwrap();
+    assert!(!printed.contains(['\x1b', '\r']), "{printed}");
+    assert!(printed.contains("\na\\u{1b}[2J\\nb  "), "{printed}");
 }
 
 #[test]
@@ -358,8 +361,8 @@ fn memory_does_not_grow_with_the_log() {
         .args(["-c", &limited])
         .arg(executable::shim())
         .arg(&file);
-    let said = Call::new(command).run().succeeded();
-    let report: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let outcome = Call::new(command).run().succeeded();
+    let report: Value = serde_json::from_slice(&outcome.stdout).unwrap();
     assert_eq!(report["all"]["fallbacks"], 200 * 500);
     assert_eq!(report["hosts"].as_array().unwrap().len(), 500);
     assert_eq!(report["damaged"]["lines"], 1);

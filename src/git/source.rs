@@ -64,7 +64,7 @@ enum Found {
     GitFile(PathBuf),
 }
 
-/// Whether the source of `clone` is an existing local repository, whose objects git hard-links unless an option says not to.
+/// Whether the source of `clone` is an existing local repository, whose objects git hard-links unless an option forbids it.
 ///
 /// git looks for a path first, so that even `host:path` is one if it exists. A bundle is none: git reads it like a
 /// remote. Nor is a URL, even where `url.<base>.insteadOf` makes a path of it: that would take git's configuration.

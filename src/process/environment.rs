@@ -22,7 +22,7 @@ pub fn variable(name: &CStr) -> Option<&'static OsStr> {
     Some(OsStr::from_bytes(value.to_bytes()))
 }
 
-/// As [`variable`]; `None` too if this program has more rights than its caller: the kernel said `AT_SECURE` (getauxval(3)),
+/// As [`variable`]; `None` too if this program has more rights than its caller: the kernel set `AT_SECURE` (getauxval(3)),
 /// because the program is setuid, setgid or has file capabilities. It is what `secure_getenv(3)` does.
 #[must_use]
 pub fn secure_variable(name: &CStr) -> Option<&'static OsStr> {

@@ -65,7 +65,7 @@ impl Directory {
         directory.ok_or_else(|| failed("make", path, Errno::ENOENT))
     }
 
-    /// Goes from `/` to `path` one component at a time. Where one is missing, `missing` makes it, or says that it has not.
+    /// Goes from `/` to `path` one component at a time. Where one is missing, `missing` makes it, or returns `false`.
     fn walk(
         path: &Path,
         missing: &mut dyn FnMut(&Self, &OsStr) -> Result<bool>,
@@ -262,7 +262,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Makes a directory that only we can enter; says whether the name was free.
+    /// Makes a directory that only we can enter; returns whether the name was free.
     ///
     /// # Errors
     ///
@@ -380,7 +380,7 @@ impl Directory {
             .map_err(|errno| failed("write", &into.path.join(to), errno))
     }
 
-    /// Removes a file or a symbolic link; says whether there was one.
+    /// Removes a file or a symbolic link; returns whether there was one.
     ///
     /// # Errors
     ///
@@ -393,7 +393,7 @@ impl Directory {
         }
     }
 
-    /// Removes an empty directory; says whether none of this name is left.
+    /// Removes an empty directory; returns whether none of this name is left.
     ///
     /// # Errors
     ///

@@ -62,8 +62,8 @@ enum Task {
     Uninstall(install::UninstallOptions),
 }
 
-/// Runs the tool with `args`, its own name first, and returns the exit status: 0, 1 if the task says no, 2 for args that
-/// it does not know, or 125 if it could not do its work, such as start a process or write its output.
+/// Runs the tool with `args`, its own name first, and returns the exit status: 0, 1 if the task failed or its answer is no, 2 for
+/// args that it does not know, or 125 if it could not do its work, such as start a process or write its output.
 #[must_use]
 pub fn run(args: &[&CStr]) -> i32 {
     memory::end_without_memory();

@@ -1,5 +1,6 @@
 //! The program's own installer, run as an admin would run it.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use super::arrangement;
 use super::call::{Call, Outcome};
 use super::executable;
 use super::gits::gits;
+use super::tree;
 
 /// The version under test.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -25,7 +27,7 @@ const SHELLS: [Shell; 4] = [
     &["bash", "--posix"],
 ];
 
-/// Those of the shells that this machine has; says which it has not.
+/// Those of the shells that this machine has; prints which it has not.
 #[track_caller]
 pub fn shells() -> Vec<Shell> {
     let mut shells = Vec::new();
@@ -43,6 +45,19 @@ pub fn version(number: usize) -> String {
     let version = format!("{number}.{rest}");
     assert!(version.len() == VERSION.len() && version != VERSION);
     version
+}
+
+/// Asserts that the program ended with this status and printed why in one line.
+#[track_caller]
+pub fn assert_refused(outcome: &Outcome, status: i32) {
+    assert!(outcome.is_our_failure(status), "{outcome:?}");
+}
+
+/// What the lines of standard output that begin with `start` go on with.
+pub fn lines_after(start: &str, outcome: &Outcome) -> Vec<String> {
+    let text = String::from_utf8(outcome.stdout.clone()).unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix(start));
+    lines.map(str::to_owned).collect()
 }
 
 /// A machine with a directory in which versions of the shim are installed.
@@ -119,6 +134,34 @@ impl Site {
     pub fn list(&self) -> String {
         let listed = self.run("versions", [""; 0]).succeeded();
         String::from_utf8(listed.stdout).unwrap()
+    }
+
+    /// Every path below the prefix.
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        tree::read(&self.prefix).into_keys().collect()
+    }
+
+    /// The version that Environment Modules and Lmod load where none is named.
+    #[track_caller]
+    pub fn default_module(&self) -> String {
+        let file = self.prefix.join("modulefiles/git-clone-shim/.version");
+        let text = fs::read_to_string(file).unwrap();
+        let named = text.strip_prefix("#%Module1.0\nset ModulesVersion \"");
+        named.unwrap().trim_end_matches("\"\n").to_owned()
+    }
+
+    /// What a script that `shell` runs with this PATH prints.
+    #[track_caller]
+    pub fn answer(&self, shell: &[&str], script: &str, path: &OsStr) -> String {
+        let mut command = self.arena.command(shell[0]);
+        command
+            .args(&shell[1..])
+            .args(["-c", script])
+            .env("PATH", path);
+        let outcome = Call::new(command).run().succeeded();
+        assert!(outcome.stderr.is_empty(), "{outcome:?}");
+        let text = String::from_utf8(outcome.stdout).unwrap();
+        text.trim_end().to_owned()
     }
 
     /// The directory of this version.

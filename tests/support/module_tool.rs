@@ -28,7 +28,7 @@ const SHELLS: [&[&str]; 4] = [
 ];
 
 impl ModuleTool {
-    /// Those that this machine has; says which it has not.
+    /// Those that this machine has; prints which it has not.
     #[track_caller]
     pub fn all() -> Vec<Self> {
         let mut tools = Vec::new();
@@ -41,7 +41,7 @@ impl ModuleTool {
         tools
     }
 
-    /// The shells that this machine has; says which it has not.
+    /// The shells that this machine has; prints which it has not.
     #[track_caller]
     pub fn shells() -> Vec<&'static [&'static str]> {
         let mut shells = Vec::new();
@@ -82,8 +82,8 @@ impl ModuleTool {
             .map(|line| format!("{line}\nprintenv PATH"))
             .collect();
         let outcome = self.run(arena, shell, &shown);
-        let said = String::from_utf8(outcome.stdout.clone()).unwrap();
-        let paths: Vec<_> = said.lines().map(str::to_owned).collect();
+        let printed = String::from_utf8(outcome.stdout.clone()).unwrap();
+        let paths: Vec<_> = printed.lines().map(str::to_owned).collect();
         assert_eq!(
             paths.len(),
             lines.len(),
@@ -159,7 +159,7 @@ fn unpacked(package: &str) -> Result<PathBuf, String> {
     Ok(usr)
 }
 
-/// Runs a command; what it said if it failed.
+/// Runs a command; what it printed if it failed.
 fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| error.to_string())?;
     match output.status.success() {

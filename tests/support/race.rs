@@ -18,7 +18,7 @@ pub fn delayed_at_links(arena: &Arena, call: &Call) -> Call {
     Call::new(command)
 }
 
-/// Whether strace can delay a call here; says so if not.
+/// Whether strace can delay a call here; prints that if not.
 #[track_caller]
 pub fn can_delay() -> bool {
     let traced = std::process::Command::new("strace")

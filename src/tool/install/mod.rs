@@ -1,5 +1,5 @@
 //! `git-clone-shim install | versions | activate VERSION | uninstall [VERSION]`: versions side by side below a prefix, each in
-//! a directory that is never changed, and a link that says which one is current.
+//! a directory that is never changed, and a link to the current one.
 //!
 //! What is new is staged, then renamed into its place; what was written is listed in a manifest, and only what is listed is
 //! removed. Only one process at a time changes a tree. Everything that another user could interfere with is done by
@@ -34,8 +34,8 @@ pub(super) use command::install::InstallOptions;
 pub(super) use command::uninstall::UninstallOptions;
 pub(super) use command::versions::VersionsOptions;
 
-/// Installs this program, whose args are read by `tool`, and returns the exit status: 0, 1 if it cannot be installed or does not work, 2 for options that make
-/// no sense.
+/// Installs this program, whose args are read by `tool`, and returns the exit status: 0, 1 if it cannot be installed or does not
+/// work, 2 for options that make no sense.
 ///
 /// # Errors
 ///

@@ -39,7 +39,7 @@ pub(super) struct Places {
 
 impl Places {
     /// The places that the options name. Where no prefix is named, it is that of the tree in which this program is installed
-    /// if `own_tree` says so, and else below the user's home directory.
+    /// if `own_tree` is set, and else below the user's home directory.
     ///
     /// # Errors
     ///

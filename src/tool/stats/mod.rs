@@ -39,7 +39,7 @@ pub(super) struct Options {
     rows: usize,
 }
 
-/// Prints what the files say and returns 0, or 1 if one of them cannot be read: then it says so, and counts the others.
+/// Prints the counts of these files and returns 0, or 1 if one of them cannot be read: then it prints why, and counts the others.
 /// Damaged lines are counted and named, and no failure.
 ///
 /// # Errors
