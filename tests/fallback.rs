@@ -293,7 +293,7 @@ fn clone_of_many_objects_or_one_pack_is_intact() {
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
         for source in [
-            source::with_loose_objects(&arena, "many", 3000),
+            source::with_loose_objects(&arena, "many", 1000),
             source::packed(&arena, "packed"),
         ] {
             arena.assert_cured(&with_source(&source, args("clone --local SRC dst")));

@@ -136,7 +136,7 @@ fn objects_that_others_can_exchange_are_not_copied_after_git_refused_them() {
 }
 
 #[test]
-fn error_of_the_filesystem_is_cured_whoever_can_write_to_the_objects() {
+fn error_of_the_filesystem_is_cured_where_others_can_write_to_the_objects() {
     for errno in [libc::EXDEV, libc::EOPNOTSUPP, libc::ENOSYS, 524] {
         for_each_git(|_, arena| {
             let arena = arena.with_links_failing(errno);

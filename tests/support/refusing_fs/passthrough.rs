@@ -19,7 +19,7 @@ use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat};
 
 use super::nodes::{magic_link, reopen};
-use super::replies::{GENERATION, TTL, answer, timespec};
+use super::replies::{GENERATION, answer, timespec, ttl};
 use super::{LinkRule, Passthrough, lock};
 
 /// The flags of open(2) for the backing file; the kernel sees to `O_APPEND` and the like itself.
@@ -30,7 +30,7 @@ const OPEN_FLAGS: OFlag = OFlag::O_ACCMODE.union(OFlag::O_TRUNC);
 impl Filesystem for Passthrough {
     fn lookup(&self, req: &Request, dir: Ino, name: &OsStr, reply: ReplyEntry) {
         let found = self.state().entry(req, dir, name, |_| Ok(()));
-        answer!(reply, found, attr => reply.entry(&TTL, &attr, GENERATION));
+        answer!(reply, found, attr => reply.entry(&ttl(&attr), &attr, GENERATION));
     }
 
     fn forget(&self, _: &Request, ino: Ino, lookups: u64) {
@@ -38,7 +38,7 @@ impl Filesystem for Passthrough {
     }
 
     fn getattr(&self, _: &Request, ino: Ino, _: Option<FileHandle>, reply: ReplyAttr) {
-        answer!(reply, self.state().attributes(ino), attr => reply.attr(&TTL, &attr));
+        answer!(reply, self.state().attributes(ino), attr => reply.attr(&ttl(&attr), &attr));
     }
 
     fn setattr(
@@ -81,7 +81,7 @@ impl Filesystem for Passthrough {
             }
             self.state().attributes(ino)
         };
-        answer!(reply, set(), attr => reply.attr(&TTL, &attr));
+        answer!(reply, set(), attr => reply.attr(&ttl(&attr), &attr));
     }
 
     fn readlink(&self, _: &Request, ino: Ino, reply: ReplyData) {
@@ -108,19 +108,19 @@ impl Filesystem for Passthrough {
         );
         let make = |at: &File| Ok(mknodat(at, name, kind, mode, device.into())?);
         let attr = self.state().entry(req, dir, name, make);
-        answer!(reply, attr, attr => reply.entry(&TTL, &attr, GENERATION));
+        answer!(reply, attr, attr => reply.entry(&ttl(&attr), &attr, GENERATION));
     }
 
     fn mkdir(&self, req: &Request, dir: Ino, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
         let make = |at: &File| Ok(mkdirat(at, name, Mode::from_bits_truncate(mode))?);
         let attr = self.state().entry(req, dir, name, make);
-        answer!(reply, attr, attr => reply.entry(&TTL, &attr, GENERATION));
+        answer!(reply, attr, attr => reply.entry(&ttl(&attr), &attr, GENERATION));
     }
 
     fn symlink(&self, req: &Request, dir: Ino, name: &OsStr, target: &Path, reply: ReplyEntry) {
         let make = |at: &File| Ok(symlinkat(target, at, name)?);
         let attr = self.state().entry(req, dir, name, make);
-        answer!(reply, attr, attr => reply.entry(&TTL, &attr, GENERATION));
+        answer!(reply, attr, attr => reply.entry(&ttl(&attr), &attr, GENERATION));
     }
 
     fn link(&self, req: &Request, ino: Ino, dir: Ino, name: &OsStr, reply: ReplyEntry) {
@@ -138,7 +138,7 @@ impl Filesystem for Passthrough {
                 Ok(linkat(AT_FDCWD, &magic_link(&node), at, name, follow)?)
             })
         };
-        answer!(reply, link(), attr => reply.entry(&TTL, &attr, GENERATION));
+        answer!(reply, link(), attr => reply.entry(&ttl(&attr), &attr, GENERATION));
     }
 
     fn unlink(&self, _: &Request, dir: Ino, name: &OsStr, reply: ReplyEmpty) {
@@ -185,7 +185,7 @@ impl Filesystem for Passthrough {
             Ok((attr, state.open(attr.ino, file)))
         };
         answer!(reply, create(), (attr, fh) => {
-            reply.created(&TTL, &attr, GENERATION, fh, FopenFlags::empty());
+            reply.created(&ttl(&attr), &attr, GENERATION, fh, FopenFlags::empty());
         });
     }
 

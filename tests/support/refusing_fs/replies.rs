@@ -18,8 +18,14 @@ macro_rules! answer {
 }
 pub(super) use answer;
 
-/// Nothing is cached, so that every link(2) is preceded by a lookup of its source.
-pub(super) const TTL: Duration = Duration::ZERO;
+/// How long the kernel may cache an entry and its attributes. No file is cached, so that every link(2) is preceded by a lookup
+/// of its source; but directories are, else each path costs a request for every directory in it.
+pub(super) fn ttl(attr: &FileAttr) -> Duration {
+    match attr.kind {
+        FileType::Directory => Duration::from_secs(1),
+        _ => Duration::ZERO,
+    }
+}
 
 /// Node ids are not used twice, so generations are not needed.
 pub(super) const GENERATION: Generation = Generation(0);
