@@ -1,4 +1,4 @@
-//! Where lines begin in bytes that end anywhere. Pure: both the relay and the judge of link failures need it.
+//! Where lines begin in bytes that end anywhere. Pure: the relay and the search for link failures both need it.
 
 /// The positions in `bytes`, from `new` on, at which a line begins.
 pub(crate) fn line_starts(bytes: &[u8], new: usize) -> impl DoubleEndedIterator<Item = usize> {

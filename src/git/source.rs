@@ -86,7 +86,8 @@ pub fn is_url(clone: &CloneCommand<'_>) -> bool {
 }
 
 /// Whether a user other than us, root and the owner of the repository could exchange the object `name` (such as `ab/cdef…`,
-/// followed by what no name of git's holds) in `objects`, its directory of objects. `true` where the mode of a directory cannot be read.
+/// followed by what no name of git's holds) in `objects`, its directory of objects. `true` where the mode of a directory cannot be
+/// read.
 ///
 /// The owner is left out: git itself refuses a repository of another user's unless `safe.directory` names it.
 #[must_use]

@@ -18,7 +18,8 @@ use super::child::close_all_but;
 const CALLBACK_SECONDS: c_uint = 10;
 
 /// Starts an observer, which waits until this process has exited and calls `callback` with the time that this took. Where it
-/// cannot see the exit (before Linux 5.3, in a sandbox without `pidfd_open(2)`, or if we are process 1), it calls `callback` with `None` at once.
+/// cannot see the exit (before Linux 5.3, in a sandbox without `pidfd_open(2)`, or if we are process 1), it calls `callback` with
+/// `None` at once.
 ///
 /// The observer is detached: init's child, in a session of its own without a terminal, in the root directory, and without
 /// our descriptors, so that a process that waits for the end of a pipe, a lock, a terminal or a process group of ours does

@@ -1,5 +1,5 @@
 //! The child's stderr on its way to ours: held at first, then streamed except for what is withheld until the child has exited.
-//! The end of it is always kept for the judge.
+//! The end of it is always kept, for our caller to look for a failure that it can cure.
 
 use std::collections::TryReserveError;
 use std::time::Duration;
@@ -72,7 +72,8 @@ impl Relay {
         CAPACITY.saturating_sub(self.kept.len())
     }
 
-    /// Takes in what the child has written, no more than there is [`Relay::room`] for. The hold ends at a line that ends it, or when more than 64 KiB are held.
+    /// Takes in what the child has written, no more than there is [`Relay::room`] for. The hold ends at a line that ends it, or
+    /// when more than 64 KiB are held.
     pub fn take(&mut self, bytes: &[u8]) {
         let new = self.kept.len();
         // A quick check first: most chunks of a long stream without line breaks begin no line.
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_judge_sees_whole_lines_only() {
+    fn kept_lines_are_whole() {
         let mut relay = streaming();
         relay.take(&vec![b'x'; 3 * KEEP]);
         relay.wrote(relay.pending().len());

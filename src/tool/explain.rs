@@ -31,7 +31,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     let given = options.args.iter().cloned().map(OsString::into_vec);
     let owned: Vec<CString> = iter::once(b"git".to_vec())
         .chain(given)
-        // A arg of a command line holds no NUL byte.
+        // An arg of a command line holds no NUL byte.
         .filter_map(|arg| CString::new(arg).ok())
         .collect();
     let args: Vec<&CStr> = owned.iter().map(CString::as_c_str).collect();
@@ -76,7 +76,7 @@ fn readings(args: &[&CStr]) -> String {
             Role::Positional => places.next().unwrap_or("one too many").to_owned(),
         };
         match readings.last_mut().filter(|(last, _)| *last == at) {
-            // A arg of several short options.
+            // An arg of several short options.
             Some((_, so_far)) => _ = write!(so_far, ", {reading}"),
             None => readings.push((at, reading)),
         }

@@ -1,5 +1,5 @@
-//! `git-clone-shim stats FILE…`: what the files say that `GIT_CLONE_SHIM_LOG_FILE` names: how many fallbacks there were,
-//! where, why, and how much time the failed attempts took.
+//! `git-clone-shim stats FILE…` counts the records in log files of the shim (`GIT_CLONE_SHIM_LOG_FILE`): how many fallbacks there
+//! were, where, why, and how much time the failed attempts took.
 
 mod lines;
 mod prometheus;
