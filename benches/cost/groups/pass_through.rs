@@ -9,11 +9,13 @@ use crate::options::Options;
 use crate::pairs::{Contender, Difference, compare};
 use crate::plot::{Bar, Chart};
 use crate::report::Report;
+use crate::repository;
 use crate::support::arrangement;
 use crate::table::Table;
 
 pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
-    let differences = before(fixture, "git", &fixture.real(), options.pairs(300));
+    let pairs = options.pairs(300);
+    let differences = before(fixture, "git", &fixture.real(), Vec::new(), pairs);
     let bars = differences.iter().skip(1).map(Bar::of).collect();
     report.chart(Chart {
         file: "pass-through.svg",
@@ -23,7 +25,8 @@ pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
     let title = "Added to `git --version`:";
     report.table(Table::of_differences(title, &differences));
     if let Some(nothing) = fixture.compiled("nothing", "nothing", Path::new("")) {
-        let differences = before(fixture, "nothing", &nothing, options.pairs(1000));
+        let clones = clones(fixture, &nothing);
+        let differences = before(fixture, "nothing", &nothing, clones, options.pairs(1000));
         let title = "Added to a program that does nothing:";
         report.table(Table::of_differences(title, &differences));
     }
@@ -33,8 +36,40 @@ pub(super) fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
     }
 }
 
-/// Runs each of the programs before the git in the directory `real`.
-fn before(fixture: &Fixture, name: &str, real: &Path, pairs: usize) -> Vec<Difference> {
+/// Calls of the shim that clone without an attempt, before the git in the directory `real`: what is decided for them beforehand
+/// is too little to be measured in a whole clone.
+fn clones(fixture: &Fixture, real: &Path) -> Vec<Contender> {
+    let place = fixture.directory("planned");
+    let source = repository::of_loose_objects(fixture, &place, 10);
+    let clone = |options: &[&str], destination: &Path| {
+        let mut command = fixture.git(&[fixture.shim(), real], &[]);
+        command.arg("clone").args(options);
+        command.arg(&source).arg(destination);
+        command
+    };
+    let plain = clone(&[], &place.join("clone"));
+    let mut contenders = vec![Contender::new(
+        "**git-clone-shim**, `clone` in one mount",
+        plain,
+    )];
+    if let Some(far) = fixture.far("planned") {
+        let across = clone(&["--local"], &far);
+        contenders.push(Contender::new(
+            "**git-clone-shim**, `clone --local` across mounts",
+            across,
+        ));
+    }
+    contenders
+}
+
+/// Runs each of the programs, and those in `more`, before the git in the directory `real`.
+fn before(
+    fixture: &Fixture,
+    name: &str,
+    real: &Path,
+    more: Vec<Contender>,
+    pairs: usize,
+) -> Vec<Difference> {
     let file = real.join("git");
     let script = |shell: &str| {
         let text = format!("#!{shell}\nexec {} \"$@\"\n", file.display());
@@ -56,6 +91,9 @@ fn before(fixture: &Fixture, name: &str, real: &Path, pairs: usize) -> Vec<Diffe
         .into_iter()
         .filter_map(|(name, directory)| Some(Contender::new(name, git(&directory?))))
         .collect();
+    // Behind the shim, and before the two shells.
+    let shells = contenders.len() - 2;
+    contenders.splice(shells..shells, more);
     // By its own name, as `alias git=hub` runs it: called git and first on PATH, it would exec itself without end.
     if let Some(hub) = arrangement::program("hub") {
         let mut command = fixture.program(&hub, &[real]);
