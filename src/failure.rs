@@ -3,8 +3,6 @@
 use std::fmt;
 use std::io::Write;
 
-use crate::printable::printable;
-
 /// The shim itself failed.
 pub const OWN: i32 = 125;
 /// A git was named or found, and cannot be executed.
@@ -42,4 +40,28 @@ impl Failure {
 pub fn print(line: &str) {
     let line = format!("git-clone-shim: {}\n", printable(line));
     let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// `text` with every character that a terminal would obey, hide or reorder written out, as `\u{202e}`.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let escaped = |character: char| match character {
+        '\'' | '"' | '\\' => character.to_string(),
+        _ => character.escape_debug().to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn hidden_characters_are_written_out() {
+        let hidden =
+            "a\u{1b}[2J\r\n\u{7f}\u{9b}\u{202e}\u{2066}\u{200f}\u{200b}\u{2028}\u{e0041}é'\"\\";
+        let shown =
+            r#"a\u{1b}[2J\r\n\u{7f}\u{9b}\u{202e}\u{2066}\u{200f}\u{200b}\u{2028}\u{e0041}é'"\"#;
+        assert_eq!(printable(hidden), shown);
+    }
 }

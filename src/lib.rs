@@ -37,11 +37,8 @@ use std::ffi::{CStr, c_int};
 
 pub mod failure;
 pub mod git;
-mod lines;
 pub mod log;
-pub mod mountinfo;
 pub mod plan;
-pub mod printable;
 pub mod process;
 pub mod settings;
 pub mod shim;

@@ -10,11 +10,6 @@
 
 use std::ffi::{c_char, c_int};
 
-use git_clone_shim::process::memory::StaticFirst;
-
-#[global_allocator]
-static MEMORY: StaticFirst = StaticFirst::new();
-
 /// The C entry point; the exit status is 125, 126 or 127 where the shim itself failed (see `git_clone_shim::failure`).
 #[unsafe(no_mangle)]
 extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {

@@ -5,8 +5,7 @@ use std::ffi::CStr;
 use std::fmt;
 
 use crate::git::command_line::{self, CloneCommand, Linking};
-use crate::git::filesystem_type::HardLinks;
-use crate::git::mounts;
+use crate::git::places;
 use crate::git::source::{self, Repository};
 use crate::settings::Mode;
 
@@ -87,8 +86,9 @@ impl<'a> Plan<'a> {
         if mode == Mode::Always {
             return Self::Copy(clone, CopyReason::Always);
         }
-        let source = Repository::of(&clone);
-        if source.is_some_and(|source| mounts::differ(&clone, &source)) {
+        if let Some(Repository::Directory(source)) = source::repository(&clone)
+            && places::are_on_different_mounts(&clone, &source)
+        {
             return Self::Copy(clone, CopyReason::DifferentMounts);
         }
         Self::Attempt(clone, AttemptReason::Local(by))
@@ -96,21 +96,30 @@ impl<'a> Plan<'a> {
 
     /// Without an option that decides.
     fn plain(mode: Mode, clone: CloneCommand<'a>) -> Self {
-        if !source::is_local(&clone) {
+        let Some(source) = source::repository(&clone) else {
             return Self::PassThrough(PassThroughReason::NotLocal);
-        }
+        };
         if mode == Mode::Always {
             return Self::Copy(clone, CopyReason::Always);
         }
-        if let Some(source) = Repository::of(&clone) {
-            if HardLinks::on(&source.objects) == HardLinks::Honest {
+        if let Repository::Directory(source) = source {
+            if places::is_honest(&source.join("objects")) {
                 return Self::PassThrough(PassThroughReason::HonestLinks);
             }
-            if mounts::differ(&clone, &source) {
+            if places::are_on_different_mounts(&clone, &source) {
                 return Self::PassThrough(PassThroughReason::DifferentMounts);
             }
         }
         Self::Attempt(clone, AttemptReason::LocalRepository)
+    }
+}
+
+impl Plan<'_> {
+    /// Whether it is for a `git clone` that is not switched off.
+    #[must_use]
+    pub fn is_for_a_clone(&self) -> bool {
+        use PassThroughReason::{NoClone, SwitchedOff};
+        !matches!(self, Self::PassThrough(NoClone | SwitchedOff))
     }
 }
 

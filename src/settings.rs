@@ -1,15 +1,12 @@
-//! The variables of the environment, each read once at most. An unknown value is reported once and counts as the default.
+//! The variables of the environment. An unknown value counts as the default, and is reported where a clone is planned.
 
 use std::ffi::{CStr, OsStr};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::str::FromStr;
 
-use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
-use crate::failure;
-use crate::log::{Fallbacks, Pattern};
+use crate::log;
 use crate::process::environment;
 
 /// What to do with a clone that can hard-link (`GIT_CLONE_SHIM`).
@@ -43,84 +40,52 @@ pub struct Settings {
     pub git: Option<&'static OsStr>,
     /// `GIT_CLONE_SHIM_LOG`: what to log on standard error.
     pub log: Option<Targets>,
+    /// `GIT_CLONE_SHIM_SYSLOG`: whether each fallback is reported to the system log.
+    pub syslog: bool,
+    /// A line for each variable with an unknown value.
+    pub complaints: Vec<String>,
 }
 
 impl Settings {
     /// Reads the environment. An empty variable counts as unset, as in most programs that a module file configures.
     #[must_use]
     pub fn from_environment() -> Self {
-        Self {
-            mode: set(c"GIT_CLONE_SHIM").map_or(Mode::Auto, mode),
+        let mut settings = Self {
             git: set(c"GIT_CLONE_SHIM_GIT"),
-            log: set(c"GIT_CLONE_SHIM_LOG").and_then(log),
+            ..Self::default()
+        };
+        if let Some(value) = set(c"GIT_CLONE_SHIM") {
+            match value.as_bytes() {
+                b"auto" => {}
+                b"always" => settings.mode = Mode::Always,
+                b"off" => settings.mode = Mode::Off,
+                _ => settings.complain("GIT_CLONE_SHIM", value, "auto, always or off; using auto"),
+            }
         }
+        if let Some(value) = set(c"GIT_CLONE_SHIM_LOG") {
+            settings.log = log::filter(value);
+            if settings.log.is_none() {
+                let accepted = "off, error, warn, info, debug, trace or target=level,…; using off";
+                settings.complain("GIT_CLONE_SHIM_LOG", value, accepted);
+            }
+        }
+        if let Some(value) = set(c"GIT_CLONE_SHIM_SYSLOG") {
+            match value.as_bytes() {
+                b"0" => {}
+                b"1" => settings.syslog = true,
+                _ => settings.complain("GIT_CLONE_SHIM_SYSLOG", value, "0 or 1; using 0"),
+            }
+        }
+        settings
     }
-}
 
-/// Where fallbacks are recorded: `GIT_CLONE_SHIM_LOG_FILE` and `GIT_CLONE_SHIM_SYSLOG`. Not among the settings, since
-/// no call but one that runs git again need know.
-#[must_use]
-pub fn fallbacks() -> Fallbacks {
-    Fallbacks {
-        file: set(c"GIT_CLONE_SHIM_LOG_FILE").and_then(log_file),
-        syslog: set(c"GIT_CLONE_SHIM_SYSLOG").is_some_and(syslog),
+    fn complain(&mut self, name: &str, value: &OsStr, accepted: &str) {
+        let value = value.as_bytes().escape_ascii();
+        self.complaints
+            .push(format!("{name}={value} is not {accepted}"));
     }
 }
 
 fn set(name: &CStr) -> Option<&'static OsStr> {
     environment::secure_variable(name).filter(|value| !value.is_empty())
-}
-
-fn mode(value: &OsStr) -> Mode {
-    match value.as_bytes() {
-        b"auto" => Mode::Auto,
-        b"always" => Mode::Always,
-        b"off" => Mode::Off,
-        _ => {
-            complain("GIT_CLONE_SHIM", value, "auto, always or off", "auto");
-            Mode::default()
-        }
-    }
-}
-
-fn log(value: &OsStr) -> Option<Targets> {
-    let filter = value
-        .to_str()
-        .and_then(|filter| Targets::from_str(filter).ok());
-    // Any single word is a valid filter, of a program of that name: most likely it was meant for a level.
-    let for_us = |filter: &Targets| filter.would_enable(module_path!(), &Level::ERROR);
-    let meant =
-        |filter: &Targets| for_us(filter) || value == "off" || value.as_bytes().contains(&b'=');
-    let filter = filter.filter(meant);
-    if filter.is_none() {
-        let accepted = "off, error, warn, info, debug, trace or target=level,…";
-        complain("GIT_CLONE_SHIM_LOG", value, accepted, "off");
-    }
-    filter
-}
-
-fn log_file(value: &'static OsStr) -> Option<Pattern> {
-    let pattern = Pattern::new(value);
-    if pattern.is_none() {
-        complain("GIT_CLONE_SHIM_LOG_FILE", value, Pattern::ACCEPTED, "none");
-    }
-    pattern
-}
-
-fn syslog(value: &OsStr) -> bool {
-    match value.as_bytes() {
-        b"0" => false,
-        b"1" => true,
-        _ => {
-            complain("GIT_CLONE_SHIM_SYSLOG", value, "0 or 1", "0");
-            false
-        }
-    }
-}
-
-fn complain(name: &str, value: &OsStr, accepted: &str, default: &str) {
-    let value = value.as_bytes().escape_ascii();
-    failure::print(&format!(
-        "{name}={value} is not {accepted}; using {default}"
-    ));
 }

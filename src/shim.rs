@@ -3,32 +3,27 @@
 use std::convert::Infallible;
 use std::ffi::CStr;
 use std::io::{IsTerminal, stderr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::git::command_line::CloneCommand;
 use crate::git::destination::{self, Destination};
+use crate::git::link_failure::{self, LinkFailure};
+use crate::git::places;
 use crate::git::real_git::RealGit;
-use crate::git::{cure, link_failure};
-use crate::log::record::Cause;
-use crate::log::{self, QuotedArgs};
+use crate::log;
 use crate::plan::{CopyReason, Plan};
-use crate::process::clock;
+use crate::process::attempt::Attempt;
 use crate::process::exit_reason::ExitReason;
-use crate::process::relay::Lines;
-use crate::process::supervise::supervise;
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 
 /// How a git exits that has died (`die` in usage.c).
 const DIED: ExitReason = ExitReason::Exited(128);
 
-/// Which stderr lines end the hold, and which are withheld until git exits.
-const LINES: Lines = Lines {
-    end_the_hold: link_failure::is_ruled_out_by,
-    are_withheld: link_failure::begins,
-};
+/// Has git speak English, whatever the locale (gettext(3)).
+const ENGLISH: &CStr = c"LANGUAGE=C";
 
 /// Does what git would do with `args`, our own name first, and does not return unless git could not be run at all.
 ///
@@ -36,70 +31,91 @@ const LINES: Lines = Lines {
 ///
 /// No real git was found, or it cannot be run.
 pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
-    let settings = Settings::from_environment();
-    if let Some(filter) = settings.log {
+    let mut settings = Settings::from_environment();
+    if let Some(filter) = settings.log.take() {
         log::start(filter);
     }
     let mut git = RealGit::find(settings.git)?;
     info!(file = %git.file().as_os_str().as_encoded_bytes().escape_ascii(), "the real git");
-    match Plan::new(settings.mode, args) {
+    let plan = Plan::new(settings.mode, args);
+    if plan.is_for_a_clone() {
+        settings
+            .complaints
+            .iter()
+            .for_each(|complaint| failure::print(complaint));
+    }
+    match plan {
         Plan::PassThrough(reason) => {
             info!(%reason, "exec git with these args");
-            Err(git.exec(args))
+            Err(git.exec(args, None))
         }
         Plan::Copy(clone, reason) => {
             info!(%reason, "no attempt");
             if reason == CopyReason::DifferentMounts {
-                let directory = destination::directory(&clone);
-                settings::fallbacks().begin(directory, Cause::DifferentMounts, Duration::ZERO);
+                let place = destination::place(&clone);
+                log::fallback(
+                    "different-mounts",
+                    place.as_deref(),
+                    Duration::ZERO,
+                    settings.syslog,
+                );
             }
-            Err(exec_copying(&mut git, &clone, args))
+            Err(git.exec(&clone.without_hard_links(args), None))
         }
         Plan::Attempt(clone, reason) => {
-            info!(reason = reason.to_string(), "this call can hard-link");
-            attempt(&mut git, &clone, args)
+            info!(%reason, "this call can hard-link");
+            attempt(&mut git, &clone, args, &settings)
         }
     }
 }
 
 /// Lets git try, and then execs the fallback or exits as git has exited.
+#[inline(never)]
 fn attempt(
     git: &mut RealGit,
     clone: &CloneCommand<'_>,
     args: &[&CStr],
+    settings: &Settings,
 ) -> Result<Infallible, Failure> {
     let destination = Destination::before_attempt(clone);
-    let shows_progress = stderr().is_terminal() && !clone.progress_decided;
-    let attempted = match shows_progress {
-        true => clone.with_progress(args),
-        false => args.to_vec(),
+    let attempted = if stderr().is_terminal() && !clone.progress_decided {
+        clone.with_progress(args)
+    } else {
+        args.to_vec()
     };
-    // The child shares our memory until it execs.
-    let in_child = || git.clone().exec(&attempted).report();
-    let begun = clock::monotonic();
-    let finished = match supervise(in_child, LINES) {
-        Ok(finished) => finished,
+    let begun = Instant::now();
+    let in_child = || git.clone().exec(&attempted, Some(ENGLISH)).report();
+    let attempt = match Attempt::run(in_child, link_failure::is_ruled_out_by) {
+        Ok(attempt) => attempt,
         Err(error) => {
-            info!(%error, "git cannot be supervised: exec git");
-            return Err(git.exec(args));
+            info!(%error, "no attempt can be made: exec git with these args");
+            return Err(git.exec(args, None));
         }
     };
-    info!(exit_reason = %finished.exit_reason, "the attempt");
-    // A termination signal that arrived meanwhile prevents the fallback.
-    let failed = finished.exit_reason == DIED && !finished.signalled;
-    let failure = failed.then(|| cure::find(finished.stderr(), clone, &destination));
-    let Some(failure) = failure.flatten() else {
-        finished.end()
+    info!(exit_reason = %attempt.exit_reason(), "the attempt");
+    // A signal that ends processes prevents the fallback.
+    let has_died = attempt.exit_reason() == DIED && !attempt.signalled();
+    let failure = if has_died {
+        link_failure::find(attempt.stderr())
+    } else {
+        None
     };
-    let directory = destination::directory(clone);
-    let cause = Cause::LinkFailure(&failure);
-    settings::fallbacks().begin(directory, cause, clock::monotonic().saturating_sub(begun));
-    Err(exec_copying(git, clone, args))
-}
-
-/// Execs git with `--no-hardlinks`; returns only why it cannot.
-fn exec_copying(git: &mut RealGit, clone: &CloneCommand<'_>, args: &[&CStr]) -> Failure {
-    let copying = clone.without_hard_links(args);
-    info!(args = %QuotedArgs(&copying), "exec git");
-    git.exec(&copying)
+    let Some(failure) = failure.filter(|_| destination.is_some_and(|it| it.is_as_before())) else {
+        attempt.end()
+    };
+    drop(attempt);
+    // A refused link is always cured: without --local git itself copies these very objects. But where links are honest, one that
+    // differs from its source tells of an object that another process has exchanged, and git is to check again.
+    let place = destination::place(clone);
+    if failure != LinkFailure::Refused && place.as_deref().is_some_and(places::is_honest) {
+        info!(reason = failure.name(), "exec git with these args again");
+        return Err(git.exec(args, None));
+    }
+    log::fallback(
+        failure.name(),
+        place.as_deref(),
+        begun.elapsed(),
+        settings.syslog,
+    );
+    Err(git.exec(&clone.without_hard_links(args), None))
 }

@@ -338,7 +338,7 @@ impl<'a> Comparison<'a> {
         if died {
             let destination = destination::directory(&clone);
             // With `--work-tree` and `--separate-git-dir` git does not clean up: see no_fallback.rs.
-            let is_curable = |path: &Path| destination::is_free(path) || is_gitfile(path);
+            let is_curable = |path: &Path| fs::read_dir(path).map_or(true, |mut found| found.next().is_none()) || is_gitfile(path);
             prop_assert!(
                 destination.as_deref().is_none_or(is_curable),
                 "{destination:?} prevents a fallback: {:?}",
@@ -380,7 +380,7 @@ impl<'a> Comparison<'a> {
 fn can_hard_link(clone: &CloneCommand<'_>) -> bool {
     match clone.linking {
         Linking::Demanded(_) => true,
-        Linking::IfLocal => source::is_local(clone),
+        Linking::IfLocal => source::repository(clone).is_some(),
         Linking::Never => false,
     }
 }

@@ -278,38 +278,6 @@ fn link_failure_is_recognised_in_locales_of_every_charset() {
     }
 }
 
-#[test]
-fn every_message_of_the_installed_gits_is_known() {
-    for (git, catalogues) in gits_with_catalogues() {
-        let mut unknown = Vec::new();
-        for catalogue in &catalogues {
-            let prefix = catalogue.translation("fatal: ");
-            let prefix = prefix.as_deref().unwrap_or("fatal: ");
-            for (text, name) in [
-                (REFUSED, "link refused"),
-                (DIFFERENT, "link differs from its source"),
-                (UNCHECKED, "link cannot be checked"),
-            ] {
-                let wording = catalogue.translation(text).unwrap_or(text.to_owned());
-                let line = format!("{prefix}{}: y\n", wording.replace("%s", "a/b"));
-                let found = link_failure::find(line.as_bytes());
-                if found.is_none_or(|failure| failure.message.name != name) {
-                    unknown.push(format!("{}: {line}", catalogue.language));
-                }
-            }
-            let done = catalogue.translation("done.\\n");
-            let done = done.map_or("done.\n".to_owned(), |done| done.replace("\\n", "\n"));
-            if !link_failure::is_ruled_out_by(done.as_bytes()) {
-                unknown.push(format!("{}: {done}", catalogue.language));
-            }
-        }
-        assert_eq!(
-            unknown, [""; 0],
-            "{} has messages that src/git/messages.rs lacks",
-            git.version
-        );
-    }
-}
 
 #[test]
 fn different_link_is_recognised_in_every_language() {

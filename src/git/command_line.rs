@@ -7,7 +7,7 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::clone_options::{self, CloneOption, Meaning, Takes};
+use super::clone_options::{self, Meaning, Takes};
 
 /// Options before the command that take the next arg as their value.
 const GLOBAL_WITH_VALUE: [&[u8]; 9] = [
@@ -63,27 +63,6 @@ pub enum Linking {
     Never,
 }
 
-/// What an arg means to git.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// An option before the command.
-    Global,
-    /// An option before the command with which git exits before it runs one, or that is newer than this shim.
-    UnknownGlobal,
-    /// The command.
-    Command,
-    /// An option of `clone`, by its full name and whether it is switched on; an arg of short options has several.
-    Option(&'static str, bool),
-    /// An option of `clone` that is newer than this shim, or does not exist.
-    UnknownOption,
-    /// The value of the option before it.
-    Value,
-    /// `--` or `--end-of-options`.
-    EndOfOptions,
-    /// The repository or the destination.
-    Positional,
-}
-
 /// A `git clone`, as git will read it.
 #[derive(Debug)]
 pub struct CloneCommand<'a> {
@@ -97,8 +76,8 @@ pub struct CloneCommand<'a> {
     pub positionals: Vec<&'a CStr>,
     /// Whether the repository will have no work tree (`--bare`, `--mirror`).
     pub bare: bool,
-    /// The value of `--separate-git-dir`: the directory of the repository, apart from its work tree.
-    pub separate_git_dir: Option<&'a [u8]>,
+    /// Whether the repository will be apart from its work tree (`--separate-git-dir`).
+    pub separate_git_dir: bool,
     /// The index of the arg `clone`.
     command: usize,
     /// The index at which a further option is the last one: at `--` or `--end-of-options`, or at the very end.
@@ -109,10 +88,8 @@ impl CloneCommand<'_> {
     /// The directory to which `-C` leads, relative to our own; empty without `-C`.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
-        let named = self
-            .directories
-            .iter()
-            .map(|directory| OsStr::from_bytes(directory.to_bytes()));
+        let named = self.directories.iter();
+        let named = named.map(|directory| OsStr::from_bytes(directory.to_bytes()));
         // An empty one stays where it is (git.c).
         named.filter(|directory| !directory.is_empty()).collect()
     }
@@ -131,24 +108,14 @@ impl CloneCommand<'_> {
 }
 
 fn splice<'w>(args: &[&'w CStr], at: usize, arg: &'w CStr) -> Vec<&'w CStr> {
-    let mut spliced = Vec::with_capacity(args.len() + 1);
-    spliced.extend(args.iter().take(at));
-    spliced.push(arg);
-    spliced.extend(args.iter().skip(at));
+    let mut spliced = args.to_vec();
+    spliced.insert(at.min(args.len()), arg);
     spliced
 }
 
 /// Reads a command line, `argv[0]` first. `None` if git will run no `clone`, or refuse its args.
 #[must_use]
 pub fn read<'a>(args: &[&'a CStr]) -> Option<CloneCommand<'a>> {
-    read_noting(args, |_, _| {})
-}
-
-/// As [`read`], and calls `note` with the index and the role of each arg, up to the command and for `clone` to the end.
-pub fn read_noting<'a>(
-    args: &[&'a CStr],
-    mut note: impl FnMut(usize, Role),
-) -> Option<CloneCommand<'a>> {
     let mut directories = Vec::new();
     let mut at = 1;
     loop {
@@ -157,9 +124,7 @@ pub fn read_noting<'a>(
             break;
         }
         if GLOBAL_WITH_VALUE.contains(&arg) {
-            note(at, Role::Global);
             let value = args.get(at + 1)?;
-            note(at + 1, Role::Value);
             if arg == b"-C" {
                 directories.push(*value);
             }
@@ -167,50 +132,32 @@ pub fn read_noting<'a>(
         } else if GLOBAL_FLAGS.contains(&arg)
             || GLOBAL_WITH_EQUALS.iter().any(|name| arg.starts_with(name))
         {
-            note(at, Role::Global);
             at += 1;
         } else {
-            note(at, Role::UnknownGlobal);
             return None;
         }
     }
-    note(at, Role::Command);
     if *args.get(at)? != c"clone" {
         return None;
     }
-    Reader::new(note).read(args, at, directories)
+    Options::default().read(args, at, directories)
 }
 
 /// What the options of `clone` have set so far. The last option of each kind wins.
-struct Reader<N> {
-    note: N,
+#[derive(Default)]
+struct Options {
     local: Option<(bool, usize)>,
     no_hardlinks: bool,
     shared: bool,
     bare: bool,
     mirror: bool,
+    separate_git_dir: bool,
     progress: bool,
-    /// The arg that holds the value of `--separate-git-dir`, and where in it the value begins.
-    separate_git_dir: Option<(usize, usize)>,
     /// As in git's `parse_opt_verbosity_cb`: below zero is quiet.
     verbosity: i32,
 }
 
-impl<N: FnMut(usize, Role)> Reader<N> {
-    fn new(note: N) -> Self {
-        Self {
-            note,
-            local: None,
-            no_hardlinks: false,
-            shared: false,
-            bare: false,
-            mirror: false,
-            progress: false,
-            separate_git_dir: None,
-            verbosity: 0,
-        }
-    }
-
+impl Options {
     fn read<'a>(
         mut self,
         args: &[&'a CStr],
@@ -224,19 +171,12 @@ impl<N: FnMut(usize, Role)> Reader<N> {
             match arg.to_bytes() {
                 b"--" | b"--end-of-options" => {
                     options_end = at;
-                    (self.note)(at, Role::EndOfOptions);
-                    for (at, arg) in args.iter().enumerate().skip(at + 1) {
-                        (self.note)(at, Role::Positional);
-                        positionals.push(*arg);
-                    }
+                    positionals.extend(args.iter().skip(at + 1));
                     break;
                 }
-                [b'-', b'-', long @ ..] => at = self.long(long, at),
-                [b'-', letters @ ..] if !letters.is_empty() => at = self.short(letters, at),
-                _ => {
-                    (self.note)(at, Role::Positional);
-                    positionals.push(arg);
-                }
+                [b'-', b'-', long @ ..] => at += self.long(long, at),
+                [b'-', letters @ ..] if !letters.is_empty() => at += self.short(letters, at),
+                _ => positionals.push(arg),
             }
             at += 1;
         }
@@ -250,83 +190,57 @@ impl<N: FnMut(usize, Role)> Reader<N> {
             Some((false, _)) => Linking::Never,
             None => Linking::IfLocal,
         };
-        let separate_git_dir = self.separate_git_dir;
-        let separate_git_dir =
-            separate_git_dir.and_then(|(at, from)| args.get(at)?.to_bytes().get(from..));
         Some(CloneCommand {
             linking,
             progress_decided: self.progress || self.verbosity < 0,
             directories,
             positionals,
             bare: self.bare || self.mirror,
-            separate_git_dir,
+            separate_git_dir: self.separate_git_dir,
             command,
             options_end,
         })
     }
 
-    /// Takes in a long option, without its dashes; returns the index of the last arg that belongs to it.
+    /// Takes in a long option, without its dashes; returns how many args behind it are its value.
     fn long(&mut self, option: &[u8], at: usize) -> usize {
-        let (name, value) = match option.iter().position(|&byte| byte == b'=') {
-            Some(equals) => (option.get(..equals).unwrap_or_default(), true),
-            None => (option, false),
-        };
+        let mut parts = option.splitn(2, |&byte| byte == b'=');
+        let name = parts.next().unwrap_or_default();
         // An unknown option belongs to a newer git. It is read as a flag: read as one with a value it could hide `--local`.
         let Some((option, on)) = clone_options::by_name(name) else {
-            (self.note)(at, Role::UnknownOption);
-            return at;
+            return 0;
         };
-        self.apply(option, on, at);
-        if option.meaning == Meaning::SeparateGitDir {
-            let place = if value {
-                (at, "--=".len() + name.len())
-            } else {
-                (at + 1, 0)
-            };
-            self.separate_git_dir = on.then_some(place);
-        }
-        if on && !value && option.takes == Takes::Value {
-            self.value_behind(at)
-        } else {
-            at
-        }
+        self.apply(option.meaning, on, at);
+        let value_follows = on && option.takes == Takes::Value && parts.next().is_none();
+        usize::from(value_follows)
     }
 
-    /// Takes in an arg of short options, without its dash; returns the index of the last arg that belongs to it.
+    /// Takes in an arg of short options, without its dash; returns how many args behind it are its value.
     fn short(&mut self, letters: &[u8], at: usize) -> usize {
         for (position, &letter) in letters.iter().enumerate() {
             let Some(option) = clone_options::by_letter(letter) else {
-                (self.note)(at, Role::UnknownOption);
                 continue;
             };
-            self.apply(option, true, at);
+            self.apply(option.meaning, true, at);
             if option.takes == Takes::Value {
-                return match position + 1 == letters.len() {
-                    true => self.value_behind(at),
-                    false => at,
-                };
+                return usize::from(position + 1 == letters.len());
             }
         }
-        at
+        0
     }
 
-    fn value_behind(&mut self, at: usize) -> usize {
-        (self.note)(at + 1, Role::Value);
-        at + 1
-    }
-
-    fn apply(&mut self, option: &CloneOption, on: bool, at: usize) {
-        (self.note)(at, Role::Option(option.name, on));
-        match option.meaning {
+    fn apply(&mut self, meaning: Meaning, on: bool, at: usize) {
+        match meaning {
             Meaning::Local => self.local = Some((on, at)),
             Meaning::NoHardLinks => self.no_hardlinks = on,
             Meaning::Shared => self.shared = on,
             Meaning::Bare => self.bare = on,
             Meaning::Mirror => self.mirror = on,
+            Meaning::SeparateGitDir => self.separate_git_dir = on,
             Meaning::Progress => self.progress = true,
             Meaning::Quiet => self.verbosity = if on { self.verbosity.min(0) - 1 } else { 0 },
             Meaning::Verbose => self.verbosity = if on { self.verbosity.max(0) + 1 } else { 0 },
-            Meaning::SeparateGitDir | Meaning::Other => {}
+            Meaning::Other => {}
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The marker in the environment by which the shim notices that a wrapper on PATH leads back to it.
 //!
-//! `_GIT_CLONE_SHIM_SEEN=<pid>[+<depth>]:<file>:<file>…`: the process that has exec'd these files, one after the other, and
-//! how many shims among its parents wait for it. exec keeps the pid, so our own pid in the marker means that we were
-//! exec'd again in a loop; another pid is ordinary nesting, such as a hook that runs git.
+//! Two wrappers that each run the next git would call each other for ever. So the shim leaves behind which files it has exec'd,
+//! and does not run them again where they led back to it: `_GIT_CLONE_SHIM_SEEN=<pid>:<ticks>:<file>:<file>…`, the process that
+//! has exec'd the last file, when it did (in clock ticks since boot), and the files. Everything else is ordinary nesting, such as
+//! a hook that runs git.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -10,107 +11,140 @@ use std::path::Path;
 
 use smallvec::SmallVec;
 
+use super::real_git::path;
 use crate::process::c_string::ShortCString;
-use crate::process::{environment, liveness};
+use crate::process::environment;
+use crate::process::exec::begins_with;
+use crate::process::stat::{has_started_by, is_ancestor, ticks_since_boot};
 
 /// The variable's name. It does not begin with `GIT_`: git's own t0001 compares the list of those, and pre-commit and others
 /// remove them, and then a loop would not be noticed.
 const NAME: &CStr = c"_GIT_CLONE_SHIM_SEEN";
 
-/// More shims that wait for each other mean a wrapper that forks in a loop, not nesting that a user has made.
-const DEEPEST: u32 = 50;
+/// Whether a file leads back to the shim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeadsBack {
+    /// It has not yet.
+    #[default]
+    No,
+    /// It may be a wrapper, or else a git that has run something which changed PATH and became us.
+    Perhaps,
+    /// It is a wrapper that has exec'd or forked us.
+    Surely,
+}
 
 /// What the environment tells about the shims before this one.
 #[derive(Clone, Debug, Default)]
-pub struct Marker<'a> {
-    depth: u32,
-    /// The files that this process has exec'd, each of which exec'd the shim again: `:<file>:<file>…`.
-    tried: SmallVec<[u8; 256]>,
-    /// The file that the nearest parent shim has exec'd.
-    above: Option<&'a Path>,
+pub struct Marker {
+    /// The files that led back here, and then those that this process could not exec: `:<file>:<file>…`.
+    files: SmallVec<[u8; 256]>,
+    /// How many bytes of them are from the environment, and what these files do.
+    inherited: usize,
+    lead_back: LeadsBack,
 }
 
-impl Marker<'static> {
+impl Marker {
     /// Reads the marker. An invalid one is ignored: users should not set it, but can.
     #[must_use]
     pub fn from_environment() -> Self {
-        environment::variable(NAME)
-            .and_then(|marker| Self::parse(marker.as_bytes()))
-            .unwrap_or_default()
+        let marker = environment::variable(NAME).map(OsStr::as_bytes);
+        marker.and_then(Self::parse).unwrap_or_default()
     }
-}
 
-impl<'a> Marker<'a> {
-    fn parse(marker: &'a [u8]) -> Option<Self> {
-        let colon = marker.iter().position(|&byte| byte == b':');
-        let (process, files) = marker.split_at(colon.unwrap_or(marker.len()));
-        let process = str::from_utf8(process).ok()?;
-        let (pid, depth) = match process.split_once('+') {
-            Some((pid, depth)) => (pid, depth.parse().ok()?),
-            None => (process, 0),
+    fn parse(marker: &[u8]) -> Option<Self> {
+        let mut parts = marker.splitn(3, |&byte| byte == b':');
+        let mut number = || str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
+        let (pid, ticks) = (u32::try_from(number()?).ok()?, number()?);
+        let files = parts.next().filter(|files| files.starts_with(b"/"))?;
+        let lead_back = leads_back(pid, ticks, files);
+        let mut marker = Self {
+            lead_back,
+            ..Self::default()
         };
-        let pid: u32 = pid.parse().ok()?;
-        Some(if pid == std::process::id() {
-            Self {
-                depth,
-                tried: SmallVec::from_slice(files),
-                above: None,
-            }
-        } else if liveness::is_alive(pid) {
-            Self {
-                depth: depth.saturating_add(1),
-                tried: SmallVec::new(),
-                above: split(files).next_back(),
-            }
-        } else {
-            // That process has exited: an agent that a hook starts, for example, outlives it and keeps its environment.
-            Self::default()
-        })
+        if lead_back != LeadsBack::No {
+            marker.add(Path::new(OsStr::from_bytes(files)));
+            marker.inherited = marker.files.len();
+        }
+        Some(marker)
     }
 
-    /// How often this process has exec'd `file`.
+    /// Whether `file` leads back here.
     #[must_use]
-    pub fn times_tried(&self, file: &Path) -> usize {
+    pub fn leads_back(&self, file: &Path) -> LeadsBack {
         let file = file.as_os_str().as_bytes();
         let ends = |rest: &[u8]| rest.is_empty() || rest.starts_with(b":");
         // Not split at colons: the path in GIT_CLONE_SHIM_GIT may contain some.
-        let listed = (0..self.tried.len()).filter(|&at| {
-            let rest = self.tried.get(at..);
+        let listed = (0..self.files.len()).rposition(|at| {
+            let rest = self.files.get(at..);
             rest.and_then(|rest| rest.strip_prefix(b":")?.strip_prefix(file))
                 .is_some_and(ends)
         });
-        listed.count()
+        match listed {
+            None => LeadsBack::No,
+            Some(at) if at < self.inherited => self.lead_back,
+            Some(_) => LeadsBack::Surely,
+        }
     }
 
-    /// Notes that this process is about to exec `file`.
+    /// Notes that this process is about to exec `file`. If it comes back here, the file is not to be run again.
     pub fn add(&mut self, file: &Path) {
-        self.tried.push(b':');
-        self.tried.extend_from_slice(file.as_os_str().as_bytes());
+        self.files.push(b':');
+        self.files.extend_from_slice(file.as_os_str().as_bytes());
     }
 
-    /// The program that forks and leads back here, if so many shims wait already that it is a loop.
-    #[must_use]
-    pub fn endless(&self) -> Option<&Path> {
-        (self.depth >= DEEPEST).then(|| self.above.unwrap_or(Path::new("git")))
-    }
-
-    /// The marker as an entry of the environment, for the file that was added last. It holds the pid of the caller, so it has
-    /// to be called in the process that execs.
+    /// The marker as an entry of the environment. It holds the pid of the caller, so it has to be called in the process that execs.
     #[must_use]
     pub fn entry(&self) -> ShortCString {
         let mut entry = ShortCString::of(&[NAME.to_bytes(), b"="]);
-        entry.push(&decimal(std::process::id()));
-        if self.depth > 0 {
-            entry.push(b"+");
-            entry.push(&decimal(self.depth));
-        }
-        entry.push(&self.tried);
+        entry.push(&decimal(std::process::id().into()));
+        entry.push(b":");
+        entry.push(&decimal(ticks_since_boot()));
+        entry.push(&self.files);
         entry
     }
 }
 
+/// Whether the files of a marker lead back here: `pid` has exec'd the last one when so many ticks had passed since boot.
+fn leads_back(pid: u32, ticks: u64, files: &[u8]) -> LeadsBack {
+    if pid == std::process::id() {
+        // exec keeps the pid. A process that started later only has the same number.
+        return if has_started_by(ticks) {
+            LeadsBack::Surely
+        } else {
+            LeadsBack::No
+        };
+    }
+    // git puts its exec-path first on PATH for all that it runs; a wrapper leaves PATH as it is.
+    let first = path()
+        .as_bytes()
+        .split(|&byte| byte == b':')
+        .next()
+        .unwrap_or_default();
+    let exec_path = environment::variable(c"GIT_EXEC_PATH").map(OsStr::as_bytes);
+    if first.ends_with(b"/git-core") || exec_path == Some(first) {
+        return LeadsBack::No;
+    }
+    let last = files
+        .windows(2)
+        .rposition(|two| two == b":/")
+        .map_or(0, |at| at + 1);
+    let last = ShortCString::of(&[files.get(last..).unwrap_or_default()]);
+    if begins_with(last.as_c_str(), b"#!") {
+        // A shell forks more often than once for what stands in a pipeline or in parentheses.
+        if is_ancestor(pid) {
+            LeadsBack::Surely
+        } else {
+            LeadsBack::No
+        }
+    } else if pid == std::os::unix::process::parent_id() {
+        LeadsBack::Perhaps
+    } else {
+        LeadsBack::No
+    }
+}
+
 /// The digits of a number. The formatting functions of the standard library lie in other pages, which cost 2 µs each to load.
-fn decimal(number: u32) -> SmallVec<[u8; 10]> {
+fn decimal(number: u64) -> SmallVec<[u8; 20]> {
     let mut digits = match number / 10 {
         0 => SmallVec::new(),
         more => decimal(more),
@@ -120,75 +154,61 @@ fn decimal(number: u32) -> SmallVec<[u8; 10]> {
     digits
 }
 
-/// The files of `:<file>:<file>…`.
-fn split(files: &[u8]) -> impl DoubleEndedIterator<Item = &Path> {
-    let listed = files.strip_prefix(b":").into_iter();
-    listed
-        .flat_map(|files| files.split(|&byte| byte == b':'))
-        .map(|file| Path::new(OsStr::from_bytes(file)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::Marker;
+    use super::{LeadsBack, Marker};
+    use crate::process::stat::ticks_since_boot;
 
-    fn marker(process: u32, rest: &str) -> Marker<'static> {
-        Marker::parse(format!("{process}{rest}").leak().as_bytes()).unwrap()
-    }
-
-    fn assert_entry(marker: &Marker<'_>, rest: &str) {
-        let expected = format!("_GIT_CLONE_SHIM_SEEN={}{rest}", std::process::id());
-        assert_eq!(marker.entry().as_c_str().to_bytes(), expected.as_bytes());
+    fn read(pid: u32, ticks: u64, files: &str) -> Option<Marker> {
+        Marker::parse(format!("{pid}:{ticks}{files}").as_bytes())
     }
 
     #[test]
-    fn own_pid_in_the_marker_is_a_loop() {
-        let marker = marker(std::process::id(), ":/a/git:/b/git:/a/git");
-        for (file, times) in [("/a/git", 2), ("/b/git", 1), ("/c/git", 0)] {
-            assert_eq!(marker.times_tried(Path::new(file)), times, "{file}");
-        }
-        assert_entry(&marker, ":/a/git:/b/git:/a/git");
-    }
-
-    #[test]
-    fn paths_with_colons_are_found() {
-        let mut marker = marker(std::process::id(), ":/a/git");
+    fn what_this_process_has_run_leads_back() {
+        let ours = std::process::id();
+        let mut marker = read(ours, ticks_since_boot(), ":/a/git:/b/git").unwrap();
         marker.add(Path::new("/b:c/git"));
-        for tried in ["/a/git", "/b:c/git"] {
-            assert_eq!(marker.times_tried(Path::new(tried)), 1, "{tried}");
+        for tried in ["/a/git", "/b/git", "/b:c/git"] {
+            assert_eq!(
+                marker.leads_back(Path::new(tried)),
+                LeadsBack::Surely,
+                "{tried}"
+            );
         }
         for untried in ["/a", "/a/gi", "/b:c", "/a/git:", "/x", "git"] {
-            assert_eq!(marker.times_tried(Path::new(untried)), 0, "{untried}");
+            assert_eq!(
+                marker.leads_back(Path::new(untried)),
+                LeadsBack::No,
+                "{untried}"
+            );
         }
-    }
-
-    #[test]
-    fn living_parent_in_the_marker_is_nesting() {
-        let parent = std::os::unix::process::parent_id();
-        let mut nested = marker(parent, "+3:/a/git");
-        assert_eq!(nested.times_tried(Path::new("/a/git")), 0);
-        nested.add(Path::new("/b/git"));
-        assert_entry(&nested, "+4:/b/git");
-        assert_eq!(marker(parent, "+20:/a/git").endless(), None);
-        assert_eq!(
-            marker(parent, "+60:/x/git:/a/git").endless(),
-            Some(Path::new("/a/git"))
+        let entry = marker.entry();
+        let entry = str::from_utf8(entry.as_c_str().to_bytes()).unwrap();
+        assert!(
+            entry.starts_with(&format!("_GIT_CLONE_SHIM_SEEN={ours}:")),
+            "{entry}"
         );
-        let deepest = marker(parent, &format!("+{}:/a/git", u32::MAX));
-        assert_eq!(deepest.endless(), Some(Path::new("/a/git")));
+        assert!(entry.ends_with(":/a/git:/b/git:/b:c/git"), "{entry}");
+        let reused = read(ours, 0, ":/a/git").unwrap();
+        assert_eq!(reused.leads_back(Path::new("/a/git")), LeadsBack::No);
     }
 
     #[test]
-    fn marker_of_an_exited_process_is_ignored() {
-        // The largest pid that Linux can be told to use is 4194304.
-        assert_eq!(marker(4_194_305, "+60:/a/git").endless(), None);
+    fn file_of_another_process_does_not_lead_back_unless_that_is_our_parent() {
+        let parent = std::os::unix::process::parent_id();
+        for (pid, expected) in [(parent, LeadsBack::Perhaps), (4_194_305, LeadsBack::No)] {
+            let marker = read(pid, 0, ":/bin/sh").unwrap();
+            assert_eq!(marker.leads_back(Path::new("/bin/sh")), expected, "{pid}");
+        }
     }
 
     #[test]
     fn invalid_marker_is_ignored() {
-        for invalid in ["", ":", "x:/a", "1x:/a", "-1:/a", "1+x:/a", "+:/a"] {
+        for invalid in [
+            "", ":", "x:1:/a", "1:/a", "1x:1:/a", "-1:1:/a", "1:1", "1:1:", "1:1:a",
+        ] {
             assert!(Marker::parse(invalid.as_bytes()).is_none(), "{invalid}");
         }
     }

@@ -11,10 +11,9 @@ use nix::errno::Errno;
 use nix::libc::{S_IFDIR, S_IFMT, S_IFREG, dev_t, ino_t};
 use nix::sys::stat::{FileStat, stat};
 use nix::unistd::{AccessFlags, access};
-use smallvec::SmallVec;
 use tracing::debug;
 
-use super::marker::Marker;
+use super::marker::{LeadsBack, Marker};
 use crate::failure::{self, Failure};
 use crate::process::c_string::ShortCString;
 use crate::process::exec::exec;
@@ -44,7 +43,7 @@ struct Search {
     path: &'static OsStr,
     /// This program's own file; `None` if it has been removed, and then only the marker prevents a loop.
     own: Option<Identity>,
-    marker: Marker<'static>,
+    marker: Marker,
 }
 
 /// The value of `PATH`, or what execvp(3) uses without it.
@@ -58,30 +57,20 @@ impl RealGit {
     ///
     /// # Errors
     ///
-    /// 127: there is none; 126: what was named cannot be run; 125: a wrapper leads back here without end.
+    /// 127: there is none; 126: what was named cannot be run.
     pub fn find(named: Option<&OsStr>) -> Result<Self, Failure> {
         let search = Search {
             path: path(),
             own: startup::own_file().ok().as_ref().map(identity),
             marker: Marker::from_environment(),
         };
-        if let Some(wrapper) = search.marker.endless() {
-            let line = format!(
-                "{} leads back to this shim without end; set {OVERRIDE} to the absolute path of the real git",
-                show(wrapper)
-            );
-            return Err(Failure {
-                status: failure::OWN,
-                line,
-            });
-        }
-        // The named wrapper already exec'd back into us; search PATH for another git.
+        // A wrapper that is named and leads back here is passed over, as one on PATH is.
         let named = named
             .map(Path::new)
-            .filter(|file| search.marker.times_tried(file) == 0);
+            .filter(|file| search.marker.leads_back(file) != LeadsBack::Surely);
         let file = match named {
             Some(file) => search.check_named(file)?,
-            None => search.next()?,
+            None => search.next().ok_or_else(|| search.none_found())?,
         };
         Ok(Self {
             file,
@@ -96,34 +85,34 @@ impl RealGit {
         self.file.as_path()
     }
 
-    /// Execs this git with `args`, `argv[0]` first. Returns only why that failed.
+    /// Execs this git with `args`, `argv[0]` first, and with `variable`, an entry `NAME=value`, in its environment. Returns only
+    /// why that failed.
     #[must_use]
-    pub fn exec(&mut self, args: &[&CStr]) -> Failure {
+    pub fn exec(&mut self, args: &[&CStr], variable: Option<&CStr>) -> Failure {
         loop {
             self.search.marker.add(self.file.as_path());
-            let errno = self.exec_file(args);
+            let errno = self.exec_file(args, variable);
             let failure = Failure {
                 status: failure::CANNOT_INVOKE,
                 line: format!(
                     "cannot run the real git {}: {}; set {OVERRIDE} to the absolute path of one that runs",
-                    show(self.file.as_path()),
+                    show(self.file()),
                     errno.desc()
                 ),
             };
-            // As execvp(3): after these errors the next entry of PATH is tried.
-            match (self.named, errno) {
-                (false, Errno::EACCES | Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) => {
-                    match self.search.next() {
-                        Ok(next) => self.file = next,
-                        Err(_) => return failure,
-                    }
-                }
+            // As execvp(3): after these errors the next entry of PATH is tried. ENOEXEC: it is for another processor.
+            let may_go_on = matches!(
+                errno,
+                Errno::EACCES | Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENOEXEC
+            );
+            match self.search.next() {
+                Some(next) if may_go_on && !self.named => self.file = next,
                 _ => return failure,
             }
         }
     }
 
-    fn exec_file(&self, args: &[&CStr]) -> Errno {
+    fn exec_file(&self, args: &[&CStr], variable: Option<&CStr>) -> Errno {
         let file = self.file.as_c_str();
         let name = match args.first() {
             // With a path as argv[0], git looks for its own parts beside that path (`system_prefix` in exec-cmd.c).
@@ -132,58 +121,65 @@ impl RealGit {
             None => c"git",
         };
         let args = iter::once(name).chain(args.iter().skip(1).copied());
-        exec(file, args, self.search.marker.entry().as_c_str())
+        let marker = self.search.marker.entry();
+        match variable {
+            Some(variable) => exec(file, args, &[marker.as_c_str(), variable]),
+            None => exec(file, args, &[marker.as_c_str()]),
+        }
     }
 }
 
 impl Search {
-    /// The next git on PATH.
-    fn next(&self) -> Result<ShortCString, Failure> {
-        let mut anywhere = None;
-        let mut behind_us = None;
+    /// The next git on PATH. Behind it nothing is looked at: a directory there may be on a filesystem that does not answer.
+    fn next(&self) -> Option<ShortCString> {
         let mut again = None;
-        let mut ours = SmallVec::<[&OsStr; 4]>::new();
-        for entry in self.entries().filter(is_absolute) {
-            // Once a git behind us is found, no more directories are looked at, since some may be on slow filesystems: a later
-            // entry is recognised as ours only if it is spelt like an earlier one.
-            if behind_us.is_some() && !ours.is_empty() && !ours.contains(&entry) {
-                continue;
-            }
+        for entry in self.entries_to_search().filter(is_absolute) {
             let candidate = ShortCString::of(&[entry.as_bytes(), b"/git"]);
             let skip = |reason| debug!(file = %show(candidate.as_path()), reason, "skipped");
             let Ok(status) = stat(candidate.as_c_str()) else {
                 skip("not there");
                 continue;
             };
-            // (1) Only entries after the last one of our own count: otherwise two copies of the shim on one PATH would call
-            // each other for ever.
-            // (2) Our own file is recognised by device and inode, so that hard and symbolic links to it are too.
+            // (1) Our own file is recognised by device and inode, so that hard and symbolic links to it are too.
             if self.own == Some(identity(&status)) {
                 skip("this shim itself");
-                behind_us = None;
-                ours.push(entry);
-            // (3) This wrapper already exec'd back into us; skip it.
-            } else if is_executable(&candidate, &status) {
-                match self.marker.times_tried(candidate.as_path()) {
-                    0 => {
-                        debug!(file = %show(candidate.as_path()), "a git");
-                        anywhere.get_or_insert_with(|| candidate.clone());
-                        behind_us.get_or_insert(candidate);
-                    }
-                    1 => {
-                        skip("a wrapper that executed this shim again");
-                        again.get_or_insert(candidate);
-                    }
-                    _ => skip("tried twice"),
-                }
-            } else {
+                continue;
+            }
+            // (2) As execvp(3), which passes over what cannot be executed.
+            if status.st_mode & S_IFMT != S_IFREG
+                || access(candidate.as_c_str(), AccessFlags::X_OK).is_err()
+            {
                 skip("not an executable file");
+                continue;
+            }
+            // (3) What leads back here is a wrapper; if that is not certain, it is run where there is no other git.
+            match self.marker.leads_back(candidate.as_path()) {
+                LeadsBack::No => return Some(candidate),
+                LeadsBack::Surely => skip("a wrapper that leads back to this shim"),
+                LeadsBack::Perhaps => {
+                    skip("perhaps a wrapper that leads back to this shim");
+                    again.get_or_insert(candidate);
+                }
             }
         }
-        // If the shim's own directory is last on PATH, a git before it counts. All tried? The PID may be recycled or from
-        // another namespace; retry each once.
-        let git = behind_us.or(anywhere).or(again);
-        git.ok_or_else(|| self.none_found())
+        again
+    }
+
+    /// The entries of PATH. Those behind the one where PATH has found us come first: otherwise two copies of the shim on one PATH
+    /// would call each other for ever.
+    fn entries_to_search(&self) -> impl Iterator<Item = &OsStr> {
+        let called = startup::path_as_called().map_or(&b""[..], CStr::to_bytes);
+        let name = called
+            .rsplit(|&byte| byte == b'/')
+            .next()
+            .map_or(0, <[u8]>::len);
+        let directory = trimmed(called.get(..called.len() - name).unwrap_or_default());
+        let is_ours = |entry: &OsStr| is_absolute(&entry) && trimmed(entry.as_bytes()) == directory;
+        let behind = self.entries().position(is_ours);
+        let behind = behind.map_or(0, |ours| ours + 1);
+        self.entries()
+            .skip(behind)
+            .chain(self.entries().take(behind))
     }
 
     /// The entries of PATH, in order.
@@ -244,7 +240,7 @@ impl Search {
             Some("not executable")
         } else if self.own == Some(identity(&status)) {
             Some("this shim itself")
-        } else if self.marker.times_tried(file) > 0 {
+        } else if self.marker.leads_back(file) == LeadsBack::Surely {
             Some("a wrapper that leads back to this shim")
         } else {
             None
@@ -257,8 +253,12 @@ fn is_absolute(entry: &&OsStr) -> bool {
     entry.as_bytes().starts_with(b"/")
 }
 
-fn is_executable(file: &ShortCString, status: &FileStat) -> bool {
-    status.st_mode & S_IFMT == S_IFREG && access(file.as_c_str(), AccessFlags::X_OK).is_ok()
+/// A directory's path without slashes at its end.
+fn trimmed(mut directory: &[u8]) -> &[u8] {
+    while let [rest @ .., b'/'] = directory {
+        directory = rest;
+    }
+    directory
 }
 
 fn identity(status: &FileStat) -> Identity {

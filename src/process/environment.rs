@@ -47,17 +47,24 @@ pub fn entries() -> impl Iterator<Item = *const c_char> {
     })
 }
 
-/// Every entry in order, with `variable`, an entry `NAME=value`, in the place of the first of its name or behind them all.
-pub fn with(variable: &CStr) -> impl Iterator<Item = *const c_char> {
-    let mut parts = variable.to_bytes().split(|&byte| byte == b'=');
-    let name = parts.next().unwrap_or_default();
-    let mut new = Some(variable.as_ptr());
-    let mut entries = entries();
-    iter::from_fn(move || match entries.next() {
-        Some(entry) if value(entry, name).is_some() => Some(new.take().unwrap_or(entry)),
-        Some(entry) => Some(entry),
-        None => new.take(),
-    })
+/// Every entry in order, with each of `variables`, entries `NAME=value` of different names, in the place of those of its name or
+/// behind them all.
+pub fn with<'v>(variables: &'v [&'v CStr]) -> impl Iterator<Item = *const c_char> + 'v {
+    let same_name = |entry: *const c_char, variable: &CStr| {
+        let name = variable.to_bytes().split(|&byte| byte == b'=').next();
+        value(entry, name.unwrap_or_default()).is_some()
+    };
+    let replaced = entries().map(move |entry| {
+        let new = variables.iter().find(|variable| same_name(entry, variable));
+        new.map_or(entry, |variable| variable.as_ptr())
+    });
+    let is_new = move |variable: &&&CStr| !entries().any(|entry| same_name(entry, variable));
+    replaced.chain(
+        variables
+            .iter()
+            .filter(is_new)
+            .map(|variable| variable.as_ptr()),
+    )
 }
 
 /// The value in an entry of [`entries`], if it is one of the variable `name`, which has no NUL.
@@ -101,12 +108,11 @@ mod tests {
 
     #[test]
     fn variable_is_added_or_replaced() {
-        let count = entries().count();
-        let new = c"GIT_CLONE_SHIM_NO_SUCH_VARIABLE=x";
-        assert_eq!(with(new).last(), Some(new.as_ptr()));
-        assert_eq!(with(new).count(), count + 1);
-        let path = c"PATH=x";
-        assert!(variable(c"PATH").is_some() && with(path).any(|entry| entry == path.as_ptr()));
-        assert_eq!(with(path).count(), count);
+        let (new, path) = (c"GIT_CLONE_SHIM_NO_SUCH_VARIABLE=x", c"PATH=x");
+        assert!(variable(c"PATH").is_some());
+        let both: Vec<_> = with(&[new, path]).collect();
+        assert_eq!(both.len(), entries().count() + 1);
+        assert_eq!(both.last(), Some(&new.as_ptr()));
+        assert!(both.contains(&path.as_ptr()));
     }
 }

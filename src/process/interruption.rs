@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use super::signals;
-
 /// The last termination signal that has arrived; 0 if none has.
 static ARRIVED: AtomicI32 = AtomicI32::new(0);
 
@@ -23,7 +21,7 @@ pub fn note() -> nix::Result<()> {
         Signal::SIGQUIT,
         Signal::SIGTERM,
     ] {
-        if signals::disposition(signal as c_int)?.sa_sigaction != libc::SIG_IGN {
+        if super::signals::action(signal)?.sa_sigaction != libc::SIG_IGN {
             note_one(signal)?;
         }
     }

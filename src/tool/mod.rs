@@ -1,10 +1,7 @@
 //! The tool for people: what the program does when it is called `git-clone-shim`.
 
 mod directory;
-mod doctor;
-mod explain;
 mod install;
-mod stats;
 mod text;
 mod trust;
 
@@ -16,7 +13,6 @@ use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::process::memory;
 use crate::{NAME, failure};
 
 /// The status of a command line that makes no sense.
@@ -28,8 +24,6 @@ Environment:
   GIT_CLONE_SHIM           auto (default), always (--no-hardlinks at once), off
   GIT_CLONE_SHIM_GIT       absolute path of the real git (default: the next on PATH)
   GIT_CLONE_SHIM_LOG       info, debug, …: what the shim decided, on stderr
-  GIT_CLONE_SHIM_LOG_FILE  absolute path: one JSON line for each fallback; %h is
-                           the host, %u the user's number, %d the day, %% a %
   GIT_CLONE_SHIM_SYSLOG    1: one line for each fallback in the system log
 
 Called as `git` it is the shim, and knows git's args only.";
@@ -46,12 +40,6 @@ struct Tool {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Find out whether it works here, and if not, why
-    Doctor(doctor::Options),
-    /// Tell what the shim would do with `git ARGS…`, and why, without running git
-    Explain(explain::Options),
-    /// Count the fallbacks that `GIT_CLONE_SHIM_LOG_FILE` has recorded
-    Stats(stats::Options),
     /// Install this program, beside its other versions
     Install(install::InstallOptions),
     /// List the installed versions
@@ -66,13 +54,9 @@ enum Task {
 /// args that it does not know, or 125 if it could not do its work, such as start a process or write its output.
 #[must_use]
 pub fn run(args: &[&CStr]) -> i32 {
-    memory::end_without_memory();
     let args = args.iter().map(|arg| OsStr::from_bytes(arg.to_bytes()));
     let done = match Tool::try_parse_from(args) {
         Ok(Tool { task }) => match task {
-            Task::Doctor(options) => doctor::run(&options),
-            Task::Explain(options) => explain::run(&options),
-            Task::Stats(options) => stats::run(&options),
             Task::Install(options) => install::install(&options, &Tool::command()),
             Task::Versions(options) => install::versions(&options),
             Task::Activate(options) => install::activate(&options),

@@ -1,13 +1,11 @@
 //! Bytes from elsewhere as text for people.
 
-use std::ffi::CString;
 use std::io;
 use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::log::QuotedArgs;
-pub(super) use crate::printable::printable;
+pub(super) use crate::failure::printable;
 
 /// Bytes as text; what is no UTF-8 becomes U+FFFD.
 pub(super) fn of(bytes: &[u8]) -> String {
@@ -34,7 +32,8 @@ pub(super) fn printable_path(path: &Path) -> String {
 
 /// A path as an arg of a shell command.
 pub(super) fn quoted(path: &Path) -> String {
-    // No path that the kernel knows holds a NUL byte.
-    let arg = CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
-    QuotedArgs(&[&arg]).to_string()
+    path.as_os_str()
+        .as_encoded_bytes()
+        .escape_ascii()
+        .to_string()
 }

@@ -1,0 +1,84 @@
+//! What /proc/PID/stat tells about a process: when it started, and which process started it (proc(5)).
+
+use std::fmt::Display;
+use std::fs;
+use std::mem::MaybeUninit;
+
+use nix::libc;
+use nix::unistd::getppid;
+
+/// How many clock ticks the kernel counts in a second, wherever it shows them (`USER_HZ`).
+const TICKS_PER_SECOND: u64 = 100;
+
+/// How far a search for an ancestor goes: farther than a shell's substitutions and pipelines are nested.
+const GENERATIONS: usize = 8;
+
+/// The time since boot, in clock ticks.
+#[must_use]
+pub fn ticks_since_boot() -> u64 {
+    let mut now = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: clock_gettime(2) fills in the struct, which all zero is valid for if it does not. By number, since the first use
+    // of libc's function reads the kernel's vDSO, which takes three page faults.
+    let now = unsafe {
+        libc::syscall(
+            libc::SYS_clock_gettime,
+            libc::CLOCK_BOOTTIME,
+            now.as_mut_ptr(),
+        );
+        now.assume_init()
+    };
+    let part = now.tv_nsec.unsigned_abs() * TICKS_PER_SECOND / 1_000_000_000;
+    now.tv_sec.unsigned_abs() * TICKS_PER_SECOND + part
+}
+
+/// Whether this process had started already when so many ticks had passed since boot. `true` where /proc does not tell.
+#[must_use]
+pub fn has_started_by(ticks: u64) -> bool {
+    field("self", 22).is_none_or(|started| started <= ticks)
+}
+
+/// Whether `pid` is the parent of this process, or one of the next few ancestors.
+#[must_use]
+pub fn is_ancestor(pid: u32) -> bool {
+    let mut ancestor = u64::from(getppid().as_raw().unsigned_abs());
+    for _ in 0..GENERATIONS {
+        if ancestor == u64::from(pid) {
+            return true;
+        }
+        match field(ancestor, 4) {
+            Some(parent) => ancestor = parent,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// The field with this number, as proc(5) counts them.
+fn field(process: impl Display, number: usize) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{process}/stat")).ok()?;
+    // The second field is the program's name in parentheses, and can hold anything.
+    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+    let behind = str::from_utf8(stat.get(name_end + 1..)?).ok()?;
+    behind
+        .split_ascii_whitespace()
+        .nth(number.checked_sub(3)?)?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_started_by, is_ancestor, ticks_since_boot};
+
+    #[test]
+    fn this_process_has_started_before_now_and_after_boot() {
+        assert!(has_started_by(ticks_since_boot()));
+        assert!(!has_started_by(0));
+    }
+
+    #[test]
+    fn parent_is_an_ancestor_and_we_are_not() {
+        assert!(is_ancestor(std::os::unix::process::parent_id()));
+        assert!(!is_ancestor(std::process::id()));
+    }
+}
