@@ -46,11 +46,11 @@ pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
     }
     match plan {
         Plan::PassThrough(reason) => {
-            info!(%reason, "exec git with these args");
+            info!(reason = reason.to_string(), "exec git with these args");
             Err(git.exec(args, None))
         }
         Plan::Copy(clone, reason) => {
-            info!(%reason, "no attempt");
+            info!(reason = reason.to_string(), "no attempt");
             if reason == CopyReason::DifferentMounts {
                 let place = destination::place(&clone);
                 log::fallback(
@@ -63,7 +63,7 @@ pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
             Err(git.exec(&clone.without_hard_links(args), None))
         }
         Plan::Attempt(clone, reason) => {
-            info!(%reason, "this call can hard-link");
+            info!(reason = reason.to_string(), "this call can hard-link");
             attempt(&mut git, &clone, args, &settings)
         }
     }

@@ -338,7 +338,10 @@ impl<'a> Comparison<'a> {
         if died {
             let destination = destination::directory(&clone);
             // With `--work-tree` and `--separate-git-dir` git does not clean up: see no_fallback.rs.
-            let is_curable = |path: &Path| fs::read_dir(path).map_or(true, |mut found| found.next().is_none()) || is_gitfile(path);
+            let is_curable = |path: &Path| {
+                fs::read_dir(path).map_or(true, |mut found| found.next().is_none())
+                    || is_gitfile(path)
+            };
             prop_assert!(
                 destination.as_deref().is_none_or(is_curable),
                 "{destination:?} prevents a fallback: {:?}",

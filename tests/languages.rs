@@ -278,7 +278,6 @@ fn link_failure_is_recognised_in_locales_of_every_charset() {
     }
 }
 
-
 #[test]
 fn different_link_is_recognised_in_every_language() {
     // The messages of git 2.55, in catalogues for any git.

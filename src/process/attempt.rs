@@ -352,13 +352,13 @@ impl Attempt {
     }
 }
 
-/// What poll(2) reports where our stderr has lost its reader: a pipe POLLERR, a socket POLLHUP, as does a terminal that hangs up.
+/// What poll(2) reports where our stderr has lost its reader. A terminal that has hung up reports the same, but never gives SIGPIPE.
 fn reader_lost() -> PollFlags {
     let kind = fstat(io::stderr()).map_or(0, |found| found.st_mode & SFlag::S_IFMT.bits());
-    if kind == SFlag::S_IFSOCK.bits() {
-        PollFlags::POLLERR | PollFlags::POLLHUP
-    } else {
-        PollFlags::POLLERR
+    match SFlag::from_bits_truncate(kind) {
+        SFlag::S_IFIFO => PollFlags::POLLERR,
+        SFlag::S_IFSOCK => PollFlags::POLLERR | PollFlags::POLLHUP,
+        _ => PollFlags::empty(),
     }
 }
 
