@@ -13,16 +13,16 @@ use crate::settings::Mode;
 #[derive(Debug)]
 pub enum Plan<'a> {
     /// Exec git at once, with the args as they are.
-    PassThrough(PassThroughReason),
+    PassThrough(Reason),
     /// Exec git at once, with `--no-hardlinks`.
-    Copy(CloneCommand<'a>, CopyReason),
+    Copy(CloneCommand<'a>, Reason),
     /// Let git try, and exec it with `--no-hardlinks` if it dies of a link failure.
-    Attempt(CloneCommand<'a>, AttemptReason<'a>),
+    Attempt(CloneCommand<'a>, Reason),
 }
 
-/// Why git gets the args as they are.
+/// Why a plan is what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PassThroughReason {
+pub enum Reason {
     /// `GIT_CLONE_SHIM=off`.
     SwitchedOff,
     /// It is not a `git clone`, or one that git will refuse.
@@ -33,26 +33,14 @@ pub enum PassThroughReason {
     NotLocal,
     /// The source is a URL, whose objects git never links, with `--local` or without.
     Url,
-    /// No option decides, and the kernel refuses every link: git copies by itself.
+    /// The kernel refuses every link. Without `--local` git copies by itself then.
     DifferentMounts,
     /// No option decides, and a link on this filesystem is the same file: where one is refused, git copies by itself.
     HonestLinks,
-}
-
-/// Why git gets `--no-hardlinks` without an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CopyReason {
     /// `GIT_CLONE_SHIM=always`.
     Always,
-    /// `--local` is in effect, and the kernel refuses every link.
-    DifferentMounts,
-}
-
-/// Why git can die of a link failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttemptReason<'a> {
-    /// `--local` is in effect, by this arg: git dies where a link is refused, or is another file.
-    Local(&'a CStr),
+    /// `--local` is in effect: git dies where a link is refused, or is another file.
+    Local,
     /// The source is a local repository: git dies where a link is another file.
     LocalRepository,
 }
@@ -62,68 +50,65 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn new(mode: Mode, args: &[&'a CStr]) -> Self {
         if mode == Mode::Off {
-            return Self::PassThrough(PassThroughReason::SwitchedOff);
+            return Self::PassThrough(Reason::SwitchedOff);
         }
         let Some(clone) = command_line::read(args) else {
-            return Self::PassThrough(PassThroughReason::NoClone);
+            return Self::PassThrough(Reason::NoClone);
         };
         match clone.linking {
-            Linking::Never => Self::PassThrough(PassThroughReason::ToldNotTo),
-            Linking::Demanded(by) => {
-                let by = args.get(by).copied().unwrap_or_default();
-                Self::with_local(mode, clone, by)
-            }
+            Linking::Never => Self::PassThrough(Reason::ToldNotTo),
+            Linking::Demanded => Self::with_local(mode, clone),
             Linking::IfLocal => Self::plain(mode, clone),
         }
     }
 
     /// With `--local`. Where the source is no repository that we find, git is attempted: it may be made meanwhile.
-    fn with_local(mode: Mode, clone: CloneCommand<'a>, by: &'a CStr) -> Self {
+    fn with_local(mode: Mode, clone: CloneCommand<'a>) -> Self {
         // A server decides what git writes then: no message of it may start a fallback.
         if source::is_url(&clone) {
-            return Self::PassThrough(PassThroughReason::Url);
+            return Self::PassThrough(Reason::Url);
         }
         if mode == Mode::Always {
-            return Self::Copy(clone, CopyReason::Always);
+            return Self::Copy(clone, Reason::Always);
         }
         if let Some(Repository::Directory(source)) = source::repository(&clone)
             && places::are_on_different_mounts(&clone, &source)
         {
-            return Self::Copy(clone, CopyReason::DifferentMounts);
+            return Self::Copy(clone, Reason::DifferentMounts);
         }
-        Self::Attempt(clone, AttemptReason::Local(by))
+        Self::Attempt(clone, Reason::Local)
     }
 
     /// Without an option that decides.
     fn plain(mode: Mode, clone: CloneCommand<'a>) -> Self {
         let Some(source) = source::repository(&clone) else {
-            return Self::PassThrough(PassThroughReason::NotLocal);
+            return Self::PassThrough(Reason::NotLocal);
         };
         if mode == Mode::Always {
-            return Self::Copy(clone, CopyReason::Always);
+            return Self::Copy(clone, Reason::Always);
         }
         if let Repository::Directory(source) = source {
             if places::is_honest(&source.join("objects")) {
-                return Self::PassThrough(PassThroughReason::HonestLinks);
+                return Self::PassThrough(Reason::HonestLinks);
             }
             if places::are_on_different_mounts(&clone, &source) {
-                return Self::PassThrough(PassThroughReason::DifferentMounts);
+                return Self::PassThrough(Reason::DifferentMounts);
             }
         }
-        Self::Attempt(clone, AttemptReason::LocalRepository)
+        Self::Attempt(clone, Reason::LocalRepository)
     }
-}
 
-impl Plan<'_> {
     /// Whether it is for a `git clone` that is not switched off.
     #[must_use]
     pub fn is_for_a_clone(&self) -> bool {
-        use PassThroughReason::{NoClone, SwitchedOff};
-        !matches!(self, Self::PassThrough(NoClone | SwitchedOff))
+        !matches!(
+            self,
+            Self::PassThrough(Reason::NoClone | Reason::SwitchedOff)
+        )
     }
 }
 
-impl fmt::Display for PassThroughReason {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SwitchedOff => "GIT_CLONE_SHIM=off",
@@ -132,37 +117,14 @@ impl fmt::Display for PassThroughReason {
             Self::NotLocal => "its source is not a local repository",
             Self::Url => "its source is a URL",
             Self::DifferentMounts => {
-                "its source and its destination are on different mounts, where git copies by itself"
+                "its source and its destination are on different mounts, between which the kernel links nothing"
             }
             Self::HonestLinks => {
                 "its source is on a filesystem whose hard links are the same file, and without --local git copies where it cannot link"
             }
-        })
-    }
-}
-
-impl fmt::Display for CopyReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
             Self::Always => "GIT_CLONE_SHIM=always",
-            Self::DifferentMounts => {
-                "its source and its destination are on different mounts, between which the kernel links nothing"
-            }
+            Self::Local => "--local is in effect",
+            Self::LocalRepository => "its source is a local repository",
         })
-    }
-}
-
-impl fmt::Display for AttemptReason<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Local(by) => {
-                write!(
-                    f,
-                    "--local is in effect, by {}",
-                    by.to_bytes().escape_ascii()
-                )
-            }
-            Self::LocalRepository => f.write_str("the source is a local repository"),
-        }
     }
 }

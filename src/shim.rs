@@ -14,7 +14,7 @@ use crate::git::link_failure::{self, LinkFailure};
 use crate::git::places;
 use crate::git::real_git::RealGit;
 use crate::log;
-use crate::plan::{CopyReason, Plan};
+use crate::plan::{Plan, Reason};
 use crate::process::attempt::Attempt;
 use crate::process::exit_reason::ExitReason;
 use crate::settings::Settings;
@@ -51,7 +51,7 @@ pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
         }
         Plan::Copy(clone, reason) => {
             info!(reason = reason.to_string(), "no attempt");
-            if reason == CopyReason::DifferentMounts {
+            if reason == Reason::DifferentMounts {
                 let place = destination::place(&clone);
                 log::fallback(
                     "different-mounts",

@@ -10,53 +10,21 @@ use std::path::PathBuf;
 use super::clone_options::{self, Meaning, Takes};
 
 /// Options before the command that take the next arg as their value.
-const GLOBAL_WITH_VALUE: [&[u8]; 9] = [
-    b"-C",
-    b"-c",
-    b"--git-dir",
-    b"--work-tree",
-    b"--namespace",
-    b"--super-prefix",
-    b"--config-env",
-    b"--attr-source",
-    b"--shallow-file",
-];
+const GLOBAL_WITH_VALUE: &str = "-C -c --git-dir --work-tree --namespace --super-prefix --config-env --attr-source --shallow-file";
 
 /// Options before the command whose value is part of the arg.
-const GLOBAL_WITH_EQUALS: [&[u8]; 7] = [
-    b"--exec-path=",
-    b"--git-dir=",
-    b"--work-tree=",
-    b"--namespace=",
-    b"--super-prefix=",
-    b"--config-env=",
-    b"--attr-source=",
-];
+const GLOBAL_WITH_EQUALS: &str = "--exec-path= --git-dir= --work-tree= --namespace= --super-prefix= --config-env= --attr-source=";
 
 /// Options before the command without a value. With an option that is in none of these lists git exits before it runs a
 /// command.
-const GLOBAL_FLAGS: [&[u8]; 14] = [
-    b"-p",
-    b"--paginate",
-    b"-P",
-    b"--no-pager",
-    b"--no-replace-objects",
-    b"--bare",
-    b"--literal-pathspecs",
-    b"--no-literal-pathspecs",
-    b"--glob-pathspecs",
-    b"--noglob-pathspecs",
-    b"--icase-pathspecs",
-    b"--no-optional-locks",
-    b"--no-lazy-fetch",
-    b"--no-advice",
-];
+const GLOBAL_FLAGS: &str = "-p --paginate -P --no-pager --no-replace-objects --bare --literal-pathspecs \
+    --no-literal-pathspecs --glob-pathspecs --noglob-pathspecs --icase-pathspecs --no-optional-locks --no-lazy-fetch --no-advice";
 
 /// Whether a clone hard-links, as far as its args decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linking {
-    /// `--local` is in effect, by the arg with this index: git dies where a link is refused.
-    Demanded(usize),
+    /// `--local` is in effect: git dies where a link is refused.
+    Demanded,
     /// No option decides: git links if the source is a local directory, and copies where a link is refused.
     IfLocal,
     /// `--no-local`, `--no-hardlinks` or `--shared`: git does not link.
@@ -123,15 +91,15 @@ pub fn read<'a>(args: &[&'a CStr]) -> Option<CloneCommand<'a>> {
         if !arg.starts_with(b"-") {
             break;
         }
-        if GLOBAL_WITH_VALUE.contains(&arg) {
+        let is_in = |list: &str| list.split(' ').any(|option| option.as_bytes() == arg);
+        let begins_with = |name: &str| arg.starts_with(name.as_bytes());
+        if is_in(GLOBAL_WITH_VALUE) {
             let value = args.get(at + 1)?;
             if arg == b"-C" {
                 directories.push(*value);
             }
             at += 2;
-        } else if GLOBAL_FLAGS.contains(&arg)
-            || GLOBAL_WITH_EQUALS.iter().any(|name| arg.starts_with(name))
-        {
+        } else if is_in(GLOBAL_FLAGS) || GLOBAL_WITH_EQUALS.split(' ').any(begins_with) {
             at += 1;
         } else {
             return None;
@@ -146,7 +114,7 @@ pub fn read<'a>(args: &[&'a CStr]) -> Option<CloneCommand<'a>> {
 /// What the options of `clone` have set so far. The last option of each kind wins.
 #[derive(Default)]
 struct Options {
-    local: Option<(bool, usize)>,
+    local: Option<bool>,
     no_hardlinks: bool,
     shared: bool,
     bare: bool,
@@ -174,8 +142,8 @@ impl Options {
                     positionals.extend(args.iter().skip(at + 1));
                     break;
                 }
-                [b'-', b'-', long @ ..] => at += self.long(long, at),
-                [b'-', letters @ ..] if !letters.is_empty() => at += self.short(letters, at),
+                [b'-', b'-', long @ ..] => at += self.long(long),
+                [b'-', letters @ ..] if !letters.is_empty() => at += self.short(letters),
                 _ => positionals.push(arg),
             }
             at += 1;
@@ -186,8 +154,8 @@ impl Options {
         }
         let linking = match self.local {
             _ if self.no_hardlinks || self.shared => Linking::Never,
-            Some((true, by)) => Linking::Demanded(by),
-            Some((false, _)) => Linking::Never,
+            Some(true) => Linking::Demanded,
+            Some(false) => Linking::Never,
             None => Linking::IfLocal,
         };
         Some(CloneCommand {
@@ -203,25 +171,25 @@ impl Options {
     }
 
     /// Takes in a long option, without its dashes; returns how many args behind it are its value.
-    fn long(&mut self, option: &[u8], at: usize) -> usize {
+    fn long(&mut self, option: &[u8]) -> usize {
         let mut parts = option.splitn(2, |&byte| byte == b'=');
         let name = parts.next().unwrap_or_default();
         // An unknown option belongs to a newer git. It is read as a flag: read as one with a value it could hide `--local`.
         let Some((option, on)) = clone_options::by_name(name) else {
             return 0;
         };
-        self.apply(option.meaning, on, at);
+        self.apply(option.meaning, on);
         let value_follows = on && option.takes == Takes::Value && parts.next().is_none();
         usize::from(value_follows)
     }
 
     /// Takes in an arg of short options, without its dash; returns how many args behind it are its value.
-    fn short(&mut self, letters: &[u8], at: usize) -> usize {
+    fn short(&mut self, letters: &[u8]) -> usize {
         for (position, &letter) in letters.iter().enumerate() {
             let Some(option) = clone_options::by_letter(letter) else {
                 continue;
             };
-            self.apply(option.meaning, true, at);
+            self.apply(option.meaning, true);
             if option.takes == Takes::Value {
                 return usize::from(position + 1 == letters.len());
             }
@@ -229,9 +197,9 @@ impl Options {
         0
     }
 
-    fn apply(&mut self, meaning: Meaning, on: bool, at: usize) {
+    fn apply(&mut self, meaning: Meaning, on: bool) {
         match meaning {
-            Meaning::Local => self.local = Some((on, at)),
+            Meaning::Local => self.local = Some(on),
             Meaning::NoHardLinks => self.no_hardlinks = on,
             Meaning::Shared => self.shared = on,
             Meaning::Bare => self.bare = on,
@@ -271,7 +239,7 @@ mod tests {
     }
 
     fn demanded(line: &str) -> bool {
-        matches!(linking(line), Some(Linking::Demanded(_)))
+        linking(line) == Some(Linking::Demanded)
     }
 
     fn fallback(line: &str) -> String {
@@ -298,11 +266,6 @@ mod tests {
         }
         assert!(demanded("clone -lo name a b"));
         assert!(demanded("clone -lsn --no-shared a b"));
-        assert_eq!(
-            linking("clone -q -l a b"),
-            Some(Linking::Demanded(3)),
-            "the arg that decides"
-        );
     }
 
     #[test]
@@ -488,7 +451,7 @@ mod tests {
             c"-",
         ];
         let clone = read(&args).unwrap();
-        assert_eq!(clone.linking, Linking::Demanded(3));
+        assert_eq!(clone.linking, Linking::Demanded);
         assert_eq!(clone.positionals, [c"\xff", c"", c"-"]);
     }
 

@@ -95,12 +95,11 @@ impl Marker {
     /// The marker as an entry of the environment. It holds the pid of the caller, so it has to be called in the process that execs.
     #[must_use]
     pub fn entry(&self) -> ShortCString {
-        let mut entry = ShortCString::of(&[NAME.to_bytes(), b"="]);
-        entry.push(&decimal(std::process::id().into()));
-        entry.push(b":");
-        entry.push(&decimal(ticks_since_boot()));
-        entry.push(&self.files);
-        entry
+        // The formatting functions of std lie in other pages, which cost 2 µs each to load.
+        let (mut pid, mut ticks) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let pid = pid.format(std::process::id()).as_bytes();
+        let ticks = ticks.format(ticks_since_boot()).as_bytes();
+        ShortCString::of(&[NAME.to_bytes(), b"=", pid, b":", ticks, &self.files])
     }
 }
 
@@ -141,17 +140,6 @@ fn leads_back(pid: u32, ticks: u64, files: &[u8]) -> LeadsBack {
     } else {
         LeadsBack::No
     }
-}
-
-/// The digits of a number. The formatting functions of the standard library lie in other pages, which cost 2 µs each to load.
-fn decimal(number: u64) -> SmallVec<[u8; 20]> {
-    let mut digits = match number / 10 {
-        0 => SmallVec::new(),
-        more => decimal(more),
-    };
-    let [last, ..] = (number % 10).to_le_bytes();
-    digits.push(b'0' + last);
-    digits
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 use std::ffi::{CStr, OsStr};
 use std::fmt::Write;
-use std::fs;
 use std::iter;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::libc::{S_IFDIR, S_IFMT, S_IFREG, dev_t, ino_t};
+use nix::libc::{S_IFMT, S_IFREG, dev_t, ino_t};
 use nix::sys::stat::{FileStat, stat};
 use nix::unistd::{AccessFlags, access};
 use tracing::debug;
@@ -135,31 +134,12 @@ impl Search {
         let mut again = None;
         for entry in self.entries_to_search().filter(is_absolute) {
             let candidate = ShortCString::of(&[entry.as_bytes(), b"/git"]);
-            let skip = |reason| debug!(file = %show(candidate.as_path()), reason, "skipped");
-            let Ok(status) = stat(candidate.as_c_str()) else {
-                skip("not there");
-                continue;
-            };
-            // (1) Our own file is recognised by device and inode, so that hard and symbolic links to it are too.
-            if self.own == Some(identity(&status)) {
-                skip("this shim itself");
-                continue;
-            }
-            // (2) As execvp(3), which passes over what cannot be executed.
-            if status.st_mode & S_IFMT != S_IFREG
-                || access(candidate.as_c_str(), AccessFlags::X_OK).is_err()
-            {
-                skip("not an executable file");
-                continue;
-            }
-            // (3) What leads back here is a wrapper; if that is not certain, it is run where there is no other git.
-            match self.marker.leads_back(candidate.as_path()) {
-                LeadsBack::No => return Some(candidate),
-                LeadsBack::Surely => skip("a wrapper that leads back to this shim"),
-                LeadsBack::Perhaps => {
-                    skip("perhaps a wrapper that leads back to this shim");
-                    again.get_or_insert(candidate);
-                }
+            let leads_back = self.marker.leads_back(candidate.as_path());
+            match self.refusal(&candidate) {
+                None if leads_back == LeadsBack::No => return Some(candidate),
+                // Where there is no other git, it may be one after all.
+                None => again = again.or(Some(candidate)),
+                Some(reason) => debug!(file = %show(candidate.as_path()), reason, "skipped"),
             }
         }
         again
@@ -191,11 +171,12 @@ impl Search {
     }
 
     fn check_named(&self, file: &Path) -> Result<ShortCString, Failure> {
-        let (status, why) = match self.refusal(file) {
+        let named = ShortCString::of(&[file.as_os_str().as_bytes()]);
+        let (status, why) = match self.refusal(&named) {
             _ if !file.is_absolute() => (failure::CANNOT_INVOKE, "not an absolute path"),
-            Some(why @ ("not there" | "a broken symbolic link")) => (failure::NOT_FOUND, why),
+            Some(why @ "not there") => (failure::NOT_FOUND, why),
             Some(why) => (failure::CANNOT_INVOKE, why),
-            None => return Ok(ShortCString::of(&[file.as_os_str().as_bytes()])),
+            None => return Ok(named),
         };
         let line = format!(
             "{OVERRIDE}={} is {why}; set it to the absolute path of the real git",
@@ -207,17 +188,16 @@ impl Search {
     fn none_found(&self) -> Failure {
         let mut line = String::from("no git found on PATH besides this shim: looked at");
         for entry in self.entries() {
-            let file = Path::new(entry).join("git");
-            let why = match is_absolute(&entry) {
-                true => self.refusal(&file).unwrap_or("tried already"),
-                false => "skipped: not an absolute path",
+            let file = ShortCString::of(&[entry.as_bytes(), b"/git"]);
+            let why = if is_absolute(&entry) {
+                self.refusal(&file).unwrap_or("tried already")
+            } else {
+                "skipped: not an absolute path"
             };
-            let _ = write!(line, " {} ({why}),", show(&file));
+            let _ = write!(line, " {} ({why}),", show(file.as_path()));
         }
-        let _ = write!(
-            line,
-            " nothing more; put the real git on PATH, or its absolute path in {OVERRIDE}"
-        );
+        line += " nothing more; put the real git on PATH, or its absolute path in ";
+        line += OVERRIDE;
         Failure {
             status: failure::NOT_FOUND,
             line,
@@ -225,26 +205,21 @@ impl Search {
     }
 
     /// Why `file` cannot be the real git; `None` if it can.
-    fn refusal(&self, file: &Path) -> Option<&'static str> {
-        let Ok(status) = stat(file) else {
-            return Some(match fs::symlink_metadata(file) {
-                Ok(_) => "a broken symbolic link",
-                Err(_) => "not there",
-            });
+    fn refusal(&self, file: &ShortCString) -> Option<&'static str> {
+        let Ok(status) = stat(file.as_c_str()) else {
+            return Some("not there");
         };
-        if status.st_mode & S_IFMT == S_IFDIR {
-            Some("a directory")
-        } else if status.st_mode & S_IFMT != S_IFREG {
-            Some("not a regular file")
-        } else if access(file, AccessFlags::X_OK).is_err() {
-            Some("not executable")
-        } else if self.own == Some(identity(&status)) {
-            Some("this shim itself")
-        } else if self.marker.leads_back(file) == LeadsBack::Surely {
-            Some("a wrapper that leads back to this shim")
-        } else {
-            None
+        // By device and inode, so that hard and symbolic links to our own file are recognised too.
+        if self.own == Some(identity(&status)) {
+            return Some("this shim itself");
         }
+        // As execvp(3), which passes over what cannot be executed.
+        let is_file = status.st_mode & S_IFMT == S_IFREG;
+        if !is_file || access(file.as_c_str(), AccessFlags::X_OK).is_err() {
+            return Some("not an executable file");
+        }
+        let leads_back = self.marker.leads_back(file.as_path()) == LeadsBack::Surely;
+        leads_back.then_some("a wrapper that leads back to this shim")
     }
 }
 

@@ -21,7 +21,7 @@ pub fn note() -> nix::Result<()> {
         Signal::SIGQUIT,
         Signal::SIGTERM,
     ] {
-        if super::signals::action(signal)?.sa_sigaction != libc::SIG_IGN {
+        if !super::signals::is_ignored(signal) {
             note_one(signal)?;
         }
     }

@@ -5,7 +5,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
 
-use nix::errno::Errno;
 use nix::libc::{self, SIG_DFL, SIG_IGN, sighandler_t};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -36,8 +35,8 @@ pub(super) enum Arrival {
 pub(super) struct Watch {
     events: SignalFd,
     blocked: SigSet,
-    child_before: libc::sigaction,
-    pipe_before: libc::sigaction,
+    child_before: sighandler_t,
+    pipe_before: sighandler_t,
 }
 
 impl Watch {
@@ -52,11 +51,10 @@ impl Watch {
         sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut before))?;
         let mut watched = SigSet::empty();
         for signal in FORWARDED {
-            if !before.contains(signal) && action(signal)?.sa_sigaction != SIG_IGN {
+            if !before.contains(signal) && !is_ignored(signal) {
                 watched.add(signal);
             }
         }
-        let (child_before, pipe_before) = (action(Signal::SIGCHLD)?, action(Signal::SIGPIPE)?);
         let mut blocked = watched;
         if !before.contains(Signal::SIGCHLD) {
             blocked.add(Signal::SIGCHLD);
@@ -65,15 +63,13 @@ impl Watch {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let events = SignalFd::with_flags(&watched, flags)?;
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), None)?;
-        // Where our caller ignores SIGCHLD, the kernel would discard the child's status.
-        set_action(Signal::SIGCHLD, SIG_DFL);
-        // git wrote to a pipe that had a reader. Where ours has lost its own, git gets SIGPIPE at its next write, not we.
-        set_action(Signal::SIGPIPE, SIG_IGN);
         Ok(Self {
             events,
             blocked,
-            child_before,
-            pipe_before,
+            // Where our caller ignores SIGCHLD, the kernel would discard the child's status.
+            child_before: set_action(Signal::SIGCHLD, SIG_DFL),
+            // git wrote to a pipe that had a reader. Where ours has lost its own, git gets SIGPIPE at its next write, not we.
+            pipe_before: set_action(Signal::SIGPIPE, SIG_IGN),
         })
     }
 
@@ -96,13 +92,8 @@ impl Watch {
 
     /// Puts the signals back as our caller had them. The child calls this itself, since it never drops the watch.
     pub(super) fn restore(&self) {
-        for (signal, before) in [
-            (libc::SIGCHLD, &self.child_before),
-            (libc::SIGPIPE, &self.pipe_before),
-        ] {
-            // SAFETY: this is what sigaction(2) itself has reported.
-            unsafe { libc::sigaction(signal, before, ptr::null_mut()) };
-        }
+        set_action(Signal::SIGCHLD, self.child_before);
+        set_action(Signal::SIGPIPE, self.pipe_before);
         let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&self.blocked), None);
     }
 }
@@ -137,17 +128,18 @@ pub(super) fn ignore_sigpipe() {
     set_action(Signal::SIGPIPE, SIG_IGN);
 }
 
-/// What this process does at `signal`.
-pub(super) fn action(signal: Signal) -> nix::Result<libc::sigaction> {
-    let mut action = MaybeUninit::uninit();
-    // SAFETY: with a null new action sigaction(2) only reports, into a struct of its own type; nix has no such call.
-    Errno::result(unsafe { libc::sigaction(signal as c_int, ptr::null(), action.as_mut_ptr()) })?;
-    // SAFETY: the call succeeded, so the action has been filled in.
-    Ok(unsafe { action.assume_init() })
+/// Whether this process ignores `signal`.
+pub(super) fn is_ignored(signal: Signal) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: with a null new action sigaction(2) only reports, into a struct of its own type, which all zero is valid for.
+    unsafe {
+        libc::sigaction(signal as c_int, ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction == SIG_IGN
+    }
 }
 
-/// Sets the action at `signal` to `SIG_DFL` or `SIG_IGN`.
-fn set_action(signal: Signal, action: sighandler_t) {
+/// Sets the action at `signal` to `SIG_DFL` or `SIG_IGN`, and returns the one before: no other survives exec.
+fn set_action(signal: Signal, action: sighandler_t) -> sighandler_t {
     // SAFETY: neither is a handler of ours.
-    unsafe { libc::signal(signal as c_int, action) };
+    unsafe { libc::signal(signal as c_int, action) }
 }
