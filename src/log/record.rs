@@ -1,4 +1,4 @@
-//! The record of one fallback: what the shim writes and `git-clone-shim stats` reads.
+//! The record of one fallback: what the shim writes.
 //!
 //! No argument is in it, no URL and no path: a repository's address can hold a password.
 

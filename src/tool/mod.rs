@@ -4,7 +4,6 @@ mod directory;
 mod doctor;
 mod explain;
 mod install;
-mod stats;
 mod text;
 mod trust;
 
@@ -50,8 +49,6 @@ enum Task {
     Doctor(doctor::Options),
     /// Tell what the shim would do with `git ARGS…`, and why, without running git
     Explain(explain::Options),
-    /// Count the fallbacks that `GIT_CLONE_SHIM_LOG_FILE` has recorded
-    Stats(stats::Options),
     /// Install this program, beside its other versions
     Install(install::InstallOptions),
     /// List the installed versions
@@ -72,7 +69,6 @@ pub fn run(args: &[&CStr]) -> i32 {
         Ok(Tool { task }) => match task {
             Task::Doctor(options) => doctor::run(&options),
             Task::Explain(options) => explain::run(&options),
-            Task::Stats(options) => stats::run(&options),
             Task::Install(options) => install::install(&options, &Tool::command()),
             Task::Versions(options) => install::versions(&options),
             Task::Activate(options) => install::activate(&options),
