@@ -103,11 +103,11 @@ impl<'a> Plan<'a> {
             return Self::Copy(clone, CopyReason::Always);
         }
         if let Some(source) = Repository::of(&clone) {
-            if HardLinks::on(&source.objects) == HardLinks::Honest {
-                return Self::PassThrough(PassThroughReason::HonestLinks);
-            }
             if mounts::differ(&clone, &source) {
                 return Self::PassThrough(PassThroughReason::DifferentMounts);
+            }
+            if HardLinks::on(&source.objects) == HardLinks::Honest {
+                return Self::PassThrough(PassThroughReason::HonestLinks);
             }
         }
         Self::Attempt(clone, AttemptReason::LocalRepository)
