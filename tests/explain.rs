@@ -1,7 +1,11 @@
-//! `git-clone-shim explain` tells beforehand what the shim then does.
+//! `git-clone-shim explain` and `which` tell beforehand what the shim then does.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 
 use nix::libc;
 
@@ -10,75 +14,101 @@ use crate::support::args::{Args, args, with_source};
 use crate::support::call::{Call, Outcome};
 use crate::support::executable;
 use crate::support::gits::gits;
+use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 
-fn explain(arena: &Arena, line: &Args, mode: &str) -> Outcome {
+/// A call of the tool, with the shim first on PATH.
+fn tool(arena: &Arena, line: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Call {
     let mut command = arena.command(executable::shim());
-    command.args(["explain", "--"]).args(line);
-    arena
-        .run(Call::new(command).env("GIT_CLONE_SHIM", mode))
-        .outcome
-        .succeeded()
+    command.args(line).env("PATH", arena.path_of(true));
+    Call::new(command)
 }
 
-/// The lines that begin with `git `: the call itself first, and what the shim becomes last.
-fn lines_of_git(outcome: &Outcome) -> Vec<String> {
-    let text = String::from_utf8(outcome.stdout.clone()).unwrap();
-    let lines = text.lines().map(str::trim);
-    lines
-        .filter(|line| line.starts_with("git "))
-        .map(str::to_owned)
-        .collect()
+/// The verdict, and the commands that run, without git's directory.
+fn explain(arena: &Arena, line: &Args, mode: &str) -> (String, Vec<String>) {
+    let call = tool(arena, ["explain"].map(OsString::from).iter().chain(line));
+    let outcome = call.cwd(arena.work_dir()).env("GIT_CLONE_SHIM", mode).run();
+    let text = String::from_utf8(outcome.succeeded().stdout).unwrap();
+    let (verdict, commands) = text.split_once('\n').unwrap();
+    let git = format!("  {}/", arena.real_directory().display());
+    let commands = commands
+        .lines()
+        .map(|line| line.strip_prefix(&git).unwrap().to_owned());
+    (verdict.to_owned(), commands.collect())
 }
 
-/// A call, the mode, how many gits run, and whether the last one is given `--no-hardlinks`.
-type Announced = (&'static str, &'static str, usize, bool);
+/// A call, the mode, and how the verdict begins and ends.
+type Announced = (&'static str, &'static str, &'static str, &'static str);
+
+const AS_CALLED: &str = "git runs as it is called: ";
+const AT_ONCE: &str = "git runs with --no-hardlinks at once: ";
+const AGAIN: &str =
+    "git runs as it is called, and again with --no-hardlinks if a hard link fails: ";
 
 /// Where links are refused within one mount.
-const CALLS: [Announced; 8] = [
-    ("clone -l SRC dst", "auto", 2, true),
-    (
-        "-c a.b=c clone -qnl --origin=main -- SRC dst",
-        "auto",
-        2,
-        true,
-    ),
-    ("clone -l SRC dst", "always", 1, true),
-    ("clone -l SRC dst", "off", 1, false),
-    ("clone --no-local SRC dst", "auto", 1, false),
-    ("clone -ls SRC dst", "auto", 1, false),
-    ("clone SRC dst", "auto", 1, false),
-    ("ls-remote SRC", "auto", 1, false),
+#[rustfmt::skip]
+const WITHIN: [Announced; 10] = [
+    ("clone -l SRC dst", "auto", AGAIN, "--local is in effect, by -l."),
+    ("git clone -l SRC dst", "auto", AGAIN, "by -l."),
+    ("-- git -c a.b=c clone -qnl --origin=main -- SRC dst", "auto", AGAIN, "by -qnl."),
+    ("-c a.b=c clone --loc SRC dst", "auto", AGAIN, "by --loc."),
+    ("clone -l SRC dst", "always", AT_ONCE, "GIT_CLONE_SHIM=always."),
+    ("clone -l SRC dst", "off", AS_CALLED, "GIT_CLONE_SHIM=off."),
+    ("clone --no-local SRC dst", "auto", AS_CALLED, "its options say not to hard-link."),
+    ("clone -ls SRC dst", "auto", AS_CALLED, "its options say not to hard-link."),
+    ("clone SRC dst", "auto", AS_CALLED, "without --local git copies where it cannot link."),
+    ("ls-remote SRC", "auto", AS_CALLED, "it is not a `git clone` that git would run."),
 ];
 
-/// Asserts that as many gits run, and the last of them with the args that `explain` has announced.
+#[rustfmt::skip]
+const ACROSS: [Announced; 3] = [
+    ("clone -l SRC dst", "auto", AT_ONCE, "between which the kernel links nothing."),
+    ("clone -lq SRC", "always", AT_ONCE, "GIT_CLONE_SHIM=always."),
+    // The mounts decide, whatever the filesystems are.
+    ("clone SRC dst", "auto", AS_CALLED, "different mounts, where git copies by itself."),
+];
+
+const ODD_LINKS: [Announced; 1] = [(
+    "clone SRC dst",
+    "auto",
+    AGAIN,
+    "the source is a local repository.",
+)];
+
+/// Asserts that each verdict is this one, and that the shim then runs git as often and with the args that were announced.
 #[track_caller]
-fn assert_announced(arena: &Arena, calls: &[Announced]) {
-    let source = source::small(arena, "src");
-    for &(line, mode, runs, copies) in calls {
-        let line = with_source(&source, args(line));
-        let announced = lines_of_git(&explain(arena, &line, mode));
+fn assert_announced(arena: &Arena, source: &Path, calls: &[Announced]) {
+    for &(line, mode, begins, ends) in calls {
+        let line = with_source(source, args(line));
+        let (verdict, commands) = explain(arena, &line, mode);
+        assert!(
+            verdict.starts_with(begins) && verdict.ends_with(ends),
+            "{line:?}: {verdict}"
+        );
+        let git_called = line
+            .iter()
+            .position(|arg| !["--", "git"].iter().any(|word| arg == word));
+        let line = line[git_called.unwrap()..].to_vec();
         let log = arena.root().join("log");
         let _ = fs::remove_file(&log);
-        let shim = arena.shim(line.clone()).env("GIT_CLONE_SHIM", mode);
+        let shim = arena.shim(line).env("GIT_CLONE_SHIM", mode);
         let done = arena.run(shim.env("GIT_TRACE", &log)).outcome;
         let trace = fs::read_to_string(&log).unwrap();
-        let ran: Vec<&str> = trace
+        let ran = trace
             .lines()
-            .filter_map(|line| Some(line.split_once("trace: built-in: ")?.1.trim_end()))
-            .filter(|line| line.starts_with("git clone ") || line.starts_with("git ls-remote "))
-            .collect();
-        assert_eq!(ran.len(), runs, "{trace}{done:?}");
-        let last = match copies {
-            true => announced.last(),
-            false => announced.first(),
-        };
+            .filter_map(|line| line.split_once("trace: built-in: "));
+        let ran: Vec<&str> = ran.map(|(_, ran)| ran.trim_end()).collect();
+        let ran = ran
+            .iter()
+            .filter(|ran| ran.starts_with("git clone ") || ran.starts_with("git ls-remote "));
         // The trace leaves out what comes before the command.
-        let args = &ran[runs - 1]["git ".len()..];
-        assert!(last.unwrap().ends_with(args), "{announced:?}");
+        let announced = commands
+            .iter()
+            .map(|command| command.replace(" -c a.b=c", ""));
         assert_eq!(
-            args.ends_with(" --no-hardlinks") || args.contains(" --no-hardlinks -- "),
-            copies
+            ran.copied().collect::<Vec<_>>(),
+            announced.collect::<Vec<_>>(),
+            "{trace}{done:?}"
         );
     }
 }
@@ -87,137 +117,148 @@ fn assert_announced(arena: &Arena, calls: &[Announced]) {
 fn explain_announces_what_runs() {
     for_each_git(|git, _| {
         let arena = Arena::new(git).with_links_failing(libc::EXDEV);
-        assert_announced(&arena, &CALLS);
+        assert_announced(&arena, &source::small(&arena, "src"), &WITHIN);
         if let Some(arena) = Arena::new(git).across_mounts() {
-            assert_announced(
-                &arena,
-                &[
-                    ("clone -l SRC dst", "auto", 1, true),
-                    ("clone -lq SRC", "always", 1, true),
-                    ("clone SRC dst", "auto", 1, false),
-                ],
-            );
+            assert_announced(&arena, &source::small(&arena, "src"), &ACROSS);
         }
     });
-}
-
-#[test]
-fn explain_lists_every_argument() {
-    let arena = Arena::new(&gits()[0]);
-    let line = args("-C here clone -ql --loc -o name --hardlinks --nonsense -- a b c");
-    let outcome = explain(&arena, &line, "auto");
-    let text = String::from_utf8(outcome.stdout).unwrap();
-    let read: Vec<(&str, &str)> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("  ")?.split_once("  "))
-        .map(|(word, reading)| (word, reading.trim_start()))
-        .collect();
-    assert_eq!(
-        read,
-        [
-            ("-C", "an option before the command"),
-            ("here", "its value"),
-            ("clone", "the command"),
-            ("-ql", "--quiet, --local"),
-            ("--loc", "--local (asks for hard links)"),
-            ("-o", "--origin"),
-            ("name", "its value"),
-            ("--hardlinks", "an option"),
-            ("--nonsense", "no option that this shim knows; git decides"),
-            ("--", "the end of the options"),
-            ("a", "the source"),
-            ("b", "the destination"),
-            ("c", "one too many"),
-        ]
-    );
-    let real = arena.real_directory().join("git");
-    assert!(
-        text.contains(&format!("real git        {}\n", real.display())),
-        "{text}"
-    );
-}
-
-#[test]
-fn explain_gives_the_reason_of_a_pass_through() {
-    let arena = Arena::new(&gits()[0]);
-    for (line, mode, why) in [
-        ("clone -l a", "off", "GIT_CLONE_SHIM=off"),
-        ("c a", "auto", "it is not a `git clone` that git would run"),
-        (
-            "clone --no-hardlinks a",
-            "auto",
-            "its options say not to hard-link",
-        ),
-        (
-            "clone https://host/a",
-            "auto",
-            "its source is not a local repository",
-        ),
-    ] {
-        let outcome = explain(&arena, &args(line), mode);
-        let text = String::from_utf8(outcome.stdout).unwrap();
-        let expected = format!("The shim execs git at once, with these args: {why}.");
-        assert!(text.contains(&expected), "{text}");
-    }
-}
-
-#[test]
-fn explain_and_the_log_hide_secrets() {
-    let arena = Arena::new(&gits()[0]);
-    for option in [
-        "-chttp.extraHeader=Authorization: Basic hunter2",
-        "--config=http.https://host/.extraHeader=A: hunter2",
-        "--config=http.proxy=me:hunter2@proxy:3128",
-        "--server-option=token=hunter2",
-        "https://me:hunter2@host/a",
-        "https://hunter2@host/a",
-        "https://me:x%40hunter2@host/a",
-        "https://host/a?private_token=hunter2",
-        "me:hunter2@host:a",
-    ] {
-        let mut line = args("-c http.extraHeader=hunter2 clone -l");
-        line.extend([option.into(), "nowhere".into()]);
-        let explained = explain(&arena, &line, "always");
-        let call = arena.shim(line).env("GIT_CLONE_SHIM", "always");
-        let logged = arena.run(call.env("GIT_CLONE_SHIM_LOG", "trace")).outcome;
-        let log: Vec<&[u8]> = logged.stderr.split(|&byte| byte == b'\n').collect();
-        let log: Vec<&&[u8]> = log
-            .iter()
-            .filter(|line| line.windows(14).any(|part| part == b"git_clone_shim"))
-            .collect();
-        assert!(!log.is_empty(), "{logged:?}");
-        for text in log.into_iter().copied().chain([&explained.stdout[..]]) {
-            let shown = text.escape_ascii().to_string();
-            assert!(!shown.contains("hunter2"), "{option}: {shown}");
-        }
-        assert!(explained.stdout.windows(3).any(|part| part == b"***"));
-    }
+    let Some((_directory, filesystem)) = mount(LinkRule::InodePerPath) else {
+        return;
+    };
+    let (arena, source) = arena_on(&filesystem, Arena::new(&gits()[0]));
+    assert_announced(&arena, &source, &ODD_LINKS);
 }
 
 #[test]
 fn shell_reads_the_same_args() {
-    use std::os::unix::ffi::OsStringExt;
     let arena = Arena::new(&gits()[0]);
-    let odd = ["", "a b", "it's", "\\", "$HOME", "~", "*", "café\n"].map(OsString::from);
+    let odd = [
+        "",
+        "a b",
+        "it's",
+        "\\",
+        "$HOME",
+        "~",
+        "*",
+        "café",
+        "\u{1b}[31m\n",
+        "\u{202e}",
+    ]
+    .map(OsString::from);
     let no_text = OsString::from_vec(b"-l\xe9\n".to_vec());
     let line: Args = [vec!["clone".into(), no_text], odd.to_vec()].concat();
-    let outcome = explain(&arena, &line, "auto");
-    let end = outcome
-        .stdout
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .unwrap();
-    let shown = str::from_utf8(&outcome.stdout[..end]).unwrap();
+    let (_, commands) = explain(&arena, &line, "off");
+    let [shown] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
     let mut shell = arena.command("bash");
     shell.args([
         "-c",
         &format!("git() {{ printf '%s\\0' \"$@\"; }}; {shown}"),
     ]);
-    let read = arena.run(Call::new(shell)).outcome.succeeded();
-    let mut expected = Vec::new();
-    for word in line {
-        expected.extend(word.into_vec());
-        expected.push(0);
-    }
+    let read = Call::new(shell).run().succeeded();
+    let expected: Vec<u8> = line
+        .into_iter()
+        .flat_map(|word| [word.into_vec(), vec![0]].concat())
+        .collect();
     assert_eq!(read.stdout, expected, "{shown}");
+}
+
+/// The tool's args, its exit status, and what it prints.
+#[rustfmt::skip]
+const LINES: [(&str, i32, &str); 9] = [
+    ("which", 0, "ROOT/real/git"),
+    ("which x", 2, "unexpected argument 'x' found; see git-clone-shim which --help"),
+    ("", 2, "nothing to do; see git-clone-shim --help"),
+    ("doctr", 2, "unrecognized subcommand 'doctr'; tip: a similar subcommand exists: 'doctor'; see git-clone-shim --help"),
+    ("doctor --form x", 2, "unexpected argument '--form' found; tip: a similar argument exists: '--from'; see git-clone-shim doctor --help"),
+    ("doctor --from", 2, "a value is required for '--from <REPO>' but none was supplied; see git-clone-shim doctor --help"),
+    ("explain", 0, "git runs as it is called: it is not a `git clone` that git would run."),
+    ("explain git", 0, "git runs as it is called: it is not a `git clone` that git would run."),
+    ("--version", 0, concat!("git-clone-shim ", env!("CARGO_PKG_VERSION"))),
+];
+
+/// What was printed, on standard output or as an error of our own.
+fn first_line(outcome: &Outcome) -> String {
+    let error = outcome
+        .stderr
+        .strip_prefix(b"git-clone-shim: ")
+        .unwrap_or(&outcome.stderr);
+    let text = if outcome.stdout.is_empty() {
+        error
+    } else {
+        &outcome.stdout
+    };
+    String::from_utf8_lossy(text)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[test]
+fn tool_answers_in_one_line() {
+    let arena = Arena::new(&gits()[0]);
+    for (line, status, printed) in LINES {
+        let outcome = tool(&arena, args(line)).run();
+        assert_eq!(outcome.status.code(), Some(status), "{outcome:?}");
+        let root = arena.root().to_str().unwrap();
+        assert_eq!(
+            first_line(&outcome),
+            printed.replace("ROOT", root),
+            "{outcome:?}"
+        );
+    }
+    for help in ["--help", "doctor --help", "which --help", "explain --help"] {
+        let outcome = tool(&arena, args(help)).run().succeeded();
+        let text = String::from_utf8(outcome.stdout).unwrap();
+        let longest = text.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(79), "{help}: {text}");
+    }
+    // A path is printed as it is, for scripts.
+    let odd = arena.root().join(OsStr::from_bytes(b"\x1b[31m\xff"));
+    fs::create_dir(&odd).unwrap();
+    symlink(&gits()[0].file, odd.join("git")).unwrap();
+    let outcome = tool(&arena, ["which"])
+        .env("PATH", Arena::path(&[arena.shim_directory(), odd.clone()]))
+        .run();
+    assert_eq!(
+        outcome.succeeded().stdout,
+        [odd.as_os_str().as_bytes(), b"/git\n"].concat()
+    );
+}
+
+#[test]
+fn without_a_real_git_nothing_is_promised() {
+    let arena = Arena::new(&gits()[0]);
+    for line in ["which", "explain clone -l a b"] {
+        let outcome = tool(&arena, args(line))
+            .env("PATH", arena.shim_directory())
+            .run();
+        assert_eq!(outcome.status.code(), Some(127), "{outcome:?}");
+        assert!(
+            first_line(&outcome).contains("no git found on PATH"),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn renamed_tool_says_what_it_is_called() {
+    let arena = Arena::new(&gits()[0]);
+    for (name, task, is_tool) in [
+        ("shim-0.3", "doctor", true),
+        ("shim-0.3", "install", true),
+        ("shim-0.3", "status", false),
+        ("git", "doctor", false),
+    ] {
+        let mut call = tool(&arena, [task]);
+        call.command.arg0(format!("/somewhere/{name}"));
+        let outcome = call.run();
+        let line =
+            format!("this is git-clone-shim under the name {name}: rename it to git-clone-shim");
+        assert_eq!(first_line(&outcome) == line, is_tool, "{outcome:?}");
+        assert!(!is_tool || outcome.is_our_failure(2), "{outcome:?}");
+    }
 }

@@ -556,8 +556,8 @@ fn explain_survives_each_failed_call() {
         arena.work_dir(),
         &|result, expected| {
             // Where this git cannot be looked at, the next one on PATH is explained.
-            let explains = result.outcome.status.success()
-                && result.outcome.stdout.starts_with(b"git clone -l ");
+            let explains =
+                result.outcome.status.success() && result.outcome.stdout.starts_with(b"git runs ");
             result.tree == expected.tree && (explains || is_error_of_the_tool(result))
         },
     );

@@ -4,7 +4,6 @@ pub mod arena;
 pub mod args;
 pub mod arrangement;
 pub mod call;
-pub mod doctor;
 pub mod executable;
 pub mod fault;
 pub mod gits;
