@@ -21,4 +21,3 @@ pub mod signals;
 pub mod startup;
 mod stderr;
 pub mod supervise;
-pub mod worker;
