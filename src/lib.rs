@@ -56,6 +56,9 @@ pub fn start(args: &[&CStr]) -> c_int {
     if name.starts_with(NAME.as_bytes()) {
         return tool::run(args);
     }
+    if let Some(status) = tool::misnamed(args) {
+        return status;
+    }
     match shim::run(args) {
         Ok(never) => match never {},
         Err(failure) => failure.report(),

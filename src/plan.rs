@@ -88,11 +88,11 @@ impl<'a> Plan<'a> {
             return Self::Copy(clone, Reason::Always);
         }
         if let Repository::Directory(source) = source {
-            if places::is_honest(&source.join("objects")) {
-                return Self::PassThrough(Reason::HonestLinks);
-            }
             if places::are_on_different_mounts(&clone, &source) {
                 return Self::PassThrough(Reason::DifferentMounts);
+            }
+            if places::is_honest(&source.join("objects")) {
+                return Self::PassThrough(Reason::HonestLinks);
             }
         }
         Self::Attempt(clone, Reason::LocalRepository)

@@ -1,6 +1,5 @@
 //! The manual page, git-clone-shim(1): it is found, and it is complete.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -80,48 +79,7 @@ fn page_names_every_variable_and_command() {
     let tasks: Vec<_> = tasks.captures_iter(&help).collect();
     assert!(!tasks.is_empty(), "{help}");
     for task in tasks.iter().filter(|task| &task[1] != "help") {
-        let heading = format!("\n.It Cm {} ", &task[1]);
-        assert!(page.contains(&heading), "{heading}");
-    }
-}
-
-#[test]
-fn page_names_every_member_of_the_json() {
-    let page = fs::read_to_string(PAGE).unwrap();
-    let words: BTreeSet<&str> = page
-        .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
-        .collect();
-    let arena = Arena::new(&gits()[0]);
-    let records = arena.root().join("records");
-    fs::write(&records, "damaged\n").unwrap();
-    for (task, operand) in [("doctor", arena.work_dir()), ("stats", &records)] {
-        let mut command = arena.command(executable::shim());
-        command.args([task, "--json"]).arg(operand);
-        command.env("PATH", arena.path_of(true));
-        let outcome = Call::new(command).run().succeeded();
-        let report: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
-        let mut members = BTreeSet::new();
-        collect_members(&report, &mut members);
-        assert!(members.len() > 5, "{members:?}");
-        for member in members {
-            assert!(words.contains(member.as_str()), "{task}: {member}");
-        }
-    }
-}
-
-fn collect_members(value: &serde_json::Value, members: &mut BTreeSet<String>) {
-    match value {
-        serde_json::Value::Object(object) => {
-            for (name, value) in object {
-                members.insert(name.clone());
-                collect_members(value, members);
-            }
-        }
-        serde_json::Value::Array(values) => {
-            for value in values {
-                collect_members(value, members);
-            }
-        }
-        _ => {}
+        let heading = Regex::new(&format!("\n.It Cm {}[ \n]", &task[1])).unwrap();
+        assert!(heading.is_match(&page), "{heading}");
     }
 }

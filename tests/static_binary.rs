@@ -98,19 +98,6 @@ fn static_build_needs_no_interpreter_library_or_symbol() {
 }
 
 #[test]
-fn doctor_tells_that_the_static_build_is_one() {
-    let Some(build) = static_build(env::consts::ARCH) else {
-        return;
-    };
-    let arena = Arena::new(&gits()[0]);
-    let mut command = arena.command(build);
-    command.args(["doctor", "--json", "."]);
-    let outcome = Call::new(command).run();
-    let report: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
-    assert_eq!(report["build"], "static_musl", "{outcome:?}");
-}
-
-#[test]
 fn static_build_contains_no_path_of_the_build_machine() {
     let source = regex::escape(env!("CARGO_MANIFEST_DIR"));
     // Where cargo keeps the sources of crates, and rustup those of the standard library.

@@ -1,18 +1,23 @@
 //! The tool for people: what the program does when it is called `git-clone-shim`.
 
 mod directory;
+mod doctor;
+mod explain;
 mod install;
 mod text;
 mod trust;
 
 use std::ffi::{CStr, OsStr};
-use std::io::Write;
+use std::io::{Write, stdout};
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::git::real_git::RealGit;
+use crate::failure::printable;
+use crate::settings::Settings;
 use crate::{NAME, failure};
 
 /// The status of a command line that makes no sense.
@@ -21,16 +26,16 @@ const USAGE: i32 = 2;
 /// The environment, for `--help`.
 const VARIABLES: &str = "\
 Environment:
-  GIT_CLONE_SHIM           auto (default), always (--no-hardlinks at once), off
-  GIT_CLONE_SHIM_GIT       absolute path of the real git (default: the next on PATH)
-  GIT_CLONE_SHIM_LOG       info, debug, …: what the shim decided, on stderr
-  GIT_CLONE_SHIM_SYSLOG    1: one line for each fallback in the system log
+  GIT_CLONE_SHIM         auto (default), always (--no-hardlinks at once), off
+  GIT_CLONE_SHIM_GIT     absolute path of the real git, not the next on PATH
+  GIT_CLONE_SHIM_LOG     info, debug, …: what the shim decides, on stderr
+  GIT_CLONE_SHIM_SYSLOG  1: one line for each fallback in the system log
 
-Called as `git` it is the shim, and knows git's args only.";
+Run as `git`, it takes git's arguments.";
 
-/// git-clone-shim stands in for git on PATH. When a tool runs `git clone --local` and
-/// the filesystem refuses hard links, it runs the clone again with `--no-hardlinks`.
-/// Everything else is git, exactly.
+/// git-clone-shim stands in for git on PATH. When a tool runs `git clone
+/// --local` and the filesystem refuses hard links, it runs the clone again with
+/// `--no-hardlinks`. Everything else is git, exactly.
 #[derive(Parser)]
 #[command(name = NAME, version, verbatim_doc_comment, after_help = VARIABLES)]
 struct Tool {
@@ -40,6 +45,12 @@ struct Tool {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Try real clones: does git need the shim here, and does it work?
+    Doctor(doctor::Options),
+    /// Print the path of the real git
+    Which,
+    /// Tell what the shim does with `git ARGS…`, without running git
+    Explain(explain::Options),
     /// Install this program, beside its other versions
     Install(install::InstallOptions),
     /// List the installed versions
@@ -55,15 +66,18 @@ enum Task {
 #[must_use]
 pub fn run(args: &[&CStr]) -> i32 {
     let args = args.iter().map(|arg| OsStr::from_bytes(arg.to_bytes()));
-    let done = match Tool::try_parse_from(args) {
+    let done = match Tool::try_parse_from(args.clone()) {
         Ok(Tool { task }) => match task {
+            Task::Doctor(options) => doctor::run(&options),
+            Task::Which => which(),
+            Task::Explain(options) => explain::run(&options),
             Task::Install(options) => install::install(&options, &Tool::command()),
             Task::Versions(options) => install::versions(&options),
             Task::Activate(options) => install::activate(&options),
             Task::Uninstall(options) => install::uninstall(&options),
         },
         Err(error) if error.use_stderr() => {
-            failure::print(&one_line(&error));
+            failure::print(&one_line(&error, args.clone().nth(1)));
             return USAGE;
         }
         Err(asked_for) => print(&asked_for.render().to_string()).map(|()| 0),
@@ -74,17 +88,58 @@ pub fn run(args: &[&CStr]) -> i32 {
     })
 }
 
-/// What is wrong with the args, in one line like all our errors.
-fn one_line(error: &clap::Error) -> String {
+/// The exit status, and a line that tells how to call it, if this program is not called git but with a task of the tool.
+#[must_use]
+pub fn misnamed(args: &[&CStr]) -> Option<i32> {
+    let [called, task, ..] = args else {
+        return None;
+    };
+    let name = called.to_bytes().rsplit(|&byte| byte == b'/').next()?;
+    let is_task = || {
+        Tool::command()
+            .find_subcommand(OsStr::from_bytes(task.to_bytes()))
+            .is_some()
+    };
+    (name != b"git" && is_task()).then(|| {
+        let name = String::from_utf8_lossy(name);
+        failure::print(&format!(
+            "this is {NAME} under the name {name}: rename it to {NAME}"
+        ));
+        USAGE
+    })
+}
+
+/// Prints the path of the real git, for scripts that look for git's other files beside it.
+fn which() -> Result<i32> {
+    match RealGit::find(Settings::from_environment().git) {
+        Ok(git) => {
+            let line = [git.file().as_os_str().as_bytes(), b"\n"].concat();
+            stdout()
+                .write_all(&line)
+                .context("cannot write the output")?;
+            Ok(0)
+        }
+        Err(failure) => Ok(failure.report()),
+    }
+}
+
+/// What is wrong with the args, in one line like all our errors, with what clap suggests instead.
+fn one_line(error: &clap::Error, task: Option<&OsStr>) -> String {
     let text = error.render().to_string();
-    // Its first paragraph: what is missing stands in a line of its own.
-    let lines = text.lines().take_while(|line| !line.is_empty());
-    let paragraph = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+    let paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let said =
+        paragraphs.take_while(|said| !said.starts_with("Usage:") && !said.starts_with("For more"));
+    let said = said.collect::<Vec<_>>().join("; ");
     let what = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "nothing to do",
-        _ => paragraph.strip_prefix("error: ").unwrap_or(&paragraph),
+        _ => said.strip_prefix("error: ").unwrap_or(&said),
     };
-    format!("{what}; see {NAME} --help")
+    let tool = Tool::command();
+    let task = task.and_then(|task| tool.find_subcommand(task));
+    let task = task.map_or(String::new(), |task| format!(" {}", task.get_name()));
+    format!("{what}; see {NAME}{task} --help")
 }
 
 /// Prints `text` on standard output, without its styles where they cannot be seen or are not wanted (`NO_COLOR`).
@@ -95,6 +150,19 @@ fn one_line(error: &clap::Error) -> String {
 fn print(text: &str) -> Result<()> {
     let written = anstream::stdout().write_all(text.as_bytes());
     written.context("cannot write the output")
+}
+
+/// An arg as a shell (bash, ksh or zsh) reads it, whatever bytes it holds, on one line.
+fn quoted(arg: impl AsRef<OsStr>) -> String {
+    let arg = arg.as_ref().as_bytes();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@^_".contains(byte);
+    if !arg.is_empty() && arg.iter().all(is_plain) {
+        return String::from_utf8_lossy(arg).into_owned();
+    }
+    match str::from_utf8(arg) {
+        Ok(text) if printable(text) == text => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => format!("$'{}'", arg.escape_ascii()),
+    }
 }
 
 #[cfg(test)]
