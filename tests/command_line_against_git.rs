@@ -382,7 +382,7 @@ impl<'a> Comparison<'a> {
 /// The rule of shim.rs.
 fn can_hard_link(clone: &CloneCommand<'_>) -> bool {
     match clone.linking {
-        Linking::Demanded(_) => true,
+        Linking::Demanded => true,
         Linking::IfLocal => source::repository(clone).is_some(),
         Linking::Never => false,
     }
