@@ -124,7 +124,7 @@ impl fmt::Display for Reason {
             }
             Self::Always => "GIT_CLONE_SHIM=always",
             Self::Local => "--local is in effect",
-            Self::LocalRepository => "its source is a local repository",
+            Self::LocalRepository => "the source is a local repository",
         })
     }
 }

@@ -4,9 +4,8 @@
 //! is held, or where it lasts too long; then stderr is passed on as it comes.
 
 use std::ffi::c_int;
-use std::fs::OpenOptions;
 use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,14 +13,14 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::stat::{SFlag, fstat};
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{ForkResult, Pid, close, dup2_stderr, fork, getpid, getppid, pipe2, read, write};
+use nix::unistd::{ForkResult, Pid, dup2_stderr, fork, getpid, getppid, pipe2, read, write};
 use smallvec::SmallVec;
 use tracing::debug;
 
 use super::exit_reason::ExitReason;
 use super::signals::{self, Arrival, Watch};
+use super::streams;
 use crate::failure;
 
 /// How long stderr is held on a terminal, where a user waits for a sign of life.
@@ -66,12 +65,12 @@ impl Attempt {
     ///
     /// Our stderr has no reader, or the kernel refuses what an attempt needs; then nothing has been started.
     pub fn run(program: impl FnOnce() -> c_int, ends_hold: fn(&[u8]) -> bool) -> io::Result<Self> {
-        let reader_lost = reader_lost();
-        if poll_stderr(PollFlags::empty(), PollTimeout::ZERO)?.intersects(reader_lost) {
+        let reader_lost = streams::reader_lost();
+        if streams::poll_stderr(PollFlags::empty(), PollTimeout::ZERO)?.intersects(reader_lost) {
             // git gets SIGPIPE at its first write, and should.
             return Err(Errno::EPIPE.into());
         }
-        occupy_closed_streams()?;
+        streams::occupy_closed()?;
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let mut kept = Vec::new();
@@ -176,9 +175,9 @@ impl Attempt {
         if let Some(reader) = &self.reader {
             let _ = fcntl(reader, FcntlArg::F_SETFL(OFlag::empty()));
             let reader = reader.as_raw_fd();
-            close_range(libc::STDIN_FILENO, libc::STDOUT_FILENO);
-            close_range(libc::STDERR_FILENO + 1, reader - 1);
-            close_range(reader + 1, RawFd::MAX);
+            streams::close_range(libc::STDIN_FILENO, libc::STDOUT_FILENO);
+            streams::close_range(libc::STDERR_FILENO + 1, reader - 1);
+            streams::close_range(reader + 1, RawFd::MAX);
         }
         while self.reader.is_some() {
             self.read();
@@ -323,7 +322,7 @@ impl Attempt {
     /// Writes all that is pending, unless our stderr takes nothing for as long as `timeout`.
     fn flush(&mut self, timeout: PollTimeout) {
         while !self.pending().is_empty() {
-            match poll_stderr(PollFlags::POLLOUT, timeout) {
+            match streams::poll_stderr(PollFlags::POLLOUT, timeout) {
                 Ok(events) if events.is_empty() => return,
                 _ => self.write(),
             }
@@ -352,40 +351,6 @@ impl Attempt {
     }
 }
 
-/// What poll(2) reports where our stderr has lost its reader. A terminal that has hung up reports the same, but never gives SIGPIPE.
-fn reader_lost() -> PollFlags {
-    let kind = fstat(io::stderr()).map_or(0, |found| found.st_mode & SFlag::S_IFMT.bits());
-    match SFlag::from_bits_truncate(kind) {
-        SFlag::S_IFIFO => PollFlags::POLLERR,
-        SFlag::S_IFSOCK => PollFlags::POLLERR | PollFlags::POLLHUP,
-        _ => PollFlags::empty(),
-    }
-}
-
-/// Waits for `events` of our stderr. Nothing where the time is over.
-fn poll_stderr(events: PollFlags, timeout: PollTimeout) -> nix::Result<PollFlags> {
-    let stderr = io::stderr();
-    let mut polled = [PollFd::new(stderr.as_fd(), events)];
-    poll(&mut polled, timeout)?;
-    let [stderr] = polled;
-    Ok(stderr.revents().unwrap_or(PollFlags::empty()))
-}
-
-/// Opens /dev/null on each of the descriptors 0 to 2 that is closed, until we exec or exit. Otherwise our own pipe could become
-/// descriptor 2, and we would write to ourselves.
-fn occupy_closed_streams() -> io::Result<()> {
-    loop {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/null")?;
-        if file.as_raw_fd() > libc::STDERR_FILENO {
-            return Ok(());
-        }
-        let _ = file.into_raw_fd();
-    }
-}
-
 /// In the child: has the kernel kill it when `parent` dies, so that git never outlives the process that the caller started.
 fn die_with(parent: Pid) {
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
@@ -393,16 +358,6 @@ fn die_with(parent: Pid) {
     let now = getppid();
     if now != parent && now.as_raw() != 0 {
         exit(failure::OWN);
-    }
-}
-
-/// Closes the descriptors from `first` to `last`; before Linux 5.9 those below 1024.
-fn close_range(first: RawFd, last: RawFd) {
-    // SAFETY: close_range(2) takes three numbers, and this process uses none of these descriptors any more.
-    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
-        for fd in first..=last.min(1023) {
-            let _ = close(fd);
-        }
     }
 }
 

@@ -15,3 +15,4 @@ pub mod mount_id;
 mod signals;
 pub mod startup;
 pub mod stat;
+mod streams;

@@ -23,9 +23,9 @@ use nix::unistd::geteuid;
 
 use super::quoted;
 use crate::NAME;
+use crate::failure::printable;
 use crate::git::real_git::RealGit;
 use crate::plan::Plan;
-use crate::failure::printable;
 use crate::process::startup;
 use crate::settings::{Mode, Settings};
 

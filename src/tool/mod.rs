@@ -15,8 +15,8 @@ use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::git::real_git::RealGit;
 use crate::failure::printable;
+use crate::git::real_git::RealGit;
 use crate::settings::Settings;
 use crate::{NAME, failure};
 

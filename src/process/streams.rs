@@ -1,0 +1,54 @@
+//! Our own standard streams, and all other descriptors.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd};
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::close;
+
+/// What poll(2) reports where our stderr has lost its reader. A terminal that has hung up reports the same, but never gives SIGPIPE.
+pub(super) fn reader_lost() -> PollFlags {
+    let kind = fstat(io::stderr()).map_or(0, |found| found.st_mode & SFlag::S_IFMT.bits());
+    match SFlag::from_bits_truncate(kind) {
+        SFlag::S_IFIFO => PollFlags::POLLERR,
+        SFlag::S_IFSOCK => PollFlags::POLLERR | PollFlags::POLLHUP,
+        _ => PollFlags::empty(),
+    }
+}
+
+/// Waits for `events` of our stderr. Nothing where the time is over.
+pub(super) fn poll_stderr(events: PollFlags, timeout: PollTimeout) -> nix::Result<PollFlags> {
+    let stderr = io::stderr();
+    let mut polled = [PollFd::new(stderr.as_fd(), events)];
+    poll(&mut polled, timeout)?;
+    let [stderr] = polled;
+    Ok(stderr.revents().unwrap_or(PollFlags::empty()))
+}
+
+/// Opens /dev/null on each of the descriptors 0 to 2 that is closed, until we exec or exit. Otherwise our own pipe could become
+/// descriptor 2, and we would write to ourselves.
+pub(super) fn occupy_closed() -> io::Result<()> {
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/null")?;
+        if file.as_raw_fd() > libc::STDERR_FILENO {
+            return Ok(());
+        }
+        let _ = file.into_raw_fd();
+    }
+}
+
+/// Closes the descriptors from `first` to `last`; before Linux 5.9 those below 1024.
+pub(super) fn close_range(first: RawFd, last: RawFd) {
+    // SAFETY: close_range(2) takes three numbers, and this process uses none of these descriptors any more.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
+        for fd in first..=last.min(1023) {
+            let _ = close(fd);
+        }
+    }
+}
