@@ -7,16 +7,15 @@
 //!    real git with the args it was given.
 //! 2. **Never guess.** It skips only what the kernel rules out beforehand (a link between two mounts). Otherwise it first runs
 //!    what the caller wrote, and only git's own message makes it run git again, once.
-//! 3. **Never delete, never write**, except the log that a site asks for. git cleans up after itself; the shim keeps no
-//!    state, no cache and no lock.
+//! 3. **Never delete, never write.** git cleans up after itself; the shim keeps no state, no cache and no lock, and makes no
+//!    directory for git.
 //!
 //! ```text
 //! argv ── read git's grammar ──> no clone, or one that no link can fail ─────────> exec the real git
 //! PATH ── find the real git ───> --local between two mounts: no link can succeed ─> exec it with --no-hardlinks
-//! mounts, filesystem ──────────> a link may fail ── attempt, stderr relayed ─┬─ link failure ─> exec it with
-//!                                                                            │                  --no-hardlinks
-//!                                                                            └─ anything else ─> write what was held,
-//!                                                                                                exit as git exited
+//! mounts, filesystem ──────────> a link may fail ── attempt, in English, ─┬─ link failure ─> exec it with --no-hardlinks
+//!                                                   stderr held           └─ anything else ─> show what was held,
+//!                                                                                             exit as git exited
 //! an error of our own ──> one line, "git-clone-shim: …", exit 125 / 126 / 127
 //! ```
 //!

@@ -249,7 +249,8 @@ impl Attempt {
                     from_terminal,
                 } => {
                     self.signalled = true;
-                    if before_fork || !from_terminal {
+                    // Once the child is reaped, its number may be another process's.
+                    if self.exit_reason.is_none() && (before_fork || !from_terminal) {
                         debug!(number, "forwarding a signal");
                         // SAFETY: kill(2) takes two numbers.
                         unsafe { libc::kill(self.child.as_raw(), number) };
