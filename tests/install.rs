@@ -1,83 +1,66 @@
-//! `git-clone-shim install`: what it writes, what it needs, what it prints, and its last check.
-//! (Where it can write: `install_places`; interrupted: `interrupted_installs`; at the same time: `concurrent_installs`; against
-//! another user: `hostile_installs`; the module files: `modules`; what is for shells: `shells`; install.sh: `install_script`.)
+//! `git-clone-shim install` and `uninstall`: what they leave, where they refuse, and what becomes of a run that is killed or not
+//! alone. (The module files: `modules`; install.sh and the packages: `packaging`.)
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::fcntl::posix_fallocate;
+use nix::libc;
+use nix::sys::statvfs::fstatvfs;
 
-use crate::support::arena::Arena;
+use crate::support::arena::{Arena, REFUSED};
+use crate::support::args::{args, with_source};
 use crate::support::arrangement;
-use crate::support::call::Call;
+use crate::support::call::{Call, Outcome};
 use crate::support::executable;
-use crate::support::installer::{Site, VERSION, assert_refused, lines_after, shells, version};
-use crate::support::tree;
+use crate::support::installer::{MACHINE, Site, VERSION, version};
+use crate::support::mounted::Mounted;
+use crate::support::source;
+use crate::support::tree::{self, Tree};
 
-#[test]
-fn wrong_options_are_refused() {
-    let site = Site::new();
-    let lines: [&[&str]; 16] = [
-        &["install", "--nonsense"],
-        &["install", "operand"],
-        &["install", ""],
-        &["install", "-p", "/opt"],
-        &["install", "--prefix"],
-        &["install", "--prefix="],
-        &["install", "--prefix", "/a:b"],
-        &["install", "--prefix", "/a\nb"],
-        &["install", "--prefix", "/a\x1b[31mb"],
-        &["install", "--modules", "/a\nb"],
-        &["install", "--profile-d", "/a\nb"],
-        &["install", "--destdir", ""],
-        &["install", "--destdir", "/a\nb"],
-        &["activate"],
-        &["versions", "--dry-run"],
-        &["uninstall", "1", "2"],
-    ];
-    for line in lines {
-        let mut command = site.arena.command(executable::shim());
-        command.args(line);
-        assert_refused(&Call::new(command).run(), 2);
-    }
-    for task in ["install", "versions", "uninstall"] {
-        let mut homeless = site.arena.command(executable::shim());
-        homeless.arg(task).env("HOME", "");
-        assert_refused(&Call::new(homeless).run(), 2);
-    }
-    assert!(!site.prefix.exists());
+/// Another user, who attacks.
+const ATTACKER: u32 = 64_001;
+
+const NOTHING: [&str; 0] = [];
+
+/// Asserts that the program failed, with these words in one line.
+#[track_caller]
+fn assert_refused(outcome: &Outcome, words: &str) {
+    let status = outcome.status.code().unwrap_or_default();
+    assert!(status > 0 && outcome.is_our_failure(status), "{outcome:?}");
+    assert!(outcome.stderr_contains(words), "{words:?}: {outcome:?}");
+}
+
+#[track_caller]
+fn assert_same(left: &Tree, right: &Tree, when: &str) {
+    assert_eq!(tree::differences(left, right), NOTHING, "{when}");
 }
 
 /// All that a first installation leaves below its prefix.
 const INSTALLED: &str = "
 git-clone-shim
 git-clone-shim/current
-git-clone-shim/manifest
 git-clone-shim/VERSION
-git-clone-shim/VERSION/bin
-git-clone-shim/VERSION/bin/git
-git-clone-shim/VERSION/bin/git-clone-shim
-git-clone-shim/VERSION/manifest
-git-clone-shim/VERSION/share
-git-clone-shim/VERSION/share/bash-completion
-git-clone-shim/VERSION/share/bash-completion/completions
-git-clone-shim/VERSION/share/bash-completion/completions/git-clone-shim
-git-clone-shim/VERSION/share/doc
-git-clone-shim/VERSION/share/doc/git-clone-shim
-git-clone-shim/VERSION/share/doc/git-clone-shim/LICENSE
-git-clone-shim/VERSION/share/doc/git-clone-shim/README.md
-git-clone-shim/VERSION/share/fish
-git-clone-shim/VERSION/share/fish/vendor_completions.d
-git-clone-shim/VERSION/share/fish/vendor_completions.d/git-clone-shim.fish
-git-clone-shim/VERSION/share/man
-git-clone-shim/VERSION/share/man/man1
-git-clone-shim/VERSION/share/man/man1/git-clone-shim.1
-git-clone-shim/VERSION/share/zsh
-git-clone-shim/VERSION/share/zsh/site-functions
-git-clone-shim/VERSION/share/zsh/site-functions/_git-clone-shim
+git-clone-shim/VERSION/MACHINE
+git-clone-shim/VERSION/MACHINE/bin
+git-clone-shim/VERSION/MACHINE/bin/git
+git-clone-shim/VERSION/MACHINE/bin/git-clone-shim
+git-clone-shim/VERSION/MACHINE/share
+git-clone-shim/VERSION/MACHINE/share/doc
+git-clone-shim/VERSION/MACHINE/share/doc/git-clone-shim
+git-clone-shim/VERSION/MACHINE/share/doc/git-clone-shim/LICENSE
+git-clone-shim/VERSION/MACHINE/share/doc/git-clone-shim/README.md
+git-clone-shim/VERSION/MACHINE/share/man
+git-clone-shim/VERSION/MACHINE/share/man/man1
+git-clone-shim/VERSION/MACHINE/share/man/man1/git-clone-shim.1
 modulefiles
 modulefiles/git-clone-shim
 modulefiles/git-clone-shim/.version
@@ -86,267 +69,748 @@ modulefiles/git-clone-shim/VERSION.lua
 ";
 
 #[test]
-fn install_writes_the_whole_tree_and_shows_that_it_works() {
+fn first_installation_is_whole_tries_a_clone_and_is_removed_without_a_trace() {
     let site = Site::new();
-    let outcome = site.run("install", [""; 0]).succeeded();
-    let expected = INSTALLED.replace("VERSION", VERSION);
-    let expected = expected.split_whitespace().map(PathBuf::from).collect();
-    assert_eq!(site.paths(), expected);
-    assert_eq!(site.current().as_deref(), Some(Path::new(VERSION)));
-    site.assert_works(&site.bin(), VERSION);
-    let installed = fs::read(site.bin().join("git-clone-shim")).unwrap();
-    assert!(
-        installed == fs::read(site.program(VERSION)).unwrap(),
-        "the installed program has other bytes"
-    );
-    for (embedded, source) in [
-        ("share/man/man1/git-clone-shim.1", "man/git-clone-shim.1"),
-        ("share/doc/git-clone-shim/LICENSE", "LICENSE"),
-        ("share/doc/git-clone-shim/README.md", "README.md"),
-    ] {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
-        let embedded = fs::read(site.live(VERSION).join(embedded));
-        assert_eq!(embedded.unwrap(), fs::read(source).unwrap());
-    }
-
-    let shown = String::from_utf8_lossy(&outcome.stdout);
-    for part in ["this shim", "git clone --local, by the shim"] {
-        assert!(shown.contains(part), "{shown}");
-    }
-    let line = &lines_after("export PATH=", &outcome)[0];
-    for shell in shells() {
-        let script = format!("export PATH={line}; command -v git");
-        let found = site.answer(shell, &script, &Arena::path(&[]));
-        assert_eq!(Path::new(&found), site.bin().join("git"));
-    }
-}
-
-#[test]
-fn install_needs_neither_source_nor_tools() {
-    let site = Site::new();
+    let program = site.program(VERSION);
     // As a release names it.
-    let alone = site
-        .arena
-        .root()
-        .join(format!("git-clone-shim-{VERSION}-x86_64"));
-    executable::copy(&site.program(VERSION), &alone);
-    let mut command = site.arena.command(&alone);
-    // On PATH there is nothing but git, and the shell by which git clones.
-    let git = which::which("git").unwrap();
-    let bin = site.arena.root().join("only");
-    fs::create_dir(&bin).unwrap();
-    symlink(&git, bin.join("git")).unwrap();
-    command.arg("install").arg("--prefix").arg(&site.prefix);
-    command.env("PATH", &bin);
-    Call::new(command).run().succeeded();
-    site.assert_works(&site.bin(), VERSION);
-}
+    let release = site.arena.root().join(format!("git-clone-shim-{MACHINE}"));
+    executable::copy(&program, &release);
+    let before = tree::read(site.arena.root());
+    let planned = Call::new(site.command(&release, "install", ["--dry-run"]))
+        .run()
+        .succeeded();
+    assert_same(&before, &tree::read(site.arena.root()), "--dry-run");
+    assert_eq!(
+        String::from_utf8_lossy(&planned.stdout).lines().count(),
+        2,
+        "{planned:?}"
+    );
 
-/// Copies a program, and the libraries that it needs, to where they are below `root`.
-fn copy_with_libraries(root: &Path, program: &Path, to: &str) {
-    let place = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
-    let put = |from: &Path, to: &Path| {
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        executable::copy(from, to);
-    };
-    put(program, &place(Path::new(to)));
-    let libraries = Command::new("ldd").arg(program).output().unwrap();
-    for word in String::from_utf8(libraries.stdout)
-        .unwrap()
-        .split_whitespace()
-    {
-        if word.starts_with('/') {
-            put(Path::new(word), &place(Path::new(word)));
-        }
+    let outcome = Call::new(site.command(&release, "install", NOTHING))
+        .run()
+        .succeeded();
+    let installed = INSTALLED
+        .replace("VERSION", VERSION)
+        .replace("MACHINE", MACHINE);
+    let installed: BTreeSet<_> = installed.split_whitespace().map(PathBuf::from).collect();
+    assert_eq!(site.tree().into_keys().collect::<BTreeSet<_>>(), installed);
+    site.assert_works(&site.bin(), VERSION);
+    for (file, of) in [
+        ("bin/git-clone-shim", &*program),
+        (
+            "share/man/man1/git-clone-shim.1",
+            Path::new("man/git-clone-shim.1"),
+        ),
+        ("share/doc/git-clone-shim/README.md", Path::new("README.md")),
+    ] {
+        let of = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(of)).unwrap();
+        assert!(
+            fs::read(site.bin().join("..").join(file)).unwrap() == of,
+            "{file}"
+        );
     }
+    let text = String::from_utf8(outcome.stdout).unwrap();
+    let (tried, last) = text.split_once("\nModule files").unwrap();
+    assert!(
+        tried.ends_with("git alone fails, through the shim it works."),
+        "{text}"
+    );
+    let last: Vec<_> = last.lines().skip(1).collect();
+    assert!(
+        last[0].starts_with(&format!("Installed in {}", site.root().display())),
+        "{text}"
+    );
+    let line = format!(
+        "export PATH=\"{}/current/$(uname -m)/bin:$PATH\"",
+        site.root().display()
+    );
+    assert_eq!(last[1], line);
+    assert!(
+        last[2].ends_with("git-clone-shim doctor DIR") && last.len() == 3,
+        "{text}"
+    );
+
+    // Again, which changes nothing; and with a reader that has gone.
+    let complete = site.tree();
+    let again = "set -o pipefail; \"$@\" | head -1";
+    let mut shell = site.arena.command("bash");
+    shell.args(["-c", again, "bash"]).arg(&release);
+    shell.args(["install", "--prefix"]).arg(&site.prefix);
+    let first = Call::new(shell).run().succeeded();
+    assert_eq!(first.stdout, format!("{tried}\n").as_bytes());
+    assert_same(&site.tree(), &complete, "again");
+    assert!(tree::read(&site.arena.root().join("tmp")).is_empty());
+
+    // From the installed program, whose file goes meanwhile.
+    let own = site.bin().join("git-clone-shim");
+    let run = |args: &[&str]| {
+        let mut command = site.arena.command(&own);
+        command.arg("uninstall").args(args);
+        Call::new(command).run()
+    };
+    assert_refused(&run(&[VERSION]), "is the current version");
+    assert_refused(&run(&["9.9.9"]), &format!("there is {VERSION}"));
+    let would = run(&["--dry-run"]).succeeded().stdout;
+    assert_same(&site.tree(), &complete, "--dry-run");
+    let removed = String::from_utf8(run(&[]).succeeded().stdout).unwrap();
+    let would = String::from_utf8(would)
+        .unwrap()
+        .replace("Would remove", "Removed");
+    let line = removed.strip_prefix(&would).unwrap();
+    assert!(
+        would.lines().count() == 2 && line.contains("start-up file"),
+        "{removed}"
+    );
+    fs::remove_dir(&site.prefix).unwrap();
+    assert_same(&tree::read(site.arena.root()), &before, "removed");
+    assert_refused(&site.uninstall(&[]), "nothing is installed");
 }
 
 #[test]
-fn install_works_where_there_is_nothing_but_git() {
-    if !arrangement::is_root() || arrangement::program("ldd").is_none() {
+fn uninstall_goes_on_from_memory_before_it_removes_its_own_file() {
+    if arrangement::program("strace").is_none() {
         return;
     }
     let site = Site::new();
-    let root = site.arena.root().join("bare");
-    // git, and what git itself runs for a clone.
-    copy_with_libraries(&root, &which::which("git").unwrap(), "/bin/git");
-    copy_with_libraries(&root, &which::which("sh").unwrap(), "/bin/sh");
-    let exec_path = Command::new("git").arg("--exec-path").output().unwrap();
-    let exec_path = String::from_utf8(exec_path.stdout).unwrap();
-    let helpers = root.join(exec_path.trim().trim_start_matches('/'));
-    fs::create_dir_all(&helpers).unwrap();
-    symlink("/bin/git", helpers.join("git-upload-pack")).unwrap();
-    copy_with_libraries(&root, &site.program(VERSION), "/downloaded/git-clone-shim");
-    for directory in ["tmp", "dev"] {
-        fs::create_dir(root.join(directory)).unwrap();
+    site.install(VERSION, &[]).succeeded();
+    let trace = site.arena.root().join("trace");
+    let mut strace = site.arena.command("strace");
+    strace.args([
+        "-e",
+        "trace=execve,?rename,?renameat,?renameat2,?unlink,unlinkat",
+        "-o",
+    ]);
+    strace
+        .arg(&trace)
+        .arg(site.bin().join("git-clone-shim"))
+        .arg("uninstall");
+    Call::new(strace).run().succeeded();
+    let trace = fs::read_to_string(trace).unwrap();
+    let second = trace.lines().nth(1).unwrap();
+    assert!(second.starts_with("execve(\"/proc/self/fd/"), "{trace}");
+    assert!(!site.root().exists());
+}
+
+#[test]
+fn trial_says_what_it_could_not_try() {
+    let site = Site::new();
+    let told = |command| String::from_utf8(Call::new(command).run().succeeded().stdout).unwrap();
+    for (variable, value) in [("PATH", "/nowhere"), ("TMPDIR", "/nowhere")] {
+        let mut command = site.command(&site.program(VERSION), "install", NOTHING);
+        command.env(variable, value);
+        let told = told(command);
+        assert!(told.starts_with("Not tried: "), "{told}");
     }
-    for (name, minor) in [("null", 3), ("urandom", 9)] {
-        let mode = Mode::from_bits_truncate(0o666);
-        mknod(
-            &root.join("dev").join(name),
-            SFlag::S_IFCHR,
-            mode,
-            makedev(1, minor),
-        )
-        .unwrap();
+    if arrangement::is_root() {
+        // The other filesystems that it looks for, read-only in a mount namespace of its own.
+        let script =
+            "for to in /dev/shm /tmp /var/tmp; do mount -t tmpfs -o ro none $to; done; exec \"$@\"";
+        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let program = home.path().join("git-clone-shim");
+        executable::copy(&site.program(VERSION), &program);
+        let mut command = site.arena.command("unshare");
+        command
+            .args(["--mount", "sh", "-ec", script, "sh"])
+            .arg(program)
+            .arg("install");
+        command.env("HOME", home.path()).env("TMPDIR", home.path());
+        command.env("PATH", Arena::path(&[])).current_dir("/");
+        let (told, home) = (told(command), home.path().display());
+        let expected = format!(
+            "Tried a clone from {home} to {home}: git alone works, through the shim it works."
+        );
+        assert!(told.starts_with(&expected), "{told}");
     }
-
-    let run = |program: &str, args: &[&str]| {
-        let mut chroot = Command::new(which::which("chroot").unwrap());
-        chroot.arg(&root).arg(program).args(args);
-        chroot
-            .env_clear()
-            .env("PATH", "/opt/git-clone-shim/current/bin:/bin");
-        chroot.env("GIT_CONFIG_NOSYSTEM", "1").current_dir("/");
-        Call::new(chroot).run()
-    };
-    let outcome = run(
-        "/downloaded/git-clone-shim",
-        &["install", "--prefix", "/opt"],
-    )
-    .succeeded();
-    let shown = String::from_utf8_lossy(&outcome.stdout);
-    assert!(shown.contains("git clone --local, by the shim"), "{shown}");
-    let installed = fs::read(root.join("opt/git-clone-shim/current/bin/git")).unwrap();
-    assert!(installed == fs::read(site.program(VERSION)).unwrap());
-    let bin = "/opt/git-clone-shim/current/bin";
-    let version = run(&format!("{bin}/git"), &["--version"]).succeeded();
-    assert!(version.stdout.starts_with(b"git version "), "{version:?}");
-    run(
-        &format!("{bin}/git-clone-shim"),
-        &["uninstall", "--prefix", "/opt"],
-    )
-    .succeeded();
-    assert!(!root.join("opt").exists());
 }
 
 #[test]
-fn install_without_a_prefix_writes_below_home() {
-    let site = Site::new();
-    let mut command = site.arena.command(site.program(VERSION));
-    command.args(["install", "--destdir=/"]);
-    Call::new(command).run().succeeded();
-    let bin = "home/.local/opt/git-clone-shim/current/bin";
-    site.assert_works(&site.arena.root().join(bin), VERSION);
-}
-
-#[test]
-fn tree_staged_below_a_destdir_is_the_same() {
-    let site = Site::new();
-    let staging = site.arena.root().join("staging");
-    let options = ["--profile-d=/etc/profile.d", "--destdir"];
-    let options = options.into_iter().chain(staging.to_str());
-    site.run("install", options).succeeded();
-    assert!(!site.prefix.exists());
-    assert!(staging.join("etc/profile.d/git-clone-shim.csh").exists());
-    let staged = tree::read(&staging.join(site.prefix.strip_prefix("/").unwrap()));
-
-    let profile_d = site.arena.root().join("profile.d");
-    site.install(VERSION, &["--profile-d", profile_d.to_str().unwrap()]);
-    // What goes with the last version differs: other directories were made, and other snippets written.
-    let differing = tree::differences(&staged, &tree::read(&site.prefix));
-    assert!(
-        differing.len() == 1 && differing[0].starts_with("git-clone-shim/manifest: "),
-        "{differing:?}"
-    );
-    let mut grep = site.arena.command("grep");
-    let told = grep.args(["-r", "-F"]).args([&staging, &staging]).output();
-    assert_eq!(told.unwrap().stdout, b"");
-    let options = ["--destdir"].into_iter().chain(staging.to_str());
-    site.run("uninstall", options).succeeded();
-    let left: Vec<_> = tree::read(&staging).into_keys().collect();
-    assert!(
-        left.iter()
-            .all(|path| !path.to_string_lossy().contains("git-clone-shim")),
-        "{left:?}"
-    );
-}
-
-#[test]
-fn dry_run_changes_nothing_and_names_everything() {
-    let site = Site::new();
-    site.program(VERSION);
-    let newer = version(2);
-    site.program(&newer);
-    let before = tree::read(site.arena.root());
-    let dry = site.install(VERSION, &["--dry-run"]);
-    assert_eq!(
-        tree::differences(&before, &tree::read(site.arena.root())),
-        [""; 0]
-    );
-    let written = lines_after("Would write ", &dry);
-    site.install(VERSION, &[]);
-    for path in site.paths() {
-        let path = site.prefix.join(path);
-        let is_named = written.iter().any(|written| path.starts_with(written));
-        // Directories are named by what is in them.
-        assert!(is_named || path.is_dir(), "{}", path.display());
-    }
-
-    site.install(&newer, &["--no-default"]);
-    let before = tree::read(&site.prefix);
-    let current = site.root().join("current");
-    let dry = site.run("activate", ["--dry-run", &newer]).succeeded();
-    assert!(lines_after("Would write ", &dry).contains(&current.to_str().unwrap().to_owned()));
-    let dry = site.run("uninstall", ["--dry-run"]).succeeded();
-    assert_eq!(
-        tree::differences(&before, &tree::read(&site.prefix)),
-        [""; 0]
-    );
-    let removed: BTreeSet<_> = lines_after("Would remove ", &dry)
-        .into_iter()
-        .map(|path| path.trim_end_matches('/').to_owned())
-        .collect();
-    let all = before
-        .into_keys()
-        .map(|path| site.prefix.join(path))
-        .chain([site.prefix.clone()]);
-    let all: BTreeSet<_> = all.map(|path| path.to_str().unwrap().to_owned()).collect();
-    assert_eq!(removed, all);
-}
-
-#[test]
-fn last_check_leaves_the_current_directory_alone() {
-    let site = Site::new();
-    let file = site.arena.work_dir().join("file");
-    fs::write(&file, "").unwrap();
-    for temporary in ["absent", "tmp", "two\nlines"] {
-        let mut command = site.command("install", [""; 0]);
-        let temporary = site.arena.root().join(temporary);
-        command.env("TMPDIR", &temporary);
-        let outcome = Call::new(command).run();
-        assert_eq!(tree::read(site.arena.work_dir()).len(), 1, "{outcome:?}");
-        // Where nothing can be tried, what was installed works all the same.
-        assert_eq!(outcome.status.code(), Some(i32::from(!temporary.exists())));
-        assert_eq!(outcome.stderr_contains("TMPDIR"), !temporary.exists());
-        site.assert_works(&site.bin(), VERSION);
-        if temporary.exists() {
-            assert!(tree::read(&temporary).is_empty());
+fn printed_line_puts_any_prefix_on_path_in_each_shell() {
+    let latin1 = OsString::from_vec(b"caf\xe9 b".to_vec());
+    let shells: [&[&str]; 8] = [
+        &["sh"],
+        &["dash"],
+        &["busybox", "sh"],
+        &["mksh"],
+        &["bash", "--posix"],
+        &["zsh", "-f"],
+        &["tcsh", "-f"],
+        &["fish", "--no-config"],
+    ];
+    for name in [
+        "plain".into(),
+        "a b/it's \"$HOME\" `x` & | * é".into(),
+        latin1,
+    ] {
+        let mut site = Site::new();
+        site.prefix = site.arena.root().join(name);
+        for shell in shells {
+            let Some(program) = arrangement::program(shell[0]) else {
+                continue;
+            };
+            let mut command = site.install_command(VERSION, &[]);
+            let told = Call::new({
+                command.env("SHELL", program);
+                command
+            })
+            .run()
+            .succeeded()
+            .stdout;
+            let line = told.split(|&byte| byte == b'\n').rev().nth(2).unwrap();
+            // fish takes no byte that is not UTF-8 from a script.
+            if shell[0] == "fish" && std::str::from_utf8(line).is_err() {
+                continue;
+            }
+            let path = site.path_after(shell, OsStr::from_bytes(line));
+            let expected = [site.bin().as_os_str().as_bytes(), b":"].concat();
+            assert!(
+                path.as_bytes().starts_with(&expected),
+                "{shell:?}: {path:?}"
+            );
         }
-        site.run("uninstall", [""; 0]).succeeded();
+        site.assert_works(&site.bin(), VERSION);
+        site.uninstall(&[]).succeeded();
+        assert!(site.tree().is_empty());
     }
 }
 
 #[test]
-fn git_before_the_shim_on_path_is_named() {
+fn home_that_two_kinds_of_machine_share_holds_a_program_for_each() {
+    // `uname -m` of a process with this personality names the 32-bit processor.
+    let Some(linux32) = arrangement::program("linux32") else {
+        return;
+    };
+    let site = Site::new();
+    let on_other = |program: &OsStr, args: &[&OsStr]| {
+        let mut command = site.arena.command(&linux32);
+        command
+            .arg(program)
+            .args(args)
+            .env("PATH", Arena::path(&[]));
+        Call::new(command).run().succeeded().stdout
+    };
+    let told = site.install(VERSION, &[]).succeeded().stdout;
+    let line = told.split(|&byte| byte == b'\n').rev().nth(2).unwrap();
+    let git = OsString::from_vec([line, b"; command -v git"].concat());
+    let git = || on_other("sh".as_ref(), &["-c".as_ref(), &git]);
+    // There is no program for this processor yet: the line does no harm.
+    assert!(!git().starts_with(site.prefix.as_os_str().as_bytes()));
+    let program = site.program(VERSION);
+    let args = [
+        "install".as_ref(),
+        "--prefix".as_ref(),
+        site.prefix.as_os_str(),
+    ];
+    on_other(program.as_os_str(), &args);
+    assert!(git().starts_with(site.prefix.as_os_str().as_bytes()));
+    site.assert_works(&site.bin(), VERSION);
+    let machines = fs::read_dir(site.root().join(VERSION)).unwrap().count();
+    assert_eq!(machines, 2);
+}
+
+#[test]
+fn all_can_read_the_tree_whatever_the_umask() {
+    for umask in ["077", "777", "000"] {
+        let site = Site::new();
+        // As a site shares a tree among its maintainers.
+        fs::create_dir(&site.prefix).unwrap();
+        fs::set_permissions(&site.prefix, fs::Permissions::from_mode(0o2775)).unwrap();
+        let install = site.install_command(VERSION, &[]);
+        let mut masked = site.arena.command("sh");
+        masked.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"]);
+        masked
+            .arg(install.get_program())
+            .args(install.get_args())
+            .env("PATH", "/bin");
+        Call::new(masked).run().succeeded();
+        for path in site.tree().into_keys() {
+            let metadata = fs::symlink_metadata(site.prefix.join(&path)).unwrap();
+            let expected = match metadata.file_type() {
+                kind if kind.is_dir() => 0o2755,
+                kind if kind.is_symlink() => 0o777,
+                _ if path.ends_with("bin/git-clone-shim") => 0o755,
+                _ => 0o644,
+            };
+            let mode = metadata.permissions().mode() & 0o7777;
+            assert_eq!(mode, expected, "{umask}: {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn place_that_does_not_do_is_refused_in_one_line_and_left_as_it_is() {
+    // What is done in the prefix before, what is put behind the prefix, and words of the refusal.
+    let cases = [
+        ("true", "/a:b", "cannot be on PATH"),
+        ("true", "/a\nb", "cannot be on PATH"),
+        ("true", "/a\x1b[31mb", "cannot be on PATH"),
+        ("touch file", "/file", "cannot write"),
+        ("touch file", "/file/below", "cannot write"),
+        ("ln -s loop loop", "/loop", "cannot write"),
+        (
+            "mkdir real; ln -s real git-clone-shim",
+            "",
+            "is a symbolic link",
+        ),
+        (
+            "mkdir -p real modulefiles; ln -s ../real modulefiles/git-clone-shim",
+            "",
+            "is a symbolic link",
+        ),
+        (
+            "mkdir git-clone-shim; touch git-clone-shim/VERSION",
+            "",
+            "cannot write",
+        ),
+        (
+            "mkdir -p git-clone-shim/VERSION/MACHINE/x",
+            "",
+            "another build",
+        ),
+        ("mkdir -p git-clone-shim/current/x", "", "cannot write"),
+        (
+            "mkdir -p modulefiles/git-clone-shim/VERSION/x",
+            "",
+            "cannot write",
+        ),
+    ];
+    for (script, behind, words) in cases {
+        let mut site = Site::new();
+        fs::create_dir(&site.prefix).unwrap();
+        let script = script
+            .replace("VERSION", VERSION)
+            .replace("MACHINE", MACHINE);
+        let mut shell = site.arena.command("sh");
+        shell.args(["-ec", &script]).current_dir(&site.prefix);
+        Call::new(shell).run().succeeded();
+        let before = site.tree();
+        let prefix = site.prefix.clone();
+        site.prefix.as_mut_os_string().push(behind);
+        assert_refused(&site.install(VERSION, &[]), words);
+        let mut after = tree::read(&prefix);
+        // What is complete by itself may be there.
+        after.retain(|path, _| {
+            before.contains_key(path) || path.to_string_lossy().contains(".git-clone-shim.")
+        });
+        assert_same(&before, &after, &script);
+    }
+    let site = Site::new();
+    let mut homeless = site.arena.command(site.program(VERSION));
+    homeless.arg("install").env("HOME", "");
+    assert_refused(&Call::new(homeless).run(), "--prefix");
+    let mut odd = site.install_command(VERSION, &["--modules", "/nowhere"]);
+    odd.arg("--prefix").arg(site.arena.root().join("a b"));
+    assert!(!Call::new(odd).run().status.success());
+}
+
+#[test]
+fn root_installs_nothing_that_another_user_can_exchange() {
+    if !arrangement::is_root() {
+        return;
+    }
+    // What root has made of the prefix; what the attacker did in it; words of the refusal.
+    let cases = [
+        ("chown 64001 .", "true", "other users can replace"),
+        ("chmod 777 .", "true", "other users can replace"),
+        (
+            "chmod 777 .",
+            "mkdir -m 755 below",
+            "other users can replace",
+        ),
+        (
+            "chmod 1777 .",
+            "mkdir git-clone-shim",
+            "belongs to another user",
+        ),
+        (
+            "chmod 1777 .",
+            "mkdir -p modulefiles/git-clone-shim",
+            "belongs to another user",
+        ),
+        (
+            "chmod 1777 .",
+            "ln -s $PRECIOUS git-clone-shim",
+            "is a symbolic link",
+        ),
+        (
+            "chmod 1777 .",
+            "ln -s $PRECIOUS modulefiles",
+            "other users can replace",
+        ),
+        (
+            "mkdir -m 777 theirs; ln -s theirs modulefiles",
+            "true",
+            "other users can replace",
+        ),
+    ];
+    for (own, attack, words) in cases {
+        let site = Site::new();
+        let precious = site.arena.root().join("precious");
+        for directory in [&site.prefix, &precious] {
+            fs::create_dir(directory).unwrap();
+        }
+        for (script, uid) in [(own, 0), (attack, ATTACKER)] {
+            let mut shell = site.arena.command("sh");
+            shell.args(["-ec", script]).env("PRECIOUS", &precious);
+            shell.uid(uid).gid(uid).current_dir(&site.prefix);
+            Call::new(shell).run().succeeded();
+        }
+        let before = tree::read(site.arena.root());
+        for args in [&[][..], &["--dry-run"]] {
+            assert_refused(&site.install(VERSION, args), words);
+        }
+        let mut after = tree::read(site.arena.root());
+        after.retain(|path, _| !path.starts_with("programs"));
+        assert_same(&before, &after, attack);
+    }
+}
+
+#[test]
+fn link_that_another_user_puts_into_the_tree_is_not_removed_through() {
+    if !arrangement::is_root() {
+        return;
+    }
+    let attacks = [
+        "mv VERSION/MACHINE VERSION/moved; ln -s $PRECIOUS VERSION/MACHINE",
+        "mv VERSION moved; ln -s $PRECIOUS VERSION",
+        "ln -s $PRECIOUS .git-clone-shim.$(uname -n).4194305",
+        "ln -s $PRECIOUS .git-clone-shim.staging",
+    ];
+    for attack in attacks {
+        let site = Site::new();
+        site.install(VERSION, &[]).succeeded();
+        let precious = site.arena.root().join("precious");
+        fs::create_dir_all(precious.join("bin")).unwrap();
+        fs::write(precious.join("bin/git-clone-shim"), "precious").unwrap();
+        let before = tree::read(&precious);
+        // A group that the site trusts may write to the tree; its members own what they make.
+        for directory in [site.root(), site.root().join(VERSION)] {
+            chown(&directory, None, Some(ATTACKER)).unwrap();
+            fs::set_permissions(&directory, fs::Permissions::from_mode(0o2775)).unwrap();
+        }
+        let mut shell = site.arena.command("sh");
+        let attack = attack
+            .replace("VERSION", VERSION)
+            .replace("MACHINE", MACHINE);
+        shell.args(["-ec", &attack]).env("PRECIOUS", &precious);
+        shell.uid(ATTACKER).gid(ATTACKER).current_dir(site.root());
+        Call::new(shell).run().succeeded();
+        site.install(&version(2), &[]);
+        site.uninstall(&[]);
+        assert_same(&tree::read(&precious), &before, &attack);
+    }
+}
+
+/// A site whose prefix is on a filesystem of the test's own, with an older version of the shim, and what makes it so.
+#[track_caller]
+fn on_a_filesystem(options: &str) -> Option<(Site, Mounted)> {
+    let mut site = Site::new();
+    let script = format!("mount -t tmpfs -o {options} tmpfs mount");
+    let mounted = Mounted::by(&script, tempfile::tempdir().unwrap(), "tmpfs")?;
+    site.prefix = mounted.path().join("prefix");
+    site.install(&version(1), &[]).succeeded();
+    Some((site, mounted))
+}
+
+#[test]
+fn read_only_filesystem_is_refused_and_left_as_it_is() {
+    let Some((site, mounted)) = on_a_filesystem("mode=755") else {
+        return;
+    };
+    let before = site.tree();
+    let mut mount = site.arena.command("mount");
+    mount.args(["-o", "remount,ro"]).arg(mounted.path());
+    Call::new(mount).run().succeeded();
+    assert_refused(&site.install(&version(2), &[]), "Read-only file system");
+    assert_refused(&site.uninstall(&[]), "Read-only file system");
+    assert_same(&before, &site.tree(), "read-only");
+    site.assert_works(&site.bin(), &version(1));
+}
+
+#[test]
+fn full_disk_leaves_everything_as_it_was() {
+    let size = fs::metadata(Site::new().program(&version(2)))
+        .unwrap()
+        .len();
+    let Some((site, mounted)) = on_a_filesystem(&format!("size={}", 3 * size)) else {
+        return;
+    };
+    let before = site.tree();
+    let filler = fs::File::create(mounted.path().join("filler")).unwrap();
+    let fill = |free: u64| {
+        filler.set_len(0).unwrap();
+        let filesystem = fstatvfs(&filler).unwrap();
+        let all = filesystem.blocks_available() * filesystem.fragment_size();
+        let length = all.saturating_sub(free).max(1);
+        posix_fallocate(&filler, 0, length.try_into().unwrap()).unwrap();
+    };
+    // Less than the program takes, then a few pages more each time, until all of it fits.
+    let mut refusals = 0;
+    for free in [0, size / 2]
+        .into_iter()
+        .chain((0..).map(|pages| size + 8192 * pages))
+    {
+        fill(free);
+        let outcome = site.install(&version(2), &[]);
+        if outcome.status.success() {
+            break;
+        }
+        assert_refused(&outcome, "No space left on device");
+        let mut after = site.tree();
+        // The version may be there, whole, but nothing that names it.
+        after.retain(|path, _| !path.starts_with(Path::new("git-clone-shim").join(version(2))));
+        after.retain(|path, _| !path.to_string_lossy().contains(&format!("/{}", version(2))));
+        assert_same(&before, &after, "full");
+        site.assert_works(&site.bin(), &version(1));
+        refusals += 1;
+    }
+    assert!(refusals > 3);
+    site.assert_works(&site.bin(), &version(2));
+    fill(0);
+    site.uninstall(&[]).succeeded();
+    assert!(!site.root().exists());
+}
+
+/// Runs these at once.
+fn at_once(calls: Vec<Command>) -> Vec<Outcome> {
+    thread::scope(|scope| {
+        let start = |call| scope.spawn(|| Call::new(call).run());
+        let running: Vec<_> = calls.into_iter().map(start).collect();
+        running
+            .into_iter()
+            .map(|call| call.join().unwrap())
+            .collect()
+    })
+}
+
+#[test]
+fn eight_at_once_leave_one_whole_tree_and_all_succeed() {
+    let site = Site::new();
+    let versions: Vec<_> = (1..=8).map(version).collect();
+    for version in &versions {
+        site.install(version, &[]).succeeded();
+    }
+    let all = site.tree();
+    site.uninstall(&[]).succeeded();
+    site.install(&versions[0], &[]).succeeded();
+    let one = site.tree();
+    for _ in 0..5 {
+        site.uninstall(&[]).succeeded();
+        let same = (0..8).map(|_| site.install_command(&versions[0], &[]));
+        for outcome in at_once(same.collect()) {
+            outcome.succeeded();
+        }
+        assert_same(&site.tree(), &one, "the same version");
+    }
+    let different = versions
+        .iter()
+        .map(|version| site.install_command(version, &[]));
+    for outcome in at_once(different.collect()) {
+        outcome.succeeded();
+    }
+    site.assert_works(&site.bin(), &site.current());
+    site.install(&versions[7], &[]).succeeded();
+    assert_same(&site.tree(), &all, "different versions");
+}
+
+/// The system calls by which the program changes what is on disk: a run is killed as one of them begins.
+const CALLS: [&str; 5] = [
+    "?mkdir,mkdirat",
+    "write",
+    "?symlink,symlinkat",
+    "?rename,?renameat,?renameat2",
+    "?unlink,unlinkat,?rmdir",
+];
+
+/// Runs a command, killed at each of these system calls, and then does `check`, which makes all as it was before.
+fn kill_at_each_call(site: &Site, command: &Command, mut check: impl FnMut(&str)) {
+    let program = which::which("strace").unwrap();
+    let trace = site.arena.root().join("trace");
+    let mut all = 0;
+    for call in CALLS {
+        for at in 1.. {
+            let mut strace = site.arena.command(&program);
+            strace
+                .arg("-o")
+                .arg(&trace)
+                .args(["-e", &format!("trace={call}"), "-e"]);
+            strace.arg(format!("inject={call}:signal=KILL:when={at}"));
+            strace
+                .arg(command.get_program())
+                .args(command.get_args())
+                .env("PATH", "/nowhere");
+            let outcome = Call::new(strace).run();
+            let is_killed = outcome.status.signal() == Some(libc::SIGKILL);
+            check(&format!("{call} {at}"));
+            all += usize::from(is_killed);
+            if !is_killed {
+                outcome.succeeded();
+                break;
+            }
+        }
+    }
+    assert!(all > 10, "{all}");
+}
+
+#[test]
+fn next_run_does_what_a_killed_one_has_not() {
+    if arrangement::program("strace").is_none() {
+        return;
+    }
+    let [old, new] = [1, 2].map(version);
+    for (installed, killed) in [
+        (None, "install"),
+        (Some(&old), "install"),
+        (Some(&new), "uninstall"),
+    ] {
+        let site = Site::new();
+        let program = site.program(&new);
+        let prepare = || {
+            if site.prefix.exists() {
+                fs::remove_dir_all(&site.prefix).unwrap();
+            }
+            if let Some(version) = installed {
+                site.install(version, &[]).succeeded();
+            }
+        };
+        prepare();
+        site.install(&new, &[]).succeeded();
+        let complete = site.tree();
+        prepare();
+        let mut turn = 0;
+        kill_at_each_call(&site, &site.command(&program, killed, NOTHING), |at| {
+            let at = format!("{killed} of {installed:?}, {at}");
+            if killed == "install" && installed.is_some() {
+                // One of the two is current, and works.
+                site.assert_works(&site.bin(), &site.current());
+            }
+            turn += 1;
+            if turn % 2 == 0 {
+                site.install(&new, &[]).succeeded();
+                assert_same(&site.tree(), &complete, &at);
+            } else {
+                // Perhaps there is nothing to remove any more.
+                site.uninstall(&[]);
+                let left: Vec<_> = site.tree().into_keys().collect();
+                assert!(left.is_empty(), "{at}: {left:?}");
+            }
+            prepare();
+        });
+    }
+}
+
+/// What install.sh of version 0.2 left below its prefix; `>` is what a killed run of it left.
+const INSTALLED_0_2: &str = "
+git-clone-shim/manifest
+git-clone-shim/OLD/bin/git-clone-shim
+git-clone-shim/OLD/manifest
+git-clone-shim/OLD/share/bash-completion/completions/git-clone-shim
+git-clone-shim/OLD/share/doc/git-clone-shim/LICENSE
+git-clone-shim/OLD/share/doc/git-clone-shim/README.md
+git-clone-shim/OLD/share/fish/vendor_completions.d/git-clone-shim.fish
+git-clone-shim/OLD/share/man/man1/git-clone-shim.1
+git-clone-shim/OLD/share/zsh/site-functions/_git-clone-shim
+modulefiles/git-clone-shim/OLD
+modulefiles/git-clone-shim/OLD.lua
+modulefiles/git-clone-shim/.version
+git-clone-shim/.git-clone-shim.lock
+git-clone-shim/.git-clone-shim.staging/journal
+";
+
+#[test]
+fn tree_of_version_0_2_is_upgraded_and_removed() {
+    let [old, new] = [1, 2].map(version);
+    for is_upgraded in [false, true] {
+        let site = Site::new();
+        for path in INSTALLED_0_2.replace("OLD", &old).split_whitespace() {
+            let path = site.prefix.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "of version 0.2\n").unwrap();
+        }
+        let bin = site.root().join(&old).join("bin");
+        executable::copy(&site.program(&old), &bin.join("git-clone-shim"));
+        symlink("git-clone-shim", bin.join("git")).unwrap();
+        symlink(&old, site.root().join("current")).unwrap();
+        let line = site.root().join("current/bin");
+        site.assert_works(&line, &old);
+        if is_upgraded {
+            site.install(&new, &[]).succeeded();
+            site.assert_works(&site.bin(), &new);
+            // The PATH line of version 0.2 goes on to work, now and after the next upgrade.
+            site.assert_works(&line, &new);
+            site.install(&version(3), &[]).succeeded();
+            site.assert_works(&line, &version(3));
+            site.uninstall(&[&old]).succeeded();
+            let is_old = |path: &PathBuf| path.to_string_lossy().contains(&format!("/{old}"));
+            assert!(!site.tree().into_keys().any(|path| is_old(&path)));
+            site.assert_works(&line, &version(3));
+        }
+        site.uninstall(&[]).succeeded();
+        assert!(site.tree().is_empty(), "{:?}", site.tree());
+    }
+}
+
+#[test]
+fn uninstall_leaves_what_install_did_not_write() {
+    let site = Site::new();
+    // A clone of this project's repository in a directory like `~/src`.
+    let source = site.root().join("src/main.rs");
+    fs::create_dir_all(source.parent().unwrap()).unwrap();
+    fs::write(&source, "").unwrap();
+    assert_refused(&site.uninstall(&[]), "nothing is installed");
+    for path in ["9/notes", "modulefiles/other"] {
+        let path = site.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    let before = site.tree();
+    site.install(VERSION, &[]).succeeded();
+    let told = site.uninstall(&[]).succeeded().stdout;
+    let told = String::from_utf8(told).unwrap();
+    assert!(
+        told.contains(&format!("Left {}:", site.root().display())),
+        "{told}"
+    );
+    assert_same(&before, &site.tree(), "left");
+}
+
+#[test]
+fn no_clone_fails_while_versions_are_switched_and_removed() {
+    /// How many clones run at least, and how often the version is switched meanwhile.
+    const CLONES: usize = 100;
+    const SWITCHES: usize = 8;
     let site = Site::new();
     let real = site.arena.real_directory();
-    for (path, warns) in [
-        ([real.clone(), site.bin()], true),
-        ([site.bin(), real.clone()], false),
-        ([real.clone(), real.clone()], false),
-    ] {
-        let mut command = site.command("install", [""; 0]);
-        command.env("PATH", Arena::path(&path));
-        let outcome = Call::new(command).run().succeeded();
-        assert_eq!(
-            outcome.stderr_contains("comes before it"),
-            warns,
-            "{outcome:?}"
-        );
-        assert_eq!(
-            outcome.stderr_contains(real.join("git").to_str().unwrap()),
-            warns
-        );
-    }
+    let source = source::small(&site.arena, "src");
+    let clone = |to: &str, path: &[PathBuf]| {
+        let mut command = site.arena.command("git");
+        command.args(with_source(&source, args(&format!("clone -q -l SRC {to}"))));
+        let call = Call::new(command).env("PATH", Arena::path(path));
+        call.links_fail(Some(libc::EPERM)).run()
+    };
+    // A moment without the shim would be seen: then this is what comes of a clone.
+    let without = clone("without", &[real.clone(), real.clone()]);
+    assert!(without.died_of(REFUSED), "{without:?}");
+    site.install(&version(1), &[]).succeeded();
+    let path = [site.bin(), real];
+    let (clones, switches) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let done =
+        || clones.load(Ordering::Relaxed) >= CLONES && switches.load(Ordering::Relaxed) >= SWITCHES;
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done() {
+                    let number = clones.fetch_add(1, Ordering::Relaxed);
+                    clone(&number.to_string(), &path).succeeded();
+                }
+            });
+        }
+        for number in (1..=3).cycle() {
+            let [old, new] = [number, number % 3 + 1].map(version);
+            site.install(&new, &[]).succeeded();
+            site.uninstall(&[&old]).succeeded();
+            if switches.fetch_add(1, Ordering::Relaxed) > SWITCHES && done() {
+                break;
+            }
+        }
+    });
 }

@@ -5,7 +5,10 @@ mod doctor;
 mod explain;
 mod install;
 mod text;
+mod tree;
+mod trial;
 mod trust;
+mod uninstall;
 
 use std::ffi::{CStr, OsStr};
 use std::io::{Write, stdout};
@@ -52,13 +55,9 @@ enum Task {
     /// Tell what the shim does with `git ARGS…`, without running git
     Explain(explain::Options),
     /// Install this program, beside its other versions
-    Install(install::InstallOptions),
-    /// List the installed versions
-    Versions(install::VersionsOptions),
-    /// Make an installed version the current one and the default module
-    Activate(install::ActivateOptions),
+    Install(install::Options),
     /// Remove an installed version, or all of them
-    Uninstall(install::UninstallOptions),
+    Uninstall(uninstall::Options),
 }
 
 /// Runs the tool with `args`, its own name first, and returns the exit status: 0, 1 if the task failed or its answer is no, 2 for
@@ -71,10 +70,8 @@ pub fn run(args: &[&CStr]) -> i32 {
             Task::Doctor(options) => doctor::run(&options),
             Task::Which => which(),
             Task::Explain(options) => explain::run(&options),
-            Task::Install(options) => install::install(&options, &Tool::command()),
-            Task::Versions(options) => install::versions(&options),
-            Task::Activate(options) => install::activate(&options),
-            Task::Uninstall(options) => install::uninstall(&options),
+            Task::Install(options) => install::run(&options),
+            Task::Uninstall(options) => uninstall::run(&options),
         },
         Err(error) if error.use_stderr() => {
             failure::print(&one_line(&error, args.clone().nth(1)));

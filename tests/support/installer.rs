@@ -1,43 +1,21 @@
-//! The program's own installer, run as an admin would run it.
+//! A place to install versions of the program in.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::arena::Arena;
-use super::arrangement;
 use super::call::{Call, Outcome};
 use super::executable;
 use super::gits::gits;
-use super::tree;
+use super::tree::{self, Tree};
 
 /// The version under test.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A shell, as it is called.
-pub type Shell = &'static [&'static str];
-
-/// The shells that have to understand install.sh, the snippets and the printed line.
-const SHELLS: [Shell; 4] = [
-    &["dash"],
-    &["busybox", "sh"],
-    &["mksh"],
-    &["bash", "--posix"],
-];
-
-/// Those of the shells that this machine has; prints which it has not.
-#[track_caller]
-pub fn shells() -> Vec<Shell> {
-    let mut shells = Vec::new();
-    for shell in SHELLS {
-        if arrangement::program(shell[0]).is_some() {
-            shells.push(shell);
-        }
-    }
-    shells
-}
+/// This machine's processor, as `uname -m` names it.
+pub const MACHINE: &str = std::env::consts::ARCH;
 
 /// Another version, newer the greater the number is.
 pub fn version(number: usize) -> String {
@@ -47,70 +25,47 @@ pub fn version(number: usize) -> String {
     version
 }
 
-/// Asserts that the program ended with this status and printed why in one line.
-#[track_caller]
-pub fn assert_refused(outcome: &Outcome, status: i32) {
-    assert!(outcome.is_our_failure(status), "{outcome:?}");
-}
-
-/// What the lines of standard output that begin with `start` go on with.
-pub fn lines_after(start: &str, outcome: &Outcome) -> Vec<String> {
-    let text = String::from_utf8(outcome.stdout.clone()).unwrap();
-    let lines = text.lines().filter_map(|line| line.strip_prefix(start));
-    lines.map(str::to_owned).collect()
-}
-
-/// A machine with a directory in which versions of the shim are installed.
+/// A machine with a prefix, which is not there yet.
 pub struct Site {
     pub arena: Arena,
     pub prefix: PathBuf,
 }
 
 impl Site {
-    /// A site whose prefix is not there yet.
     pub fn new() -> Self {
         let arena = Arena::new(&gits()[0]);
         let prefix = arena.root().join("prefix");
         Self { arena, prefix }
     }
 
-    /// Runs a task of the program under test with these arguments, for this site's prefix.
-    pub fn run<A: AsRef<OsStr>>(&self, task: &str, args: impl IntoIterator<Item = A>) -> Outcome {
-        Call::new(self.command(task, args)).run()
-    }
-
-    /// The command of [`Site::run`].
+    /// `program` with this subcommand, for this site's prefix and with these args.
     pub fn command<A: AsRef<OsStr>>(
         &self,
-        task: &str,
+        program: &Path,
+        subcommand: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Command {
-        let mut command = self.arena.command(self.program(VERSION));
-        command
-            .arg(task)
-            .arg("--prefix")
-            .arg(&self.prefix)
-            .args(args);
+        let mut command = self.arena.command(program);
+        command.arg(subcommand).arg("--prefix").arg(&self.prefix);
+        command.args(args);
         command
     }
 
-    /// Installs `version` with these further arguments, without showing that it works, which would take most of the time.
-    #[track_caller]
+    /// The command that installs `version`, on a PATH without git: then it tries no clone, which would take most of the time.
+    pub fn install_command(&self, version: &str, args: &[&str]) -> Command {
+        let mut command = self.command(&self.program(version), "install", args);
+        command.env("PATH", "/nowhere");
+        command
+    }
+
+    /// Installs `version`.
     pub fn install(&self, version: &str, args: &[&str]) -> Outcome {
-        self.try_install(version, args).succeeded()
-    }
-
-    /// As [`Site::install`], where that may fail.
-    pub fn try_install(&self, version: &str, args: &[&str]) -> Outcome {
         Call::new(self.install_command(version, args)).run()
     }
 
-    /// The command of [`Site::install`].
-    pub fn install_command(&self, version: &str, args: &[&str]) -> Command {
-        let mut command = self.arena.command(self.program(version));
-        command.arg("install").arg("--prefix").arg(&self.prefix);
-        command.arg("--destdir=/").args(args);
-        command
+    /// Uninstalls with these args.
+    pub fn uninstall(&self, args: &[&str]) -> Outcome {
+        Call::new(self.command(&self.program(VERSION), "uninstall", args)).run()
     }
 
     /// A program of this version: the one under test, or one that is told to be another version. Where there is strip, it has
@@ -129,46 +84,6 @@ impl Site {
         copy
     }
 
-    /// The versions that are listed, in lines.
-    #[track_caller]
-    pub fn list(&self) -> String {
-        let listed = self.run("versions", [""; 0]).succeeded();
-        String::from_utf8(listed.stdout).unwrap()
-    }
-
-    /// Every path below the prefix.
-    pub fn paths(&self) -> BTreeSet<PathBuf> {
-        tree::read(&self.prefix).into_keys().collect()
-    }
-
-    /// The version that Environment Modules and Lmod load where none is named.
-    #[track_caller]
-    pub fn default_module(&self) -> String {
-        let file = self.prefix.join("modulefiles/git-clone-shim/.version");
-        let text = fs::read_to_string(file).unwrap();
-        let named = text.strip_prefix("#%Module1.0\nset ModulesVersion \"");
-        named.unwrap().trim_end_matches("\"\n").to_owned()
-    }
-
-    /// What a script that `shell` runs with this PATH prints.
-    #[track_caller]
-    pub fn answer(&self, shell: &[&str], script: &str, path: &OsStr) -> String {
-        let mut command = self.arena.command(shell[0]);
-        command
-            .args(&shell[1..])
-            .args(["-c", script])
-            .env("PATH", path);
-        let outcome = Call::new(command).run().succeeded();
-        assert!(outcome.stderr.is_empty(), "{outcome:?}");
-        let text = String::from_utf8(outcome.stdout).unwrap();
-        text.trim_end().to_owned()
-    }
-
-    /// The directory of this version.
-    pub fn live(&self, version: &str) -> PathBuf {
-        self.root().join(version)
-    }
-
     /// The directory that holds the versions.
     pub fn root(&self) -> PathBuf {
         self.prefix.join("git-clone-shim")
@@ -176,33 +91,55 @@ impl Site {
 
     /// The directory that goes first on PATH.
     pub fn bin(&self) -> PathBuf {
-        self.root().join("current/bin")
+        self.root().join("current").join(MACHINE).join("bin")
     }
 
-    /// Where the current version's link leads; `None` if there is none.
-    pub fn current(&self) -> Option<PathBuf> {
-        fs::read_link(self.root().join("current")).ok()
+    /// The version that is current.
+    #[track_caller]
+    pub fn current(&self) -> String {
+        let link = fs::read_link(self.root().join("current")).unwrap();
+        link.into_os_string().into_string().unwrap()
+    }
+
+    /// All below the prefix.
+    pub fn tree(&self) -> Tree {
+        if self.prefix.exists() {
+            tree::read(&self.prefix)
+        } else {
+            Tree::new()
+        }
     }
 
     /// Asserts that `git` in this directory is the shim, of this version.
     #[track_caller]
     pub fn assert_works(&self, bin: &Path, version: &str) {
-        let told = self
-            .arena
-            .command(bin.join("git-clone-shim"))
-            .arg("--version")
-            .output()
-            .unwrap();
-        assert_eq!(
-            told.stdout,
-            format!("git-clone-shim {version}\n").as_bytes()
-        );
-        let git = self
-            .arena
-            .command(bin.join("git"))
-            .arg("--version")
-            .output()
-            .unwrap();
-        assert_eq!(git.stdout, format!("{}\n", gits()[0].version).as_bytes());
+        let expected = [
+            format!("git-clone-shim {version}\n"),
+            format!("{}\n", gits()[0].version),
+        ];
+        for (name, expected) in ["git-clone-shim", "git"].into_iter().zip(expected) {
+            let mut command = self.arena.command(bin.join(name));
+            let told = Call::new({
+                command.arg("--version");
+                command
+            })
+            .run();
+            assert_eq!(told.stdout, expected.as_bytes(), "{told:?}");
+        }
+    }
+
+    /// PATH after `shell` has run this script.
+    #[track_caller]
+    pub fn path_after(&self, shell: &[&str], script: &OsStr) -> OsString {
+        use std::os::unix::ffi::OsStringExt;
+        let mut command = self.arena.command(shell[0]);
+        let mut line = script.to_owned();
+        line.push("\nprintenv PATH\n");
+        let file = self.arena.root().join("script");
+        fs::write(&file, line.as_encoded_bytes()).unwrap();
+        command.args(&shell[1..]).arg(file);
+        let mut told = Call::new(command).run().succeeded().stdout;
+        assert_eq!(told.pop(), Some(b'\n'));
+        OsString::from_vec(told)
     }
 }

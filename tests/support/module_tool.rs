@@ -64,7 +64,7 @@ impl ModuleTool {
         // In a file, since csh knows an alias from the next line on.
         fs::write(
             &script,
-            [&[self.start(shell[0])], lines, &[String::new()]]
+            [&[self.start(shell)], lines, &[String::new()]]
                 .concat()
                 .join("\n"),
         )
@@ -93,9 +93,11 @@ impl ModuleTool {
     }
 
     /// The line that defines `module`.
-    fn start(self, shell: &str) -> String {
+    fn start(self, shell: &[&str]) -> String {
+        // Behind a program that sets the personality.
+        let shell = shell.iter().find(|name| **name != "linux32").unwrap();
         let place = self.place().as_ref().unwrap().display();
-        match (self, shell) {
+        match (self, *shell) {
             (Lmod, "bash" | "zsh") => format!(". {place}/init/{shell}"),
             (Lmod, _) => format!("source {place}/init/{shell}"),
             (EnvironmentModules, "fish") => format!("tclsh {place} fish autoinit | source -"),

@@ -1,0 +1,252 @@
+//! `git-clone-shim install`: puts this program into PREFIX/git-clone-shim/VERSION/ARCH, and module files beside it.
+//!
+//! What is new is written beside its place and renamed into it: nothing is ever half there, and runs at the same time need no lock.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use nix::libc;
+use nix::sys::stat::{Mode, umask};
+use nix::sys::utsname::uname;
+
+use super::tree::{CURRENT, Place, Tree, remove, temporary};
+use super::trial::trial;
+use crate::NAME;
+use crate::process::startup;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const MANUAL: &[u8] = include_bytes!("../../man/git-clone-shim.1");
+const LICENSE: &[u8] = include_bytes!("../../LICENSE");
+const README: &[u8] = include_bytes!("../../README.md");
+const MODULE_LUA: &str = include_str!("../../packaging/modulefiles/git-clone-shim.lua");
+const MODULE_TCL: &str = include_str!("../../packaging/modulefiles/git-clone-shim.tcl");
+
+/// What to install, and where.
+#[derive(Args)]
+#[command(after_help = "\
+Installs this very program as PREFIX/git-clone-shim/VERSION/ARCH, with module files
+for Lmod and Environment Modules, points PREFIX/git-clone-shim/current at VERSION,
+tries a clone, and prints the line that puts it on PATH. It edits no dot file and
+never changes a version that is installed. An older program that is run again makes
+its own version the current one.")]
+pub(super) struct Options {
+    #[command(flatten)]
+    place: Place,
+
+    /// Leave the current version and the default module as they are
+    #[arg(long)]
+    no_default: bool,
+
+    /// Print what would be written, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Installs this program and returns the exit status.
+///
+/// # Errors
+///
+/// It cannot be installed, or standard output cannot be written.
+pub(super) fn run(options: &Options) -> Result<i32> {
+    let tree = Tree::new(&options.place, None)?;
+    tree.check()?;
+    let version = tree.root.join(VERSION);
+    let place = version.join(uname()?.machine());
+    let on_path = if options.no_default {
+        version
+    } else {
+        tree.root.join(CURRENT)
+    };
+    if options.dry_run {
+        let (shown, modules, link) = (place.display(), tree.modules.display(), on_path.display());
+        let mut text = format!("Would write {shown} and {modules}/{VERSION}{{,.lua}}\n");
+        if !options.no_default {
+            text = format!("{text}Would point {link} and {modules}/.version at {VERSION}\n");
+        }
+        return print(text.as_bytes());
+    }
+
+    // All can read a tree, whatever mask its installer has. Directories hand down their set-group-ID bit.
+    let mask = umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    let written = write(&tree, &place).and_then(|()| switch(&tree, options.no_default));
+    umask(mask);
+    written?;
+    let tried = trial(&place.join("bin/git"));
+    let [place, modules] = [&place, &tree.modulefiles].map(|path| path.as_os_str().as_bytes());
+    let mut text = [
+        tried.as_bytes(),
+        b"\nModule files, for `module use`: ",
+        modules,
+    ]
+    .concat();
+    text.extend(
+        [
+            b"\nInstalled in ",
+            place,
+            b"; put it on PATH, now and in your shell's start-up file:\n",
+        ]
+        .concat(),
+    );
+    text.extend(path_line(&on_path));
+    text.extend(b"Then try it where you clone: git-clone-shim doctor DIR\n");
+    print(&text)
+}
+
+/// Prints all there is to say in one write, so that a reader that takes only the first line disturbs nothing.
+///
+/// # Errors
+///
+/// It cannot be written.
+pub(super) fn print(text: &[u8]) -> Result<i32> {
+    let written = io::stdout().write_all(text);
+    written.context("cannot write the output").map(|()| 0)
+}
+
+/// Writes this version, unless it is there.
+fn write(tree: &Tree, place: &Path) -> Result<()> {
+    for directory in [&tree.root, &tree.modules] {
+        fs::create_dir_all(directory).with_context(|| failed(directory))?;
+    }
+    // Again, since another user may have made one of them first.
+    tree.check()?;
+    tree.remove_stale()?;
+    let program = fs::read(startup::own_path()).context("cannot read this program")?;
+    let is_there = || fs::read(place.join("bin").join(NAME)).is_ok_and(|found| found == program);
+    if is_there() {
+        return Ok(());
+    }
+    let shown = place.display();
+    ensure!(
+        !place.exists(),
+        "another build of {VERSION} is in {shown}: uninstall it first"
+    );
+    let version = tree.root.join(VERSION);
+    if !version.exists() {
+        // Another run may be first, for this processor or for another one.
+        let _ = put(&version, |new| {
+            let machine = Path::new(place.file_name().unwrap_or_default());
+            write_all(&new.join(machine), &program)?;
+            // Version 0.2 had no directory for the processor: the PATH line that it printed goes on to work.
+            if tree.root.join(CURRENT).join("bin").exists() {
+                symlink(machine.join("bin"), new.join("bin"))?;
+            }
+            sync(new)
+        });
+    }
+    if is_there() {
+        return Ok(());
+    }
+    let written = put(place, |new| write_all(new, &program));
+    if is_there() { Ok(()) } else { written }
+}
+
+/// Writes the files of a version into `directory`.
+fn write_all(directory: &Path, program: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(directory.join("bin"))?;
+    symlink(NAME, directory.join("bin/git"))?;
+    for (path, bytes, mode) in [
+        ("bin/git-clone-shim", program, 0o755),
+        ("share/man/man1/git-clone-shim.1", MANUAL, 0o644),
+        ("share/doc/git-clone-shim/LICENSE", LICENSE, 0o644),
+        ("share/doc/git-clone-shim/README.md", README, 0o644),
+    ] {
+        let file = directory.join(path);
+        fs::create_dir_all(file.parent().unwrap_or(directory))?;
+        write_file(&file, bytes, mode)?;
+        let mut above = Path::new(path).ancestors().skip(1);
+        above.try_for_each(|above| sync(&directory.join(above)))?;
+    }
+    Ok(())
+}
+
+/// Writes the module files, and makes this version the current one.
+fn switch(tree: &Tree, no_default: bool) -> Result<()> {
+    let (mut lua, mut tcl) = (MODULE_LUA.to_owned(), MODULE_TCL.to_owned());
+    if tree.modulefiles != tree.prefix.join("modulefiles") {
+        // They do not find the tree from their own path.
+        let root = tree.root.display();
+        ensure!(
+            is_simple(&tree.root),
+            "with --modules, {root} must have no blanks or quotes"
+        );
+        lua = lua.replace("\nlocal root = ", &format!("\nlocal root = \"{root}\" --"));
+        tcl = tcl.replace("\nset root ", &format!("\nset root {root} ;# "));
+    }
+    let default = format!("#%Module1.0\nset ModulesVersion \"{VERSION}\"\n");
+    let files = [
+        (VERSION, tcl),
+        (concat!(env!("CARGO_PKG_VERSION"), ".lua"), lua),
+        (".version", default),
+    ];
+    for (name, text) in files.iter().take(if no_default { 2 } else { 3 }) {
+        put(&tree.modules.join(name), |new| {
+            write_file(new, text.as_bytes(), 0o644)
+        })?;
+    }
+    if no_default {
+        return Ok(());
+    }
+    put(&tree.root.join(CURRENT), |new| symlink(VERSION, new))
+}
+
+/// Has `make` make something beside its place, and renames it.
+fn put(place: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let new = temporary(place);
+    let made = make(&new).and_then(|()| fs::rename(&new, place));
+    let _ = remove(&new);
+    let synced = made.and_then(|()| sync(place.parent().unwrap_or(place)));
+    synced.with_context(|| failed(place))
+}
+
+fn failed(path: &Path) -> String {
+    format!(
+        "cannot write {} (--prefix names another place)",
+        path.display()
+    )
+}
+
+fn write_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut new = OpenOptions::new();
+    let mut file = new.write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Sees on disk which names a directory has, where the filesystem can do that.
+fn sync(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        synced => synced,
+    }
+}
+
+/// The line that puts `version` on PATH, in the user's shell and whatever the machine's processor.
+fn path_line(version: &Path) -> Vec<u8> {
+    let shell = std::env::var_os("SHELL").unwrap_or_default();
+    let shell = Path::new(&shell).file_name().unwrap_or_default();
+    let (set, rest) = match shell.as_bytes() {
+        b"csh" | b"tcsh" => ("setenv PATH ", "/`uname -m`/bin:$PATH\"\n"),
+        b"fish" => ("set -gx PATH ", "/\"(uname -m)/bin $PATH\n"),
+        _ => ("export PATH=", "/$(uname -m)/bin:$PATH\"\n"),
+    };
+    // Between single quotes, all three shells take all but these as it is.
+    let version_bytes = version.as_os_str().as_bytes();
+    let parts: Vec<_> = version_bytes.split(|byte| *byte == b'\'').collect();
+    let directory = if is_simple(version) {
+        [b"\"", version_bytes].concat()
+    } else {
+        [b"'", &parts.join(&b"'\\''"[..])[..], b"'\""].concat()
+    };
+    [set.as_bytes(), &directory, rest.as_bytes()].concat()
+}
+
+/// Whether no shell takes a character of this path for more than itself.
+fn is_simple(path: &Path) -> bool {
+    let is_simple = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._+@%=~,-".contains(byte);
+    path.as_os_str().as_bytes().iter().all(is_simple)
+}

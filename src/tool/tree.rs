@@ -1,0 +1,212 @@
+//! The tree of installed versions: where it is, who may change it, and what is on its way into it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::kill;
+use nix::sys::utsname::uname;
+use nix::unistd::{Pid, geteuid, getpid};
+
+use crate::NAME;
+
+/// The link to the current version.
+pub(super) const CURRENT: &str = "current";
+
+/// The beginning of the name of what is on its way to its place, or being removed.
+const TEMPORARY: &str = ".git-clone-shim.";
+
+/// When what a process of another machine began is taken for abandoned.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The options that say where a tree is.
+#[derive(Args)]
+pub(super) struct Place {
+    /// Installation prefix [default: ~/.local/opt]
+    #[arg(long, value_name = "DIR")]
+    prefix: Option<PathBuf>,
+
+    /// Directory of the module files [default: PREFIX/modulefiles]
+    #[arg(long, value_name = "DIR")]
+    modules: Option<PathBuf>,
+}
+
+/// The directories of one tree.
+pub(super) struct Tree {
+    /// What the options name.
+    pub(super) prefix: PathBuf,
+    pub(super) modulefiles: PathBuf,
+    /// The directories of all versions and of their module files.
+    pub(super) root: PathBuf,
+    pub(super) modules: PathBuf,
+}
+
+impl Tree {
+    /// The tree at this place; without `--prefix` it is below `own`, or else below the home directory.
+    ///
+    /// # Errors
+    ///
+    /// There is no home directory, or a path cannot stand on PATH.
+    pub(super) fn new(place: &Place, own: Option<PathBuf>) -> Result<Self> {
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+        let below_home = home.map(|home| Path::new(&home).join(".local/opt"));
+        let prefix = place.prefix.clone().or(own).or(below_home);
+        let prefix = std::path::absolute(prefix.context("HOME is not set: use --prefix DIR")?)?;
+        let modules = place.modules.clone();
+        let modulefiles = modules.unwrap_or_else(|| prefix.join("modulefiles"));
+        let modulefiles = std::path::absolute(modulefiles)?;
+        for path in [&prefix, &modulefiles] {
+            let is_odd = |byte: &u8| byte.is_ascii_control() || *byte == b':';
+            let has_odd = path.as_os_str().as_bytes().iter().any(is_odd);
+            let shown = path.display();
+            ensure!(
+                !has_odd,
+                "{shown} has a colon or control character: it cannot be on PATH"
+            );
+        }
+        let (root, modules) = (prefix.join(NAME), modulefiles.join(NAME));
+        Ok(Self {
+            prefix,
+            modulefiles,
+            root,
+            modules,
+        })
+    }
+
+    /// Refuses a tree that is another user's, or in which other users could exchange what root installs.
+    ///
+    /// # Errors
+    ///
+    /// It is such a tree.
+    pub(super) fn check(&self) -> Result<()> {
+        for directory in [&self.root, &self.modules] {
+            let shown = directory.display();
+            if let Ok(found) = directory.symlink_metadata() {
+                ensure!(
+                    !found.is_symlink(),
+                    "{shown} is a symbolic link: name where it leads to"
+                );
+                ensure!(is_trusted(&found), "{shown} belongs to another user");
+            }
+            if geteuid().is_root() {
+                check_way(directory)?;
+                // And where symbolic links lead.
+                let mut found = directory
+                    .ancestors()
+                    .filter_map(|path| path.canonicalize().ok());
+                check_way(&found.next().unwrap_or_default())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the installed versions.
+    pub(super) fn versions(&self) -> Vec<OsString> {
+        let mut names = names_in(&self.root);
+        names.retain(|name| {
+            let version = self.root.join(name);
+            let is_number = name.as_bytes().first().is_some_and(u8::is_ascii_digit);
+            // In version 0.2 without a directory for the processor.
+            let has_program = |path: &Path| path.join("bin").join(NAME).is_file();
+            let mut machines = names_in(&version).into_iter();
+            is_number
+                && (has_program(&version) || machines.any(|name| has_program(&version.join(name))))
+        });
+        names
+    }
+
+    /// Removes what killed runs have left.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be removed.
+    pub(super) fn remove_stale(&self) -> Result<()> {
+        let versions = self.versions().into_iter();
+        let mut directories: Vec<_> = versions.map(|name| self.root.join(name)).collect();
+        directories.extend([self.root.clone(), self.modules.clone()]);
+        for directory in directories {
+            for name in names_in(&directory) {
+                let path = directory.join(&name);
+                if name.as_bytes().starts_with(TEMPORARY.as_bytes()) && !is_in_use(&path) {
+                    remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name beside this one, for what is on its way: it says which process made it, so that the next run sees whether that was killed.
+pub(super) fn temporary(place: &Path) -> PathBuf {
+    let host = uname().map(|names| names.nodename().to_string_lossy().into_owned());
+    place.with_file_name(format!(
+        "{TEMPORARY}{}.{}",
+        host.unwrap_or_default(),
+        getpid()
+    ))
+}
+
+/// Whether the process that made this may still need it.
+fn is_in_use(path: &Path) -> bool {
+    let process = path.extension().and_then(|end| end.to_str()?.parse().ok());
+    if path.file_stem() == temporary(path).file_stem() {
+        let other = process
+            .map(Pid::from_raw)
+            .filter(|process| *process != getpid());
+        return other.is_some_and(|process| kill(process, None) != Err(Errno::ESRCH));
+    }
+    let modified = path.symlink_metadata().and_then(|found| found.modified());
+    let is_new = modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < A_DAY));
+    process.is_some() && is_new
+}
+
+/// Removes a file, a link or a directory with all that is in it, and follows no link.
+///
+/// # Errors
+///
+/// The last error of the system.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).or_else(|_| fs::remove_dir_all(path))
+}
+
+/// The names in a directory, sorted; none if there is none.
+fn names_in(directory: &Path) -> Vec<OsString> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+    names.sort();
+    names
+}
+
+/// Refuses a path on which other users can exchange something. A group that may write is the site's own decision (`/usr/local` of
+/// Debian belongs to root:staff); in a sticky directory, entries are their owners' own.
+fn check_way(path: &Path) -> Result<()> {
+    for here in path.ancestors() {
+        let Ok(found) = here.symlink_metadata() else {
+            continue;
+        };
+        let is_open =
+            found.is_dir() && found.mode() & (libc::S_IWOTH | libc::S_ISVTX) == libc::S_IWOTH;
+        let shown = here.display();
+        ensure!(
+            is_trusted(&found) && !is_open,
+            "other users can replace what is in {shown}: run this as its owner, or use another place"
+        );
+    }
+    Ok(())
+}
+
+/// Whether the owner can be relied on: it is the user, root, or the owner of `/`, who could replace everything anyway (root, in a
+/// user namespace that has no number for root).
+fn is_trusted(found: &fs::Metadata) -> bool {
+    let slash = Path::new("/").metadata().map(|slash| slash.uid());
+    let owner = found.uid();
+    owner == 0 || owner == geteuid().as_raw() || slash.is_ok_and(|slash| slash == owner)
+}
