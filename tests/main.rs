@@ -45,4 +45,5 @@ mod system_calls;
 mod terminal;
 mod terminal_output;
 mod uv;
+mod wheel;
 mod witness;
