@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the .deb and the .rpm, and installs, uses, upgrades and removes each of them in an overlay of this machine, so that
-# the machine itself is not changed. It needs root, the programs of `build`, man-db and tcsh.
+# the machine itself is not changed. It needs root, the programs of `build`, rpm and man-db.
 set -euo pipefail
 unset CDPATH
 
@@ -35,17 +35,14 @@ in_a_copy() {
 
 # Installs the package $1 with the command $2, twice, and removes it with the command $3.
 try_package() {
-    local package=$1 install=$2 remove=$3 git=/usr/libexec/git-clone-shim/bin/git
-    local sh='. /etc/profile.d/git-clone-shim.sh' csh='source /etc/profile.d/git-clone-shim.csh'
+    local package=$1 install=$2 remove=$3 bin=/usr/libexec/git-clone-shim/bin
     set -x
     $install "$package"
-    [ "$(env - sh -c "$sh; command -v git")" = "$git" ]
-    [ "$(env - PATH=/usr/bin:/bin tcsh -fc "$csh; which git")" = "$git" ]
-    [ "$(env - GIT_CLONE_SHIM=off sh -c "$sh; command -v git")" != "$git" ]
-    [ "$(env - GIT_CLONE_SHIM=off PATH=/usr/bin:/bin tcsh -fc "$csh; which git")" != "$git" ]
-    env - sh -c "$sh; git clone-shim --version; git --version; man -w git-clone-shim"
+    [ "$("$bin/git" --version)" = "$(git --version)" ]
+    PATH=$bin:$PATH git clone-shim --version
+    PATH=$bin:$PATH man -w git-clone-shim
     $install "$package"
-    [ -x "$git" ]
+    [ -x "$bin/git" ]
     $remove git-clone-shim
 }
 
