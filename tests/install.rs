@@ -112,7 +112,7 @@ fn first_installation_is_whole_tries_a_clone_and_is_removed_without_a_trace() {
     let text = String::from_utf8(outcome.stdout).unwrap();
     let (tried, last) = text.split_once("\nModule files").unwrap();
     assert!(
-        tried.ends_with("git alone fails, through the shim it works."),
+        tried.contains(": git alone fails with --local, through the shim"),
         "{text}"
     );
     let last: Vec<_> = last.lines().skip(1).collect();
@@ -199,7 +199,7 @@ fn trial_says_what_it_could_not_try() {
         let mut command = site.command(&site.program(VERSION), "install", NOTHING);
         command.env(variable, value);
         let told = told(command);
-        assert!(told.starts_with("Not tried: "), "{told}");
+        assert!(told.contains("tried: "), "{told}");
     }
     if arrangement::is_root() {
         // The other filesystems that it looks for, read-only in a mount namespace of its own.
@@ -216,9 +216,7 @@ fn trial_says_what_it_could_not_try() {
         command.env("HOME", home.path()).env("TMPDIR", home.path());
         command.env("PATH", Arena::path(&[])).current_dir("/");
         let (told, home) = (told(command), home.path().display());
-        let expected = format!(
-            "Tried a clone from {home} to {home}: git alone works, through the shim it works."
-        );
+        let expected = format!("Clones from {home} to {home}: git clones by itself");
         assert!(told.starts_with(&expected), "{told}");
     }
 }

@@ -62,7 +62,7 @@ fn uv_pip_and_pipx_install_what_uv_needs() {
         };
         let told = run(&install);
         assert!(
-            told.contains("git alone fails, through the shim it works."),
+            told.contains(": git alone fails with --local, through the shim"),
             "{told}"
         );
         assert!(

@@ -2,22 +2,26 @@
 //!
 //! What is new is written beside its place and renamed into it: nothing is ever half there, and runs at the same time need no lock.
 
+use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use nix::libc;
 use nix::sys::stat::{Mode, umask};
 use nix::sys::utsname::uname;
+use nix::unistd::{AccessFlags, access};
 
+use super::doctor::Trial;
 use super::tree::{CURRENT, Place, Tree, remove, temporary};
-use super::trial::trial;
 use crate::NAME;
+use crate::git::real_git::RealGit;
 use crate::process::startup;
+use crate::settings::Settings;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MANUAL: &[u8] = include_bytes!("../../man/git-clone-shim.1");
@@ -41,10 +45,6 @@ pub(super) struct Options {
     /// Leave the current version and the default module as they are
     #[arg(long)]
     no_default: bool,
-
-    /// Print what would be written, and change nothing
-    #[arg(long)]
-    dry_run: bool,
 }
 
 /// Installs this program and returns the exit status.
@@ -62,7 +62,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     } else {
         tree.root.join(CURRENT)
     };
-    if options.dry_run {
+    if options.place.dry_run {
         let (shown, modules, link) = (place.display(), tree.modules.display(), on_path.display());
         let mut text = format!("Would write {shown} and {modules}/{VERSION}{{,.lua}}\n");
         if !options.no_default {
@@ -76,7 +76,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     let written = write(&tree, &place).and_then(|()| switch(&tree, options.no_default));
     umask(mask);
     written?;
-    let tried = trial(&place.join("bin/git"));
+    let tried = try_clone();
     let [place, modules] = [&place, &tree.modulefiles].map(|path| path.as_os_str().as_bytes());
     let mut text = [
         tried.as_bytes(),
@@ -225,9 +225,30 @@ fn sync(directory: &Path) -> io::Result<()> {
     }
 }
 
+/// Tries clones from the directory for temporary files to another filesystem, if one can be written to, and says how they went.
+fn try_clone() -> String {
+    let real = match RealGit::find(Settings::from_environment().git) {
+        Ok(real) => real,
+        Err(failure) => return format!("No clone was tried: {failure}"),
+    };
+    let from = env::temp_dir();
+    let device = |path: &Path| path.metadata().map_or(0, |found| found.dev());
+    let places = ["/dev/shm", "/tmp", "/var/tmp"].map(PathBuf::from);
+    let places = places.into_iter().chain(env::home_dir());
+    let is_writable = |place: &Path| access(place, AccessFlags::W_OK).is_ok();
+    let mut others = places.filter(|to| device(to) != device(&from) && is_writable(to));
+    let to = others.next().unwrap_or_else(|| from.clone());
+    let words = Trial::between(&from, &to, real.file()).words;
+    format!(
+        "Clones from {} to {}: {words}",
+        from.display(),
+        to.display()
+    )
+}
+
 /// The line that puts `version` on PATH, in the user's shell and whatever the machine's processor.
 fn path_line(version: &Path) -> Vec<u8> {
-    let shell = std::env::var_os("SHELL").unwrap_or_default();
+    let shell = env::var_os("SHELL").unwrap_or_default();
     let shell = Path::new(&shell).file_name().unwrap_or_default();
     let (set, rest) = match shell.as_bytes() {
         b"csh" | b"tcsh" => ("setenv PATH ", "/`uname -m`/bin:$PATH\"\n"),

@@ -6,7 +6,6 @@ mod explain;
 mod install;
 mod text;
 mod tree;
-mod trial;
 mod trust;
 mod uninstall;
 

@@ -27,7 +27,7 @@ const TEMPORARY: &str = ".git-clone-shim.";
 /// When what a process of another machine began is taken for abandoned.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The options that say where a tree is.
+/// The options of install and uninstall.
 #[derive(Args)]
 pub(super) struct Place {
     /// Installation prefix [default: ~/.local/opt]
@@ -37,6 +37,10 @@ pub(super) struct Place {
     /// Directory of the module files [default: PREFIX/modulefiles]
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
+
+    /// Print what would be written or removed, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// The directories of one tree.

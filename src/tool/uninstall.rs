@@ -28,10 +28,6 @@ pub(super) struct Options {
 
     #[command(flatten)]
     place: Place,
-
-    /// Print what would be removed, and change nothing
-    #[arg(long)]
-    dry_run: bool,
 }
 
 /// Removes what the options name and returns the exit status.
@@ -45,7 +41,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     let root = tree.root.display();
     ensure!(tree.root.exists(), "nothing is installed in {root}");
     tree.check()?;
-    if !options.dry_run {
+    if !options.place.dry_run {
         // It returns only where that is not possible, or not needed.
         let _ = go_on_from_memory(&own, &tree, options);
         tree.remove_stale()?;
@@ -80,7 +76,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
         let shown = directory.display();
         names.retain(|name| directory.join(name).symlink_metadata().is_ok());
         for path in names.iter().map(|name| directory.join(name)) {
-            if !options.dry_run {
+            if !options.place.dry_run {
                 // A run that is killed leaves a whole version or none, and the next run does the rest.
                 let renamed = fs::rename(&path, temporary(&path));
                 let removed = renamed.and_then(|()| remove(&temporary(&path)));
@@ -90,7 +86,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
             }
         }
         if !names.is_empty() {
-            let did = if options.dry_run {
+            let did = if options.place.dry_run {
                 "Would remove"
             } else {
                 "Removed"
@@ -98,7 +94,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
             lines.push(format!("{did} {shown}/{{{}}}\n", list(&names)));
         }
     }
-    if options.version.is_none() && !options.dry_run {
+    if options.version.is_none() && !options.place.dry_run {
         // These go if they are empty.
         for directory in [&tree.root, &tree.modules, &tree.prefix.join("modulefiles")] {
             let _ = fs::remove_dir(directory);
