@@ -1,12 +1,9 @@
 //! The tool for people: what the program does when it is called `git-clone-shim`.
 
-mod directory;
 mod doctor;
 mod explain;
 mod install;
-mod text;
 mod tree;
-mod trust;
 mod uninstall;
 
 use std::ffi::{CStr, OsStr};
