@@ -44,25 +44,37 @@ fn assert_same(left: &Tree, right: &Tree, when: &str) {
     assert_eq!(tree::differences(left, right), NOTHING, "{when}");
 }
 
-/// All that a first installation leaves below its prefix.
+/// The rows of a table, one a line, with their columns.
+fn rows(table: &str) -> Vec<Vec<&str>> {
+    let lines = table.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect()
+}
+
+fn in_this_version(text: &str) -> String {
+    text.replace("VERSION", VERSION).replace("MACHINE", MACHINE)
+}
+
+/// Has this user run a script in the prefix.
+#[track_caller]
+fn shell(site: &Site, script: &str, user: u32) {
+    let mut shell = site.arena.command("sh");
+    shell.args(["-ec", script]).current_dir(&site.prefix);
+    if user != 0 {
+        shell.uid(user).gid(user);
+    }
+    Call::new(shell).run().succeeded();
+}
+
+/// All files and links that a first installation leaves below its prefix.
 const INSTALLED: &str = "
-git-clone-shim
 git-clone-shim/current
-git-clone-shim/VERSION
-git-clone-shim/VERSION/MACHINE
-git-clone-shim/VERSION/MACHINE/bin
 git-clone-shim/VERSION/MACHINE/bin/git
 git-clone-shim/VERSION/MACHINE/bin/git-clone-shim
-git-clone-shim/VERSION/MACHINE/share
-git-clone-shim/VERSION/MACHINE/share/doc
-git-clone-shim/VERSION/MACHINE/share/doc/git-clone-shim
 git-clone-shim/VERSION/MACHINE/share/doc/git-clone-shim/LICENSE
 git-clone-shim/VERSION/MACHINE/share/doc/git-clone-shim/README.md
-git-clone-shim/VERSION/MACHINE/share/man
-git-clone-shim/VERSION/MACHINE/share/man/man1
 git-clone-shim/VERSION/MACHINE/share/man/man1/git-clone-shim.1
-modulefiles
-modulefiles/git-clone-shim
 modulefiles/git-clone-shim/.version
 modulefiles/git-clone-shim/VERSION
 modulefiles/git-clone-shim/VERSION.lua
@@ -89,11 +101,14 @@ fn first_installation_is_whole_tries_a_clone_and_is_removed_without_a_trace() {
     let outcome = Call::new(site.command(&release, "install", NOTHING))
         .run()
         .succeeded();
-    let installed = INSTALLED
-        .replace("VERSION", VERSION)
-        .replace("MACHINE", MACHINE);
-    let installed: BTreeSet<_> = installed.split_whitespace().map(PathBuf::from).collect();
-    assert_eq!(site.tree().into_keys().collect::<BTreeSet<_>>(), installed);
+    let installed = in_this_version(INSTALLED);
+    let mut found = site.tree();
+    found.retain(|path, _| !site.prefix.join(path).is_dir() || path.ends_with("current"));
+    let found = found.keys().map(|path| path.to_str().unwrap());
+    assert_eq!(
+        found.collect::<BTreeSet<_>>(),
+        installed.split_whitespace().collect()
+    );
     site.assert_works(&site.bin(), VERSION);
     for (file, of) in [
         ("bin/git-clone-shim", &*program),
@@ -130,8 +145,11 @@ fn first_installation_is_whole_tries_a_clone_and_is_removed_without_a_trace() {
         "{text}"
     );
 
-    // Again, which changes nothing; and with a reader that has gone.
     let complete = site.tree();
+    let without_git = site.install(VERSION, &[]).succeeded().stdout;
+    assert!(without_git.starts_with(b"No clone was tried: "));
+
+    // Again, which changes nothing; and with a reader that has gone.
     let again = "set -o pipefail; \"$@\" | head -1";
     let mut shell = site.arena.command("bash");
     shell.args(["-c", again, "bash"]).arg(&release);
@@ -189,36 +207,6 @@ fn uninstall_goes_on_from_memory_before_it_removes_its_own_file() {
     let second = trace.lines().nth(1).unwrap();
     assert!(second.starts_with("execve(\"/proc/self/fd/"), "{trace}");
     assert!(!site.root().exists());
-}
-
-#[test]
-fn trial_says_what_it_could_not_try() {
-    let site = Site::new();
-    let told = |command| String::from_utf8(Call::new(command).run().succeeded().stdout).unwrap();
-    for (variable, value) in [("PATH", "/nowhere"), ("TMPDIR", "/nowhere")] {
-        let mut command = site.command(&site.program(VERSION), "install", NOTHING);
-        command.env(variable, value);
-        let told = told(command);
-        assert!(told.contains("tried: "), "{told}");
-    }
-    if arrangement::is_root() {
-        // The other filesystems that it looks for, read-only in a mount namespace of its own.
-        let script =
-            "for to in /dev/shm /tmp /var/tmp; do mount -t tmpfs -o ro none $to; done; exec \"$@\"";
-        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let program = home.path().join("git-clone-shim");
-        executable::copy(&site.program(VERSION), &program);
-        let mut command = site.arena.command("unshare");
-        command
-            .args(["--mount", "sh", "-ec", script, "sh"])
-            .arg(program)
-            .arg("install");
-        command.env("HOME", home.path()).env("TMPDIR", home.path());
-        command.env("PATH", Arena::path(&[])).current_dir("/");
-        let (told, home) = (told(command), home.path().display());
-        let expected = format!("Clones from {home} to {home}: git clones by itself");
-        assert!(told.starts_with(&expected), "{told}");
-    }
 }
 
 #[test]
@@ -336,68 +324,45 @@ fn all_can_read_the_tree_whatever_the_umask() {
 
 #[test]
 fn place_that_does_not_do_is_refused_in_one_line_and_left_as_it_is() {
-    // What is done in the prefix before, what is put behind the prefix, and words of the refusal.
-    let cases = [
-        ("true", "/a:b", "cannot be on PATH"),
-        ("true", "/a\nb", "cannot be on PATH"),
-        ("true", "/a\x1b[31mb", "cannot be on PATH"),
-        ("touch file", "/file", "cannot write"),
-        ("touch file", "/file/below", "cannot write"),
-        ("ln -s loop loop", "/loop", "cannot write"),
-        (
-            "mkdir real; ln -s real git-clone-shim",
-            "",
-            "is a symbolic link",
-        ),
-        (
-            "mkdir -p real modulefiles; ln -s ../real modulefiles/git-clone-shim",
-            "",
-            "is a symbolic link",
-        ),
-        (
-            "mkdir git-clone-shim; touch git-clone-shim/VERSION",
-            "",
-            "cannot write",
-        ),
-        (
-            "mkdir -p git-clone-shim/VERSION/MACHINE/x",
-            "",
-            "another build",
-        ),
-        ("mkdir -p git-clone-shim/current/x", "", "cannot write"),
-        (
-            "mkdir -p modulefiles/git-clone-shim/VERSION/x",
-            "",
-            "cannot write",
-        ),
-    ];
-    for (script, behind, words) in cases {
+    // What is done in the prefix before | what is put behind the prefix | words of the refusal.
+    let cases = "
+        true | /a:b | cannot be on PATH
+        true | /a\x1b[31mb | cannot be on PATH
+        touch file | /file | cannot write
+        touch file | /file/below | cannot write
+        ln -s loop loop | /loop | cannot write
+        mkdir real; ln -s real git-clone-shim | | is a symbolic link
+        mkdir -p real modulefiles; ln -s ../real modulefiles/git-clone-shim | | is a symbolic link
+        mkdir git-clone-shim; touch git-clone-shim/VERSION | | cannot write
+        mkdir -p git-clone-shim/VERSION/MACHINE/x | | another build
+        mkdir -p git-clone-shim/current/x | | cannot write
+        mkdir -p modulefiles/git-clone-shim/VERSION/x | | cannot write
+    ";
+    for case in rows(&in_this_version(cases)) {
+        let [script, behind, words] = case[..] else {
+            panic!("{case:?}");
+        };
         let mut site = Site::new();
         fs::create_dir(&site.prefix).unwrap();
-        let script = script
-            .replace("VERSION", VERSION)
-            .replace("MACHINE", MACHINE);
-        let mut shell = site.arena.command("sh");
-        shell.args(["-ec", &script]).current_dir(&site.prefix);
-        Call::new(shell).run().succeeded();
+        shell(&site, script, 0);
         let before = site.tree();
         let prefix = site.prefix.clone();
         site.prefix.as_mut_os_string().push(behind);
         assert_refused(&site.install(VERSION, &[]), words);
         let mut after = tree::read(&prefix);
-        // What is complete by itself may be there.
-        after.retain(|path, _| {
-            before.contains_key(path) || path.to_string_lossy().contains(".git-clone-shim.")
-        });
-        assert_same(&before, &after, &script);
+        // What is whole by itself may be there, but nothing that was on its way.
+        after.retain(|path, _| before.contains_key(path) || path.to_string_lossy().contains("/."));
+        assert_same(&before, &after, script);
     }
     let site = Site::new();
     let mut homeless = site.arena.command(site.program(VERSION));
     homeless.arg("install").env("HOME", "");
     assert_refused(&Call::new(homeless).run(), "--prefix");
-    let mut odd = site.install_command(VERSION, &["--modules", "/nowhere"]);
-    odd.arg("--prefix").arg(site.arena.root().join("a b"));
-    assert!(!Call::new(odd).run().status.success());
+    let mut site = Site::new();
+    site.prefix = site.arena.root().join("a b");
+    let outcome = site.install(VERSION, &["--modules", "/nowhere"]);
+    assert_refused(&outcome, "must have no blanks");
+    assert!(!site.prefix.exists() && !Path::new("/nowhere").exists());
 }
 
 #[test]
@@ -405,53 +370,26 @@ fn root_installs_nothing_that_another_user_can_exchange() {
     if !arrangement::is_root() {
         return;
     }
-    // What root has made of the prefix; what the attacker did in it; words of the refusal.
-    let cases = [
-        ("chown 64001 .", "true", "other users can replace"),
-        ("chmod 777 .", "true", "other users can replace"),
-        (
-            "chmod 777 .",
-            "mkdir -m 755 below",
-            "other users can replace",
-        ),
-        (
-            "chmod 1777 .",
-            "mkdir git-clone-shim",
-            "belongs to another user",
-        ),
-        (
-            "chmod 1777 .",
-            "mkdir -p modulefiles/git-clone-shim",
-            "belongs to another user",
-        ),
-        (
-            "chmod 1777 .",
-            "ln -s $PRECIOUS git-clone-shim",
-            "is a symbolic link",
-        ),
-        (
-            "chmod 1777 .",
-            "ln -s $PRECIOUS modulefiles",
-            "other users can replace",
-        ),
-        (
-            "mkdir -m 777 theirs; ln -s theirs modulefiles",
-            "true",
-            "other users can replace",
-        ),
-    ];
-    for (own, attack, words) in cases {
+    // What root has made of the prefix | what the attacker did in it | words of the refusal.
+    let cases = "
+        chown 64001 . | true | other users can replace
+        chmod 777 . | true | other users can replace
+        chmod 777 . | mkdir -m 755 below | other users can replace
+        chmod 1777 . | mkdir git-clone-shim | belongs to another user
+        chmod 1777 . | mkdir -p modulefiles/git-clone-shim | belongs to another user
+        chmod 1777 . | ln -s ../precious git-clone-shim | is a symbolic link
+        chmod 1777 . | ln -s ../precious modulefiles | other users can replace
+        mkdir -m 777 theirs; ln -s theirs modulefiles | true | other users can replace
+    ";
+    for case in rows(cases) {
+        let [own, attack, words] = case[..] else {
+            panic!("{case:?}");
+        };
         let site = Site::new();
-        let precious = site.arena.root().join("precious");
-        for directory in [&site.prefix, &precious] {
-            fs::create_dir(directory).unwrap();
-        }
-        for (script, uid) in [(own, 0), (attack, ATTACKER)] {
-            let mut shell = site.arena.command("sh");
-            shell.args(["-ec", script]).env("PRECIOUS", &precious);
-            shell.uid(uid).gid(uid).current_dir(&site.prefix);
-            Call::new(shell).run().succeeded();
-        }
+        fs::create_dir(&site.prefix).unwrap();
+        fs::create_dir(site.arena.root().join("precious")).unwrap();
+        shell(&site, own, 0);
+        shell(&site, attack, ATTACKER);
         let before = tree::read(site.arena.root());
         for args in [&[][..], &["--dry-run"]] {
             assert_refused(&site.install(VERSION, args), words);
@@ -467,13 +405,13 @@ fn link_that_another_user_puts_into_the_tree_is_not_removed_through() {
     if !arrangement::is_root() {
         return;
     }
-    let attacks = [
-        "mv VERSION/MACHINE VERSION/moved; ln -s $PRECIOUS VERSION/MACHINE",
-        "mv VERSION moved; ln -s $PRECIOUS VERSION",
-        "ln -s $PRECIOUS .git-clone-shim.$(uname -n).4194305",
-        "ln -s $PRECIOUS .git-clone-shim.staging",
-    ];
-    for attack in attacks {
+    let attacks = "
+        mv VERSION/MACHINE VERSION/moved; ln -s ../../../precious VERSION/MACHINE
+        mv VERSION moved; ln -s ../../precious VERSION
+        ln -s ../../precious .git-clone-shim.$(uname -n).4194305
+        ln -s ../../precious .git-clone-shim.staging
+    ";
+    for attack in rows(&in_this_version(attacks)) {
         let site = Site::new();
         site.install(VERSION, &[]).succeeded();
         let precious = site.arena.root().join("precious");
@@ -485,16 +423,14 @@ fn link_that_another_user_puts_into_the_tree_is_not_removed_through() {
             chown(&directory, None, Some(ATTACKER)).unwrap();
             fs::set_permissions(&directory, fs::Permissions::from_mode(0o2775)).unwrap();
         }
-        let mut shell = site.arena.command("sh");
-        let attack = attack
-            .replace("VERSION", VERSION)
-            .replace("MACHINE", MACHINE);
-        shell.args(["-ec", &attack]).env("PRECIOUS", &precious);
-        shell.uid(ATTACKER).gid(ATTACKER).current_dir(site.root());
-        Call::new(shell).run().succeeded();
+        shell(
+            &site,
+            &format!("cd git-clone-shim; {}", attack[0]),
+            ATTACKER,
+        );
         site.install(&version(2), &[]);
         site.uninstall(&[]);
-        assert_same(&tree::read(&precious), &before, &attack);
+        assert_same(&tree::read(&precious), &before, attack[0]);
     }
 }
 

@@ -55,6 +55,10 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<i32> {
     let tree = Tree::new(&options.place, None)?;
     tree.check()?;
+    ensure!(
+        tree.has_modules_inside() || is_simple(&tree.root),
+        "with --modules, the prefix must have no blanks or quotes"
+    );
     let version = tree.root.join(VERSION);
     let place = version.join(uname()?.machine());
     let on_path = if options.no_default {
@@ -167,31 +171,24 @@ fn write_all(directory: &Path, program: &[u8]) -> io::Result<()> {
 /// Writes the module files, and makes this version the current one.
 fn switch(tree: &Tree, no_default: bool) -> Result<()> {
     let (mut lua, mut tcl) = (MODULE_LUA.to_owned(), MODULE_TCL.to_owned());
-    if tree.modulefiles != tree.prefix.join("modulefiles") {
+    if !tree.has_modules_inside() {
         // They do not find the tree from their own path.
         let root = tree.root.display();
-        ensure!(
-            is_simple(&tree.root),
-            "with --modules, {root} must have no blanks or quotes"
-        );
         lua = lua.replace("\nlocal root = ", &format!("\nlocal root = \"{root}\" --"));
         tcl = tcl.replace("\nset root ", &format!("\nset root {root} ;# "));
     }
     let default = format!("#%Module1.0\nset ModulesVersion \"{VERSION}\"\n");
-    let files = [
-        (VERSION, tcl),
-        (concat!(env!("CARGO_PKG_VERSION"), ".lua"), lua),
-        (".version", default),
-    ];
-    for (name, text) in files.iter().take(if no_default { 2 } else { 3 }) {
-        put(&tree.modules.join(name), |new| {
-            write_file(new, text.as_bytes(), 0o644)
-        })?;
-    }
+    let put_module = |name: &str, text: &str| {
+        let write = |new: &Path| write_file(new, text.as_bytes(), 0o644);
+        put(&tree.modules.join(name), write)
+    };
+    put_module(VERSION, &tcl)?;
+    put_module(&format!("{VERSION}.lua"), &lua)?;
     if no_default {
         return Ok(());
     }
-    put(&tree.root.join(CURRENT), |new| symlink(VERSION, new))
+    put(&tree.root.join(CURRENT), |new| symlink(VERSION, new))?;
+    put_module(".version", &default)
 }
 
 /// Has `make` make something beside its place, and renames it.

@@ -85,6 +85,11 @@ impl Tree {
         })
     }
 
+    /// Whether a module file finds the tree from its own path.
+    pub(super) fn has_modules_inside(&self) -> bool {
+        self.modulefiles == self.prefix.join("modulefiles")
+    }
+
     /// Refuses a tree that is another user's, or in which other users could exchange what root installs.
     ///
     /// # Errors
