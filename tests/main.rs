@@ -31,6 +31,7 @@ mod man_page;
 mod modules;
 mod mounts;
 mod no_fallback;
+mod packaging;
 mod pass_through;
 mod plain_clones;
 mod refusing_filesystems;
