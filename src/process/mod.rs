@@ -6,11 +6,9 @@
 
 pub mod attempt;
 pub mod c_string;
-pub mod entries;
 pub mod environment;
 pub mod exec;
 pub mod exit_reason;
-pub mod interruption;
 pub mod mount_id;
 mod signals;
 pub mod startup;

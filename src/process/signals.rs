@@ -129,7 +129,7 @@ pub(super) fn ignore_sigpipe() {
 }
 
 /// Whether this process ignores `signal`.
-pub(super) fn is_ignored(signal: Signal) -> bool {
+fn is_ignored(signal: Signal) -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: with a null new action sigaction(2) only reports, into a struct of its own type, which all zero is valid for.
     unsafe {
