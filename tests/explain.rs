@@ -24,17 +24,16 @@ fn tool(arena: &Arena, line: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Cal
     Call::new(command)
 }
 
-/// The verdict, and the commands that run, without git's directory.
+/// The verdict, and the args with which git runs.
 fn explain(arena: &Arena, line: &Args, mode: &str) -> (String, Vec<String>) {
-    let call = tool(arena, ["explain"].map(OsString::from).iter().chain(line));
-    let outcome = call.cwd(arena.work_dir()).env("GIT_CLONE_SHIM", mode).run();
-    let text = String::from_utf8(outcome.succeeded().stdout).unwrap();
-    let (verdict, commands) = text.split_once('\n').unwrap();
-    let git = format!("  {}/", arena.real_directory().display());
-    let commands = commands
-        .lines()
-        .map(|line| line.strip_prefix(&git).unwrap().to_owned());
-    (verdict.to_owned(), commands.collect())
+    let call = tool(arena, [&["explain".into()], &line[..]].concat());
+    let call = call.cwd(arena.work_dir()).env("GIT_CLONE_SHIM", mode);
+    let text = String::from_utf8(call.run().succeeded().stdout).unwrap();
+    let mut lines = text.lines();
+    let verdict = lines.next().unwrap().to_owned();
+    let git = format!("  {}/git ", arena.real_directory().display());
+    let args = lines.map(|line| line.strip_prefix(&git).unwrap().to_owned());
+    (verdict, args.collect())
 }
 
 /// A call, the mode, and how the verdict begins and ends.
@@ -48,10 +47,10 @@ const AGAIN: &str =
 /// Where links are refused within one mount.
 #[rustfmt::skip]
 const WITHIN: [Announced; 10] = [
-    ("clone -l SRC dst", "auto", AGAIN, "--local is in effect, by -l."),
-    ("git clone -l SRC dst", "auto", AGAIN, "by -l."),
-    ("-- git -c a.b=c clone -qnl --origin=main -- SRC dst", "auto", AGAIN, "by -qnl."),
-    ("-c a.b=c clone --loc SRC dst", "auto", AGAIN, "by --loc."),
+    ("clone -l SRC dst", "auto", AGAIN, "--local is in effect."),
+    ("git clone -l SRC dst", "auto", AGAIN, "--local is in effect."),
+    ("-- git -c a.b=c clone -qnl --origin=main -- SRC dst", "auto", AGAIN, "--local is in effect."),
+    ("-c a.b=c clone --loc SRC dst", "auto", AGAIN, "--local is in effect."),
     ("clone -l SRC dst", "always", AT_ONCE, "GIT_CLONE_SHIM=always."),
     ("clone -l SRC dst", "off", AS_CALLED, "GIT_CLONE_SHIM=off."),
     ("clone --no-local SRC dst", "auto", AS_CALLED, "its options say not to hard-link."),
@@ -65,51 +64,34 @@ const ACROSS: [Announced; 3] = [
     ("clone -l SRC dst", "auto", AT_ONCE, "between which the kernel links nothing."),
     ("clone -lq SRC", "always", AT_ONCE, "GIT_CLONE_SHIM=always."),
     // The mounts decide, whatever the filesystems are.
-    ("clone SRC dst", "auto", AS_CALLED, "different mounts, where git copies by itself."),
+    ("clone SRC dst", "auto", AS_CALLED, "between which the kernel links nothing."),
 ];
 
-const ODD_LINKS: [Announced; 1] = [(
-    "clone SRC dst",
-    "auto",
-    AGAIN,
-    "the source is a local repository.",
-)];
+#[rustfmt::skip]
+const ODD_LINKS: [Announced; 1] = [("clone SRC dst", "auto", AGAIN, "its source is a local repository.")];
 
 /// Asserts that each verdict is this one, and that the shim then runs git as often and with the args that were announced.
 #[track_caller]
 fn assert_announced(arena: &Arena, source: &Path, calls: &[Announced]) {
     for &(line, mode, begins, ends) in calls {
-        let line = with_source(source, args(line));
-        let (verdict, commands) = explain(arena, &line, mode);
-        assert!(
-            verdict.starts_with(begins) && verdict.ends_with(ends),
-            "{line:?}: {verdict}"
-        );
-        let git_called = line
-            .iter()
-            .position(|arg| !["--", "git"].iter().any(|word| arg == word));
-        let line = line[git_called.unwrap()..].to_vec();
+        let (verdict, announced) = explain(arena, &with_source(source, args(line)), mode);
+        assert!(verdict.starts_with(begins), "{line}: {verdict}");
+        assert!(verdict.ends_with(ends), "{line}: {verdict}");
         let log = arena.root().join("log");
         let _ = fs::remove_file(&log);
-        let shim = arena.shim(line).env("GIT_CLONE_SHIM", mode);
-        let done = arena.run(shim.env("GIT_TRACE", &log)).outcome;
+        let line = line.trim_start_matches("-- ").trim_start_matches("git ");
+        let shim = arena.shim(with_source(source, args(line)));
+        let shim = shim.env("GIT_CLONE_SHIM", mode).env("GIT_TRACE", &log);
+        let done = arena.run(shim).outcome;
         let trace = fs::read_to_string(&log).unwrap();
-        let ran = trace
-            .lines()
-            .filter_map(|line| line.split_once("trace: built-in: "));
-        let ran: Vec<&str> = ran.map(|(_, ran)| ran.trim_end()).collect();
-        let ran = ran
-            .iter()
-            .filter(|ran| ran.starts_with("git clone ") || ran.starts_with("git ls-remote "));
+        let ran = trace.split("trace: built-in: git ").skip(1);
+        let ran = ran.filter_map(|ran| ran.lines().next());
+        let is_ours = |ran: &&str| ran.starts_with("clone ") || ran.starts_with("ls-remote ");
         // The trace leaves out what comes before the command.
-        let announced = commands
+        let announced = announced
             .iter()
-            .map(|command| command.replace(" -c a.b=c", ""));
-        assert_eq!(
-            ran.copied().collect::<Vec<_>>(),
-            announced.collect::<Vec<_>>(),
-            "{trace}{done:?}"
-        );
+            .map(|args| args.trim_start_matches("-c a.b=c "));
+        assert!(announced.eq(ran.filter(is_ours)), "{trace}{done:?}");
     }
 }
 
@@ -132,83 +114,57 @@ fn explain_announces_what_runs() {
 #[test]
 fn shell_reads_the_same_args() {
     let arena = Arena::new(&gits()[0]);
-    let odd = [
-        "",
-        "a b",
-        "it's",
-        "\\",
-        "$HOME",
-        "~",
-        "*",
-        "café",
-        "\u{1b}[31m\n",
-        "\u{202e}",
-    ]
-    .map(OsString::from);
-    let no_text = OsString::from_vec(b"-l\xe9\n".to_vec());
-    let line: Args = [vec!["clone".into(), no_text], odd.to_vec()].concat();
-    let (_, commands) = explain(&arena, &line, "off");
-    let [shown] = &commands[..] else {
-        panic!("{commands:?}")
-    };
+    let mut line = args("clone a'b \\ $HOME ~ * café \u{1b}[31m\n \u{202e}");
+    line.extend(["", "a b"].map(OsString::from));
+    line.push(OsString::from_vec(b"-l\xe9\n".to_vec()));
+    let (_, shown) = explain(&arena, &line, "off");
+    let shown = shown.concat();
     assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
     let mut shell = arena.command("bash");
-    shell.args([
-        "-c",
-        &format!("git() {{ printf '%s\\0' \"$@\"; }}; {shown}"),
-    ]);
+    shell.args(["-c", &format!("printf '%s\\0' {shown}")]);
     let read = Call::new(shell).run().succeeded();
-    let expected: Vec<u8> = line
+    let words = line
         .into_iter()
-        .flat_map(|word| [word.into_vec(), vec![0]].concat())
-        .collect();
-    assert_eq!(read.stdout, expected, "{shown}");
+        .map(|word| [word.as_bytes(), b"\0"].concat());
+    assert_eq!(read.stdout, words.collect::<Vec<_>>().concat(), "{shown}");
 }
 
 /// The tool's args, its exit status, and what it prints.
 #[rustfmt::skip]
-const LINES: [(&str, i32, &str); 9] = [
+const LINES: [(&str, i32, &str); 11] = [
     ("which", 0, "ROOT/real/git"),
     ("which x", 2, "unexpected argument 'x' found; see git-clone-shim which --help"),
     ("", 2, "nothing to do; see git-clone-shim --help"),
     ("doctr", 2, "unrecognized subcommand 'doctr'; tip: a similar subcommand exists: 'doctor'; see git-clone-shim --help"),
     ("doctor --form x", 2, "unexpected argument '--form' found; tip: a similar argument exists: '--from'; see git-clone-shim doctor --help"),
     ("doctor --from", 2, "a value is required for '--from <REPO>' but none was supplied; see git-clone-shim doctor --help"),
+    ("which", 127, "no git found on PATH"),
+    ("explain clone -l a b", 127, "Nothing runs: no git found on PATH"),
     ("explain", 0, "git runs as it is called: it is not a `git clone` that git would run."),
     ("explain git", 0, "git runs as it is called: it is not a `git clone` that git would run."),
     ("--version", 0, concat!("git-clone-shim ", env!("CARGO_PKG_VERSION"))),
 ];
 
-/// What was printed, on standard output or as an error of our own.
+/// What was printed first, on standard output or as an error of our own.
 fn first_line(outcome: &Outcome) -> String {
-    let error = outcome
-        .stderr
-        .strip_prefix(b"git-clone-shim: ")
-        .unwrap_or(&outcome.stderr);
-    let text = if outcome.stdout.is_empty() {
-        error
-    } else {
-        &outcome.stdout
-    };
-    String::from_utf8_lossy(text)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    let text = [&outcome.stdout[..], &outcome.stderr].concat();
+    let text = String::from_utf8(text).unwrap();
+    let line = text.lines().next().unwrap_or_default();
+    line.trim_start_matches("git-clone-shim: ").to_owned()
 }
 
 #[test]
 fn tool_answers_in_one_line() {
     let arena = Arena::new(&gits()[0]);
     for (line, status, printed) in LINES {
-        let outcome = tool(&arena, args(line)).run();
+        let mut call = tool(&arena, args(line));
+        if status == 127 {
+            call = call.env("PATH", arena.shim_directory());
+        }
+        let outcome = call.run();
         assert_eq!(outcome.status.code(), Some(status), "{outcome:?}");
-        let root = arena.root().to_str().unwrap();
-        assert_eq!(
-            first_line(&outcome),
-            printed.replace("ROOT", root),
-            "{outcome:?}"
-        );
+        let printed = printed.replace("ROOT", arena.root().to_str().unwrap());
+        assert!(first_line(&outcome).starts_with(&printed), "{outcome:?}");
     }
     for help in ["--help", "doctor --help", "which --help", "explain --help"] {
         let outcome = tool(&arena, args(help)).run().succeeded();
@@ -216,32 +172,18 @@ fn tool_answers_in_one_line() {
         let longest = text.lines().map(|line| line.chars().count()).max();
         assert!(longest <= Some(79), "{help}: {text}");
     }
-    // A path is printed as it is, for scripts.
-    let odd = arena.root().join(OsStr::from_bytes(b"\x1b[31m\xff"));
-    fs::create_dir(&odd).unwrap();
-    symlink(&gits()[0].file, odd.join("git")).unwrap();
-    let outcome = tool(&arena, ["which"])
-        .env("PATH", Arena::path(&[arena.shim_directory(), odd.clone()]))
-        .run();
-    assert_eq!(
-        outcome.succeeded().stdout,
-        [odd.as_os_str().as_bytes(), b"/git\n"].concat()
-    );
 }
 
 #[test]
-fn without_a_real_git_nothing_is_promised() {
+fn which_prints_a_path_as_it_is() {
     let arena = Arena::new(&gits()[0]);
-    for line in ["which", "explain clone -l a b"] {
-        let outcome = tool(&arena, args(line))
-            .env("PATH", arena.shim_directory())
-            .run();
-        assert_eq!(outcome.status.code(), Some(127), "{outcome:?}");
-        assert!(
-            first_line(&outcome).contains("no git found on PATH"),
-            "{outcome:?}"
-        );
-    }
+    let odd = arena.root().join(OsStr::from_bytes(b"\x1b[31m\xff"));
+    fs::create_dir(&odd).unwrap();
+    symlink(&gits()[0].file, odd.join("git")).unwrap();
+    let path = Arena::path(&[arena.shim_directory(), odd.clone()]);
+    let outcome = tool(&arena, ["which"]).env("PATH", path).run().succeeded();
+    let expected = [odd.as_os_str().as_bytes(), b"/git\n"].concat();
+    assert_eq!(outcome.stdout, expected);
 }
 
 #[test]

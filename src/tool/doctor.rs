@@ -4,12 +4,10 @@
 //! user who exchanges the directory meanwhile has nothing run. root tries nothing where another user could do that.
 
 use std::env;
-use std::ffi::{CString, OsStr};
-use std::fmt::Write;
-use std::fs::{self, File, Metadata, Permissions};
+use std::fmt::{Display, Write};
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{self, Path, PathBuf};
@@ -25,7 +23,6 @@ use super::quoted;
 use crate::NAME;
 use crate::failure::printable;
 use crate::git::real_git::RealGit;
-use crate::plan::Plan;
 use crate::process::startup;
 use crate::settings::{Mode, Settings};
 
@@ -48,6 +45,10 @@ pub(super) struct Options {
     directories: Vec<PathBuf>,
 }
 
+const WORKS: char = '✓';
+const FAILS: char = '✗';
+const NOT_TRIED: char = '–';
+
 /// Tries the clones, prints what came of them, and returns 0, or 1 if clones do not work here.
 ///
 /// # Errors
@@ -56,38 +57,32 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<i32> {
     let settings = Settings::from_environment();
     let real = match RealGit::find(settings.git) {
-        Ok(git) => Program::ask(git.file()),
+        Ok(git) => Program::ask(git.file().to_owned()),
         Err(failure) => {
-            super::print(&Mark::Fails.line(&format!("Does not work: {failure}")))?;
+            super::print(&line(FAILS, &format!("Does not work: {failure}")))?;
             return Ok(1);
         }
     };
-    let first = first_on_path(&real);
+    let first = gits_on_path().next().map(Program::ask);
     let shown = first.as_ref().map_or("none", |first| &first.words);
-    let mut text = Mark::None.line(&format!("git on PATH  {shown}"));
-    text += &Mark::None.line(&format!("real git     {}", real.words));
-    for (name, value) in env::vars_os() {
-        if name.as_bytes().starts_with(b"GIT_CLONE_SHIM") {
-            let setting = format!("setting      {}={}", name.display(), quoted(value));
-            text += &Mark::None.line(&setting);
-        }
+    let mut text = line(' ', &format!("git on PATH  {shown}"));
+    text += &line(' ', &format!("real git     {}", real.words));
+    for complaint in &settings.complaints {
+        text += &line(' ', complaint);
     }
     let mut trials = Vec::new();
-    // Not a git that others could have put there.
-    let may_run = real.kind != Kind::NotRun;
-    for (from, to) in pairs(options).into_iter().filter(|_| may_run) {
-        let source = if options.from.is_some() {
-            Source::given(&from)
-        } else {
-            Source::made_in(&from, &real.file)
-        };
-        let trial = Trial::of(source, &to, &real.file);
+    for (from, to) in pairs(options) {
+        // Not with a git that others could have put there.
+        if real.kind == Kind::NotRun {
+            break;
+        }
+        let trial = Trial::between(&from, options.from.is_some(), &to, &real.file);
         let mut place = to.display().to_string();
         if from != to {
             place = format!("{} to {place}", from.display());
         }
         let words = trial.words.lines().next().unwrap_or_default();
-        text += &trial.mark.line(&format!("{place}: {words}"));
+        text += &line(trial.mark, &format!("{place}: {words}"));
         if options.verbose {
             text += &trial.details;
         }
@@ -95,10 +90,10 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     }
     let (mark, verdict, next) = judge(&trials, first.as_ref(), &real, settings.mode);
     if let Some(next) = next {
-        text += &Mark::None.line(&format!("Next: {next}"));
+        text += &line(' ', &format!("Next: {next}"));
     }
-    super::print(&(text + &mark.line(&verdict)))?;
-    Ok(i32::from(mark == Mark::Fails))
+    super::print(&(text + &line(mark, &verdict)))?;
+    Ok(i32::from(mark == FAILS))
 }
 
 /// From where to where clones are tried.
@@ -115,163 +110,102 @@ fn pairs(options: &Options) -> Vec<(PathBuf, PathBuf)> {
     pairs
 }
 
-/// Whether something works. What was not tried neither works nor fails.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
-    Works,
-    Fails,
-    NotTried,
-    None,
-}
-
-impl Mark {
-    /// A line of the report.
-    fn line(self, text: &str) -> String {
-        let (style, mark) = match self {
-            Self::Works => (Green.on_default(), '✓'),
-            Self::Fails => (Red.on_default(), '✗'),
-            Self::NotTried => (Style::new(), '–'),
-            Self::None => (Style::new(), ' '),
-        };
-        format!("{style}{mark}{style:#} {}\n", printable(text))
-    }
+/// A line of the report.
+fn line(mark: char, text: &str) -> String {
+    let style = match mark {
+        WORKS => Green.on_default(),
+        FAILS => Red.on_default(),
+        _ => Style::new(),
+    };
+    format!("{style}{mark}{style:#} {}\n", printable(text))
 }
 
 /// What came of the clones from one place to another.
+#[derive(Default)]
 pub(super) struct Trial {
-    pub mark: Mark,
+    pub mark: char,
     /// In plain words, no more than was tried.
     pub words: String,
     needs_shim: bool,
-    /// Whether a hard link that succeeds may be another file, as on overlayfs: then a new repository says nothing about old ones.
-    odd_links: bool,
     /// The commands, and what they printed.
     details: String,
 }
 
 impl Trial {
-    /// Clones a new repository in the directory `from` into the directory `to`.
-    pub(super) fn between(from: &Path, to: &Path, real: &Path) -> Self {
-        Self::of(Source::made_in(from, real), to, real)
-    }
-
-    fn of(source: Result<Source, Self>, to: &Path, real: &Path) -> Self {
-        let tried = source.and_then(|source| source.clone_into(to, real));
-        tried.unwrap_or_else(|obstacle| obstacle)
-    }
-
-    fn new(mark: Mark, words: String) -> Self {
-        Self {
-            mark,
-            words,
-            needs_shim: false,
-            odd_links: false,
-            details: String::new(),
-        }
-    }
-}
-
-impl From<io::Error> for Trial {
-    fn from(error: io::Error) -> Self {
-        let why = match error.kind() {
-            ErrorKind::PermissionDenied => "you cannot write there".to_owned(),
-            ErrorKind::NotFound => "there is no such directory".to_owned(),
-            kind => kind.to_string(),
-        };
-        Self::new(Mark::NotTried, format!("not tried: {why}"))
-    }
-}
-
-/// A repository to clone.
-struct Source {
-    repository: PathBuf,
-    /// What a new one is in.
-    new: Option<Private>,
-}
-
-impl Source {
-    fn given(repository: &Path) -> Result<Self, Trial> {
-        let found = repository.canonicalize();
-        let repository = found.unwrap_or_else(|_| repository.to_owned());
-        refuse_for_root(&repository)?;
-        Ok(Self {
-            repository,
-            new: None,
-        })
-    }
-
-    /// Has the real git make one, with a single object.
-    fn made_in(directory: &Path, real: &Path) -> Result<Self, Trial> {
-        let new = Private::within(directory)?;
-        fs::create_dir(new.entry(SOURCE))?;
-        // git makes objects by hard links too, where it can; it is the clone that is on trial.
-        let object = "-c core.createObject=rename hash-object -w --stdin";
-        for args in ["init --quiet --template=", object] {
-            let mut command = alone(real);
-            command.args(args.split(' ')).current_dir(new.entry(SOURCE));
-            if let Err(words) = finish(&mut command) {
-                let words = format!("git itself fails: {words}");
-                return Err(Trial::new(Mark::Fails, words));
+    /// Clones the repository `from`, if it `is_given`, or else a new one in the directory `from`, into the directory `to`.
+    pub(super) fn between(from: &Path, is_given: bool, to: &Path, real: &Path) -> Self {
+        let tried = || {
+            if is_given {
+                let from = from.canonicalize().unwrap_or_else(|_| from.to_owned());
+                refuse_for_root(&from)?;
+                return Self::of(&from, to, real);
             }
-        }
-        let repository = new.path.join(SOURCE);
-        let new = Some(new);
-        Ok(Self { repository, new })
+            let new = Private::with_repository(from, real)?;
+            Self::of(&new.path.join(SOURCE), to, real)
+        };
+        tried().unwrap_or_else(|obstacle| obstacle)
     }
 
-    /// Clones it, plain and with `--local`, with git alone and through the shim.
-    fn clone_into(&self, directory: &Path, real: &Path) -> Result<Trial, Trial> {
+    /// Clones `repository`, plain and with `--local`, with git alone and through the shim.
+    fn of(repository: &Path, directory: &Path, real: &Path) -> Result<Self, Self> {
         let around = Private::within(directory)?;
         let filesystem = filesystem(&around.pinned).unwrap_or_default();
         let mut details = format!("    filesystem: {filesystem}\n");
-        let mut clone = |mut git: Command, local: Option<&str>| {
+        let mut clone = |with: &str, mut git: Command, local: Option<&str>| {
             git.args(["clone", "--quiet", "--no-checkout", "--template="]);
-            git.args(local).arg(&self.repository).arg(CLONE);
+            git.args(local).arg(repository).arg(CLONE);
             let cloned = finish(git.current_dir(around.entry(".")));
             // The next clone takes its place, and has to find as much space.
             let _ = fs::remove_dir_all(around.entry(CLONE));
             let words: Vec<String> = git.get_args().map(quoted).collect();
-            let (place, git) = (quoted(&around.path), quoted(git.get_program()));
-            let _ = writeln!(details, "    $ cd {place}; {git} {}", words.join(" "));
             let result = cloned.as_ref().map_or_else(String::as_str, |()| "ok");
+            let _ = writeln!(details, "    {with}: git {}", words.join(" "));
             for line in result.lines() {
                 let _ = writeln!(details, "      {}", printable(line));
             }
             cloned
         };
-        let mut both = |local| (clone(alone(real), local), clone(shim(real), local));
+        let mut both = |local| {
+            let alone = clone("alone", alone(real), local);
+            (alone, clone("through the shim", shim(real), local))
+        };
         let (plain, local) = (both(None), both(Some("--local")));
         let needs_shim = plain.0.is_err() || local.0.is_err();
         let (mark, words) = match plain.1.and(local.1) {
-            Err(words) if needs_shim => (Mark::Fails, format!("git itself fails: {words}")),
-            Err(words) => (Mark::Fails, format!("only the shim fails: {words}")),
-            Ok(()) if plain.0.is_err() => (Mark::Works, format!("git alone fails, {CLONES}")),
-            Ok(()) if needs_shim => (
-                Mark::Works,
-                format!("git alone fails with --local, {CLONES}"),
-            ),
-            Ok(()) => (Mark::Works, "git clones by itself".to_owned()),
+            Err(words) if needs_shim => (FAILS, format!("git itself fails: {words}")),
+            Err(words) => (FAILS, format!("only the shim fails: {words}")),
+            Ok(()) if plain.0.is_err() => (WORKS, format!("git alone fails{CURED}")),
+            Ok(()) if needs_shim => (WORKS, format!("git alone fails with --local{CURED}")),
+            Ok(()) => (WORKS, "git clones by itself".to_owned()),
         };
-        let odd_links =
-            self.new.is_some() && may_attempt(&self.repository, &around.path.join(CLONE));
-        let trial = Trial::new(mark, words);
-        Ok(Trial {
+        Ok(Self {
+            mark,
+            words,
             needs_shim,
-            odd_links,
             details,
-            ..trial
         })
+    }
+
+    fn not_tried(why: impl Display) -> Self {
+        let words = format!("not tried: {why}");
+        Self {
+            mark: NOT_TRIED,
+            words,
+            ..Self::default()
+        }
     }
 }
 
-const CLONES: &str = "through the shim it clones";
+const CURED: &str = ", through the shim it clones";
 
-/// Whether the shim attempts a plain clone, as it does where a hard link that succeeds may be another file.
-fn may_attempt(source: &Path, destination: &Path) -> bool {
-    let c_string = |path: &Path| CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
-    let (source, destination) = (c_string(source), c_string(destination));
-    let args = [c"git", c"clone", &source, &destination];
-    matches!(Plan::new(Mode::Auto, &args), Plan::Attempt(..))
+impl From<io::Error> for Trial {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::PermissionDenied => Self::not_tried("you cannot write there"),
+            ErrorKind::NotFound => Self::not_tried("there is no such directory"),
+            kind => Self::not_tried(kind),
+        }
+    }
 }
 
 /// A fresh directory that only we can enter.
@@ -283,6 +217,7 @@ struct Private {
     pinned: File,
 }
 
+/// All that is made in it.
 const SOURCE: &str = "source";
 const CLONE: &str = "clone";
 
@@ -296,12 +231,30 @@ impl Private {
         let path = new.tempdir_in(directory)?.keep();
         let pinned = File::open(&path)?;
         if fs::read_dir(of_descriptor(&pinned))?.next().is_some() {
-            return Err(Trial::new(
-                Mark::NotTried,
-                "not tried: another user is in the way".to_owned(),
-            ));
+            return Err(Trial::not_tried("another user is in the way"));
         }
         Ok(Self { path, pinned })
+    }
+
+    /// Has the real git make a repository in a new one, with a single object.
+    fn with_repository(directory: &Path, real: &Path) -> Result<Self, Trial> {
+        let new = Self::within(directory)?;
+        fs::create_dir(new.entry(SOURCE))?;
+        // git makes objects by hard links too, where it can; it is the clone that is on trial.
+        let object = "-c core.createObject=rename hash-object -w --stdin";
+        for args in ["init --quiet --template=", object] {
+            let mut command = alone(real);
+            command.args(args.split(' ')).current_dir(new.entry(SOURCE));
+            if let Err(words) = finish(&mut command) {
+                let words = format!("git itself fails: {words}");
+                return Err(Trial {
+                    mark: FAILS,
+                    words,
+                    ..Trial::default()
+                });
+            }
+        }
+        Ok(new)
     }
 
     fn entry(&self, name: &str) -> PathBuf {
@@ -324,34 +277,35 @@ fn of_descriptor(directory: &File) -> PathBuf {
 
 /// root tries nothing where another user could lead it elsewhere.
 fn refuse_for_root(path: &Path) -> Result<(), Trial> {
-    match exposed(path).filter(|_| geteuid().is_root()) {
-        Some(exposed) => Err(Trial::new(
-            Mark::NotTried,
-            format!(
-                "not tried: others can write to {}; run it as the user",
-                exposed.display()
-            ),
-        )),
-        None => Ok(()),
+    if let Some(exposed) = exposed(path).filter(|_| geteuid().is_root()) {
+        let exposed = exposed.display();
+        let why = format!("others can write to {exposed}; run it as the user");
+        return Err(Trial::not_tried(why));
     }
+    Ok(())
 }
 
 /// `path`, or the nearest directory above it, if other users can exchange what is in it. A group that may write is the site's
 /// own decision, but not for root.
 fn exposed(path: &Path) -> Option<PathBuf> {
+    let user = geteuid();
     let owner_of_all = fs::metadata("/").map_or(0, |slash| slash.uid());
-    let trusted = [0, geteuid().as_raw(), owner_of_all];
-    let is_exposed = |found: &Metadata| {
-        let group = geteuid().is_root() && found.gid() != 0;
-        let writers = if group { 0o022 } else { 0o002 };
+    let is_exposed = |path: &&Path| {
+        let Ok(found) = fs::metadata(path) else {
+            return false;
+        };
+        let group = if user.is_root() && found.gid() != 0 {
+            0o020
+        } else {
+            0
+        };
+        let others_write = found.mode() & (0o002 | group) != 0;
         let is_sticky = found.mode() & 0o1000 != 0;
-        !trusted.contains(&found.uid()) || !is_sticky && found.mode() & writers != 0
+        let trusted = [0, user.as_raw(), owner_of_all];
+        !trusted.contains(&found.uid()) || others_write && !is_sticky
     };
     let path = path.canonicalize().ok()?;
-    let mut above = path.ancestors();
-    above
-        .find(|path| fs::metadata(path).is_ok_and(|found| is_exposed(&found)))
-        .map(Path::to_owned)
+    path.ancestors().find(is_exposed).map(Path::to_owned)
 }
 
 /// The real git, even if it is a wrapper that leads to the shim.
@@ -371,25 +325,19 @@ fn shim(real: &Path) -> Command {
     command
 }
 
+/// What would lead git to another repository, or mix other words into its own.
+const REMOVED: &str = "GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_NAMESPACE \
+    GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_TRACE GIT_CLONE_SHIM_GIT GIT_CLONE_SHIM_LOG GIT_CLONE_SHIM_SYSLOG";
+
 /// A program called as git, with the user's configuration, but no hooks and no fsmonitor, and in English.
 fn git(program: &Path) -> Command {
     let mut command = Command::new(program);
-    for (name, _) in env::vars_os() {
-        let bytes = name.as_bytes();
-        let is_kept =
-            bytes.starts_with(b"GIT_CONFIG") || name == "GIT_EXEC_PATH" || name == "GIT_CLONE_SHIM";
-        if bytes.starts_with(b"GIT_") && !is_kept {
-            command.env_remove(name);
-        }
+    for name in REMOVED.split(' ') {
+        command.env_remove(name);
     }
     command.env("GIT_TERMINAL_PROMPT", "0").env("LANGUAGE", "C");
-    command.arg0("git").stdin(Stdio::null()).current_dir("/");
-    command.args([
-        "-c",
-        "core.hooksPath=/dev/null",
-        "-c",
-        "core.fsmonitor=false",
-    ]);
+    command.arg0("git").stdin(Stdio::null());
+    command.args("-c core.hooksPath=/dev/null -c core.fsmonitor=false".split(' '));
     command
 }
 
@@ -404,13 +352,9 @@ fn finish(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let is_about_us = |line: &&str| !line.ends_with("cloned an empty repository.");
-    let words: Vec<&str> = words.lines().filter(is_about_us).collect();
-    Err(if words.is_empty() {
-        output.status.to_string()
-    } else {
-        words.join("\n")
-    })
+    let tells = |line: &&str| !line.ends_with("cloned an empty repository.");
+    let words: Vec<&str> = words.lines().filter(tells).collect();
+    Err(format!("{} ({})", words.join("\n"), output.status))
 }
 
 /// A program on PATH that is called git.
@@ -421,7 +365,7 @@ struct Program {
     words: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 enum Kind {
     Shim,
     /// A wrapper that calls the shim.
@@ -433,165 +377,123 @@ enum Kind {
 
 impl Program {
     /// Asks it what it is.
-    fn ask(file: &Path) -> Self {
-        let ask = |name: &str| {
-            let mut command = Command::new(file);
+    fn ask(file: PathBuf) -> Self {
+        let answer = |name: &str| {
+            let mut command = Command::new(&file);
             command
                 .env("GIT_CLONE_SHIM_LOG", "info")
                 .stdin(Stdio::null());
-            match command.arg0(name).arg("--version").output() {
-                Ok(output) => [output.stdout, output.stderr]
-                    .map(|text| String::from_utf8_lossy(&text).into_owned()),
-                Err(error) => [String::new(), error.to_string()],
+            let output = command.arg0(name).arg("--version").output();
+            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+            match output {
+                Ok(output) => (text(output.stdout), text(output.stderr)),
+                Err(error) => (String::new(), error.to_string()),
             }
         };
-        let directory = file.parent().unwrap_or(file);
-        let exposed = exposed(directory).or_else(|| exposed(file));
-        // Called by this name the shim is the tool, and git knows no such command. Only a shim writes such a log.
-        let (kind, words) = match exposed.ok_or_else(|| ask(NAME)) {
-            Ok(exposed) => (
-                Kind::NotRun,
-                format!("not run, since others can write to {}", exposed.display()),
-            ),
-            Err([version, _]) if version.starts_with(NAME) => {
-                (Kind::Shim, format!("the shim, {version}"))
-            }
-            Err(_) => match ask("git") {
-                [version, log] if log.contains("git_clone_shim") => (
+        let directory = file.parent().unwrap_or(&file);
+        let (kind, what) = if let Some(exposed) = exposed(directory).or_else(|| exposed(&file)) {
+            let exposed = exposed.display();
+            let what = format!("not run, since others can write to {exposed}");
+            (Kind::NotRun, what)
+        // Called by this name the shim is the tool, and git knows no such command.
+        } else if answer(NAME).0.starts_with(NAME) {
+            (Kind::Shim, format!("the shim, {}", answer(NAME).0))
+        } else {
+            match answer("git") {
+                // Only a shim writes such a log.
+                (_, log) if log.contains("git_clone_shim") => (
                     Kind::LeadsToShim,
-                    format!("a wrapper that calls the shim, {version}"),
+                    "a wrapper that calls the shim".to_owned(),
                 ),
-                [version, error] => (Kind::Git, version + &error),
-            },
+                (version, error) => (Kind::Git, version + &error),
+            }
         };
-        let words = words.lines().next().unwrap_or_default();
-        let words = format!("{}: {words}", file.display());
-        Self {
-            file: file.to_owned(),
-            kind,
-            words,
-        }
+        let what = what.lines().next().unwrap_or_default();
+        let words = format!("{}: {what}", file.display());
+        Self { file, kind, words }
     }
 }
 
-/// The git that a call of git runs. Not the one of git's own directory, which git puts first on PATH for what it runs, such as
-/// `git clone-shim doctor`.
-fn first_on_path(real: &Program) -> Option<Program> {
-    let mut exec_path = Vec::new();
-    if real.kind != Kind::NotRun {
-        exec_path = alone(&real.file).arg("--exec-path").output().ok()?.stdout;
-    }
-    let exec_path = Path::new(OsStr::from_bytes(exec_path.trim_ascii_end())).join("git");
-    let first = which::which_all("git")
-        .ok()?
-        .find(|git| *git != exec_path)?;
-    Some(Program::ask(&first))
+/// Every git on PATH, but the one of git's own directory, which git puts there for what it runs, as in `git clone-shim doctor`.
+fn gits_on_path() -> impl Iterator<Item = PathBuf> {
+    let gits = which::which_all("git").into_iter().flatten();
+    gits.filter(|git| !git.with_file_name("git-sh-setup").exists())
 }
 
-/// The directory of the shim on PATH, wherever that comes.
-fn shim_on_path() -> Option<PathBuf> {
-    let identity = |file: &Path| {
-        fs::metadata(file)
-            .ok()
-            .map(|found| (found.dev(), found.ino()))
-    };
-    let own = identity(&startup::own_path());
-    let is_shim = |git: &PathBuf| identity(git) == own || git.with_file_name(NAME).exists();
-    which::which_all("git")
-        .ok()?
-        .find(is_shim)?
-        .parent()
-        .map(Path::to_owned)
-}
-
-/// The verdict, and what to do first.
+/// The mark of the verdict, its text, and what to do first.
 fn judge(
     trials: &[Trial],
     first: Option<&Program>,
     real: &Program,
     mode: Mode,
-) -> (Mark, String, Option<String>) {
-    let any = |is: fn(&Trial) -> bool| trials.iter().any(is);
-    let shim = shim_on_path();
-    let put_first = |directory: &Path| format!("export PATH={}:\"$PATH\"", quoted(directory));
+) -> (char, String, Option<String>) {
+    let own = fs::read_link(startup::own_path()).unwrap_or_else(|_| startup::own_path());
+    let is_shim = |git: &PathBuf| {
+        let is_own = git.canonicalize().is_ok_and(|git| git == own);
+        is_own || git.with_file_name(NAME).exists()
+    };
+    let shim = gits_on_path().find(is_shim);
+    let put_first = |git: &Path| {
+        let directory = git.parent().unwrap_or(git);
+        format!("export PATH={}:\"$PATH\"", quoted(directory))
+    };
     let mut next = None;
-    if let (Kind::LeadsToShim, Some(shim), Some(wrapper)) = (real.kind, &shim, real.file.parent()) {
-        let (shim, wrapper) = (shim.display(), wrapper.display());
+    if let (Kind::LeadsToShim, Some(shim)) = (&real.kind, &shim) {
+        let (wrapper, shim) = (real.file.display(), shim.display());
         next = Some(format!(
             "on PATH, put {wrapper} before {shim} and not behind it"
         ));
     }
+    let any = |is: fn(&Trial) -> bool| trials.iter().any(is);
     // (1) Something fails whatever PATH and the settings are.
-    if any(|trial| trial.mark == Mark::Fails) {
-        return (Mark::Fails, "Does not work: see above.".to_owned(), next);
+    if any(|trial| trial.mark == FAILS) {
+        return (FAILS, "Does not work: see above.".to_owned(), next);
     }
-    if !any(|trial| trial.mark == Mark::Works) {
-        return (Mark::NotTried, "Nothing was tried.".to_owned(), None);
+    if !any(|trial| trial.mark == WORKS) {
+        return (NOT_TRIED, "Nothing was tried.".to_owned(), None);
     }
     // (2) git needs no shim.
     if !any(|trial| trial.needs_shim) {
-        let text = if any(|trial| trial.odd_links) {
-            "Not needed for a new repository. Here that says nothing of others: try --from REPO."
-        } else {
-            "Not needed here: git clones by itself."
-        };
-        return (Mark::Works, text.to_owned(), next);
+        let text = "Not needed here: git clones by itself. If one failed for you, try --from REPO.";
+        return (WORKS, text.to_owned(), next);
     }
     // (3) It needs one, and a call of git gets there, or not.
     if mode == Mode::Off {
         let text = "Does not work: GIT_CLONE_SHIM=off.".to_owned();
-        return (Mark::Fails, text, Some("unset GIT_CLONE_SHIM".to_owned()));
+        return (FAILS, text, Some("unset GIT_CLONE_SHIM".to_owned()));
     }
     match (first, shim) {
-        (
-            Some(Program {
-                kind: Kind::Shim | Kind::LeadsToShim,
-                ..
-            }),
-            _,
-        ) => (
-            Mark::Works,
-            format!("Works: git alone fails here, {CLONES}."),
-            next,
-        ),
-        (Some(first), Some(directory)) => {
-            let text = format!(
-                "Does not work: {} comes before the shim on PATH.",
-                first.file.display()
-            );
-            (Mark::Fails, text, Some(put_first(&directory)))
+        (Some(first), _) if matches!(first.kind, Kind::Shim | Kind::LeadsToShim) => {
+            (WORKS, format!("Works: git alone fails here{CURED}."), next)
+        }
+        (Some(first), Some(shim)) => {
+            let first = first.file.display();
+            let text = format!("Does not work: {first} comes before the shim on PATH.");
+            (FAILS, text, Some(put_first(&shim)))
         }
         _ => {
             let text =
                 "Would work: git alone fails here, with the shim it clones. It is not on PATH yet.";
-            let own = fs::read_link(startup::own_path()).unwrap_or_else(|_| startup::own_path());
-            let directory = own
-                .parent()
-                .filter(|directory| directory.join("git").exists());
-            let next = directory.map_or_else(|| format!("{} install", quoted(&own)), put_first);
-            (Mark::Works, text.to_owned(), Some(next))
+            let installed = own.with_file_name("git");
+            let next = if installed.exists() {
+                put_first(&installed)
+            } else {
+                format!("{} install", quoted(&own))
+            };
+            (WORKS, text.to_owned(), Some(next))
         }
     }
 }
 
-/// Type, mount point and source of the filesystem that a directory is on, as mountinfo lists it (proc(5)).
+/// Type and source of the filesystem that a directory is on, as mountinfo lists it (proc(5)).
 fn filesystem(directory: &File) -> Option<String> {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd())).ok()?;
-    let id = info
-        .lines()
-        .find_map(|line| line.strip_prefix("mnt_id:"))?
-        .trim();
+    let info = format!("/proc/self/fdinfo/{}", directory.as_raw_fd());
+    let info = fs::read_to_string(info).ok()?;
+    let mut lines = info.lines();
+    let id = lines.find_map(|line| line.strip_prefix("mnt_id:\t"))?;
     let mounts = fs::read("/proc/self/mountinfo").ok()?;
     let mounts = String::from_utf8_lossy(&mounts);
-    let mount = mounts
-        .lines()
-        .find(|line| line.split(' ').next() == Some(id))?;
-    let (place, kind) = mount.split_once(" - ")?;
-    let mut kind = kind.split(' ');
-    Some(format!(
-        "{} on {} ({})",
-        kind.next()?,
-        place.split(' ').nth(4)?,
-        kind.next()?
-    ))
+    let mut mounts = mounts.lines();
+    let mount = mounts.find(|line| line.split(' ').next() == Some(id))?;
+    Some(mount.split_once(" - ")?.1.to_owned())
 }
