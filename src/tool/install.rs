@@ -235,7 +235,7 @@ fn try_clone() -> String {
     let is_writable = |place: &Path| access(place, AccessFlags::W_OK).is_ok();
     let mut others = places.filter(|to| device(to) != device(&from) && is_writable(to));
     let to = others.next().unwrap_or_else(|| from.clone());
-    let words = Trial::between(&from, &to, real.file()).words;
+    let words = Trial::between(&from, false, &to, real.file()).words;
     format!(
         "Clones from {} to {}: {words}",
         from.display(),
