@@ -76,8 +76,8 @@ impl Arena {
         for directory in ["home", "tmp", "real", "shim", "work"] {
             fs::create_dir(root.path().join(directory)).unwrap();
         }
-        // No background maintenance, which would change a source between two clones of it.
-        let quiet = "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
+        // No background maintenance, which would change a source between two clones of it, and no waiting for the disk.
+        let quiet = "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[core]\n\tfsync = none\n";
         fs::write(root.path().join("home/.gitconfig"), quiet).unwrap();
         symlink(&git.file, root.path().join("real/git")).unwrap();
         symlink(executable::shim(), root.path().join("shim/git")).unwrap();
