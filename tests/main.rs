@@ -22,6 +22,7 @@ mod documentation;
 mod explain;
 mod fallback;
 mod finding_git;
+mod generated;
 mod hostile_neighbours;
 mod install;
 mod languages;
