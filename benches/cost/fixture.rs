@@ -1,6 +1,7 @@
-//! What every measurement uses: a sealed environment, the programs to compare, and directories to write to.
+//! What every measurement uses: a sealed environment, the programs to compare, and repositories to clone.
 
 use std::ffi::OsStr;
+use std::fmt::Write;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,33 +14,20 @@ use crate::support::executable;
 use crate::support::fault;
 use crate::support::gits::gits;
 
-/// What a user of a cluster has on PATH after the real git.
-const SYSTEM: [&str; 6] = [
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/sbin",
-    "/usr/bin",
-    "/sbin",
-    "/bin",
-];
-
 /// Programs and directories, removed on drop.
 pub struct Fixture {
     root: TempDir,
     far: Option<TempDir>,
-    shim: PathBuf,
 }
 
 impl Fixture {
-    /// A fixture with a copy of the shim that is installed in the directory `bin`, so that its path is as long as those of
-    /// the other programs.
-    pub fn new(bin: &Path) -> Self {
+    /// A fixture with a copy of `shim`, so that its path is as long as those of the other programs.
+    pub fn new(shim: &Path) -> Self {
         let root = tempfile::tempdir().unwrap();
         let far = fault::another_mount(root.path());
-        let shim = root.path().join("shim");
-        let fixture = Self { root, far, shim };
+        let fixture = Self { root, far };
         fixture.directory("home");
-        executable::copy(&bin.join("git"), &fixture.directory("shim").join("git"));
+        executable::copy(shim, &fixture.shim().join("git"));
         fixture
     }
 
@@ -57,22 +45,15 @@ impl Fixture {
     }
 
     /// The directory that holds the shim as `git`.
-    pub fn shim(&self) -> &Path {
-        &self.shim
+    pub fn shim(&self) -> PathBuf {
+        self.directory("shim")
     }
 
     /// The directory that holds the first real git on this machine.
     pub fn real(&self) -> PathBuf {
-        self.links_to("real", &gits()[0].file)
-    }
-
-    /// A directory in which `git` is a symbolic link to `program`.
-    pub fn links_to(&self, name: &str, program: &Path) -> PathBuf {
-        let directory = self.directory(name);
-        let git = directory.join("git");
-        if !git.is_symlink() {
-            std::os::unix::fs::symlink(program, &git).unwrap();
-        }
+        let directory = self.directory("real");
+        // It is there already from the second call on.
+        let _ = std::os::unix::fs::symlink(&gits()[0].file, directory.join("git"));
         directory
     }
 
@@ -85,21 +66,18 @@ impl Fixture {
 
     /// A directory in which `git` is a static build of `programs/SOURCE.c`, where the macro `GIT` is the path `git`. It is built
     /// for musl, since glibc takes half a millisecond to start; `None`, with a message, if musl-gcc is missing.
-    pub fn compiled(&self, name: &str, source: &str, git: &Path) -> Option<PathBuf> {
+    pub fn compiled(&self, source: &str, git: &Path) -> Option<PathBuf> {
         let compiler = arrangement::program("musl-gcc")?;
-        let directory = self.directory(name);
-        let source = format!(
-            "{}/benches/cost/programs/{source}.c",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        let done = Command::new(compiler)
-            .args(["-O2", "-static", "-o"])
-            .arg(directory.join("git"))
-            .arg(format!("-DGIT=\"{}\"", git.display()))
-            .arg(source)
-            .status()
-            .unwrap();
-        assert!(done.success());
+        let directory = self.directory(&format!("{source}{}", git.display()).replace('/', "-"));
+        if directory.join("git").exists() {
+            return Some(directory);
+        }
+        let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/cost/programs");
+        let mut compile = Command::new(compiler);
+        compile.args(["-O2", "-static", "-o"]);
+        compile.arg(directory.join("git"));
+        compile.arg(format!("-DGIT=\"{}\"", git.display()));
+        succeed(compile.arg(programs.join(source).with_extension("c")));
         Some(directory)
     }
 
@@ -111,23 +89,16 @@ impl Fixture {
         command
     }
 
-    /// The same call under `programs/usage.c`; `None`, with a message, if musl-gcc is missing.
-    pub fn usage(&self, path: &[&Path], args: &[&str]) -> Option<Usage> {
-        let usage = self.compiled("usage", "usage", Path::new(""))?;
-        let mut command = self.program(&usage.join("git"), path);
-        command.arg(path[0].join("git")).arg("git").args(args);
-        Some(Usage { command })
-    }
-
     /// A call of `program` in the same environment as [`Fixture::git`].
     pub fn program(&self, program: &Path, path: &[&Path]) -> Command {
-        let entries = path.iter().map(PathBuf::from);
-        let entries = entries.chain(SYSTEM.map(PathBuf::from));
+        // What a user of a cluster has on PATH after the real git.
+        let system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let path: Vec<_> = path.iter().map(|entry| entry.to_str().unwrap()).collect();
         let mut command = Command::new(program);
         command
             .env_clear()
             .envs((0..30).map(|number| (format!("SITE_{number}"), "/opt/site/software")))
-            .env("PATH", std::env::join_paths(entries).unwrap())
+            .env("PATH", format!("{}:{system}", path.join(":")))
             .env("HOME", self.root.path().join("home"))
             .env("LC_ALL", "C")
             .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -137,32 +108,37 @@ impl Fixture {
             .stderr(Stdio::null());
         command
     }
-}
 
-/// A call under `programs/usage.c`.
-pub struct Usage {
-    /// The call.
-    pub command: Command,
-}
-
-/// What `programs/usage.c` prints.
-pub struct Used {
-    /// The peak resident size in KiB.
-    pub peak_kib: u64,
-    /// The number of page faults.
-    pub page_faults: u64,
-}
-
-impl Usage {
-    /// Runs the call, which must succeed.
-    pub fn run(mut self) -> Used {
-        let output = self.command.stdout(Stdio::piped()).output().unwrap();
-        assert!(output.status.success(), "{:?}: {output:?}", self.command);
-        let text = String::from_utf8(output.stdout).unwrap();
-        let (peak, faults) = text.trim().split_once(' ').unwrap();
-        Used {
-            peak_kib: peak.parse().unwrap(),
-            page_faults: faults.parse().unwrap(),
+    /// A new repository below the directory `place`, with this many loose objects.
+    pub fn repository(&self, place: &Path, objects: usize) -> PathBuf {
+        let repository = place.join(format!("{objects}-objects"));
+        fs::create_dir_all(&repository).unwrap();
+        let git = |args: &str| {
+            let args: Vec<_> = args.split(' ').map(OsStr::new).collect();
+            let mut command = self.git(&[&self.real()], &args);
+            command.current_dir(&repository).stderr(Stdio::inherit());
+            command
+        };
+        succeed(&mut git("init -q ."));
+        let contents = self.directory(&format!("contents-{objects}"));
+        let mut files = String::new();
+        // The commit of the empty tree is one of them.
+        for number in 1..objects {
+            let file = contents.join(number.to_string());
+            fs::write(&file, format!("{number}\n")).unwrap();
+            let _ = writeln!(files, "{}", file.display());
         }
+        let list = contents.join("list");
+        fs::write(&list, files).unwrap();
+        let mut hash = git("-c core.fsync=none hash-object -w --stdin-paths");
+        succeed(hash.stdin(fs::File::open(list).unwrap()));
+        succeed(&mut git(
+            "-c user.name=A -c user.email=a@a -c gc.auto=0 commit -q --allow-empty -m x",
+        ));
+        repository
     }
+}
+
+fn succeed(command: &mut Command) {
+    assert!(command.status().unwrap().success(), "{command:?}");
 }

@@ -2,19 +2,14 @@
 //!
 //! All runs of A before all runs of B would differ by 40 % on a shared machine. Each run is compared with its neighbour only.
 
-use std::process::{Child, Command, ExitStatus};
+use std::process::Command;
 use std::time::Instant;
 
-use crate::statistics::{Spread, microseconds};
-
-/// What is timed as a whole: one process, or several.
+/// What is timed as a whole: one process, or several, one after the other.
 pub struct Contender {
-    /// Its name in the tables.
-    pub name: String,
+    name: String,
     /// The processes, and the exit code that each of them must have.
     steps: Vec<(Command, i32)>,
-    /// Whether the processes run at the same time, and not one after the other.
-    concurrent: bool,
 }
 
 impl Contender {
@@ -23,27 +18,12 @@ impl Contender {
         Self {
             name: name.into(),
             steps: vec![(command, 0)],
-            concurrent: false,
         }
     }
 
-    /// Processes that run at the same time and must succeed.
-    pub fn concurrent(name: impl Into<String>, commands: Vec<Command>) -> Self {
-        Self {
-            name: name.into(),
-            steps: commands.into_iter().map(|command| (command, 0)).collect(),
-            concurrent: true,
-        }
-    }
-
-    /// Expects the exit code `code` of the first process instead of 0.
-    pub fn with_exit_code(mut self, code: i32) -> Self {
-        self.steps[0].1 = code;
-        self
-    }
-
-    /// Runs `command` as well, which must succeed, after the other processes.
-    pub fn then(mut self, command: Command) -> Self {
+    /// The same process, which must exit with 128, and then `command`, which must succeed.
+    pub fn fails_before(mut self, command: Command) -> Self {
+        self.steps[0].1 = 128;
         self.steps.push((command, 0));
         self
     }
@@ -51,30 +31,46 @@ impl Contender {
     /// Runs the processes and returns how long they took, in microseconds.
     fn run(&mut self) -> f64 {
         let started = Instant::now();
-        let commands = self.steps.iter_mut().map(|(command, _)| command);
-        let statuses: Vec<ExitStatus> = if self.concurrent {
-            let children: Vec<Child> = commands.map(|command| command.spawn().unwrap()).collect();
-            let waits = children.into_iter().map(|mut child| child.wait().unwrap());
-            waits.collect()
-        } else {
-            commands.map(|command| command.status().unwrap()).collect()
-        };
-        let took = microseconds(started.elapsed());
-        for (status, (command, expected)) in statuses.iter().zip(&self.steps) {
+        for (command, expected) in &mut self.steps {
+            let status = command.status().unwrap();
             assert_eq!(status.code(), Some(*expected), "{command:?}");
         }
-        took
+        started.elapsed().as_secs_f64() * 1e6
     }
 }
 
-/// The result of a comparison with a baseline.
+/// The result of a comparison with a baseline, in microseconds.
 pub struct Difference {
     /// The contender's name.
     pub name: String,
-    /// How long it takes, in microseconds.
+    /// How long it takes.
     pub takes: Spread,
     /// How much longer it takes than the neighbouring run of the baseline.
     pub adds: Spread,
+}
+
+/// The median and the quartiles of a set of measurements.
+#[derive(Clone, Copy)]
+pub struct Spread {
+    /// The lower quartile.
+    pub low: f64,
+    /// The median.
+    pub median: f64,
+    /// The upper quartile.
+    pub high: f64,
+}
+
+impl Spread {
+    fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let at = |quarter: usize| values[(values.len() - 1) * quarter / 4];
+        Self {
+            low: at(1),
+            median: at(2),
+            high: at(3),
+        }
+    }
 }
 
 /// Runs each contender and the baseline alternately, in `pairs` pairs for each contender, and calls `reset` before each run.
@@ -82,17 +78,18 @@ pub struct Difference {
 /// The contenders take turns, ten for each, so that all of them are measured over the same period. The first contender should
 /// be the baseline again: what it "adds" shows how far the other differences can be trusted.
 pub fn compare(
-    baseline: &mut Contender,
+    baseline: Command,
     contenders: &mut [Contender],
     pairs: usize,
     mut reset: impl FnMut(),
 ) -> Vec<Difference> {
+    let mut baseline = Contender::new("git", baseline);
     let mut timed = |contender: &mut Contender| {
         reset();
         contender.run()
     };
     // The first run of each fills the page cache.
-    timed(baseline);
+    timed(&mut baseline);
     for contender in contenders.iter_mut() {
         timed(contender);
     }
@@ -101,7 +98,7 @@ pub fn compare(
     for turn in 0..turns {
         let share = pairs * (turn + 1) / turns - pairs * turn / turns;
         for (contender, times) in contenders.iter_mut().zip(&mut times) {
-            times.extend((0..share).map(|_| (timed(baseline), timed(contender))));
+            times.extend((0..share).map(|_| (timed(&mut baseline), timed(contender))));
         }
     }
     let results = contenders.iter().zip(times);

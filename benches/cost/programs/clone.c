@@ -1,5 +1,5 @@
 /*
- * A git that writes NOISE bytes to stderr and succeeds; with REFUSED set, and without --no-hardlinks, it fails as git does
+ * A git that writes NOISE bytes to stderr and succeeds; with REFUSED=1, and without --no-hardlinks, it fails as git does
  * whose link was refused. It takes no time and memory of its own, so that those of the shim can be seen.
  */
 #include <stdlib.h>
@@ -26,8 +26,7 @@ int main(int argc, char **argv) {
         write_all(line, length);
         left -= length;
     }
-    if (!getenv("REFUSED") || !strcmp(argv[argc - 1], "--no-hardlinks")) return 0;
-    /* The shim looks for the path below the destination, which is `b` in every call of this program. */
+    if (strcmp(getenv("REFUSED"), "1") || !strcmp(argv[argc - 1], "--no-hardlinks")) return 0;
     static const char fatal[] = "fatal: failed to create link 'b/.git/objects/4b/825d': Invalid cross-device link\n";
     write_all(fatal, sizeof fatal - 1);
     return 128;
