@@ -35,6 +35,7 @@ mod no_fallback;
 mod packaging;
 mod pass_through;
 mod plain_clones;
+mod rattler;
 mod refusing_filesystems;
 mod secure_execution;
 mod settings;
