@@ -75,7 +75,7 @@ const OPTIONS: &str = "-q|-q|-v|-n|-s|--quiet|--verbose|--no-checkout|--bare|--b
     -local|--no-hardlinks|--no-har|--hardlinks|--hard|--shared|--no-shared|--no-tags|--single-branch|\
     --no-single-branch|-o up|--origin=other|-c core.abbrev=9|--config core.filemode=false|--template=UPtemplate|\
     --template UPtemplate|--template=|--no-template|--recurse-submodules|--recursive|-j2|--jobs 3|\
-    -u git-upload-pack|--filter=blob:none|--sparse|--reject-shallow|--no-reject-shallow|\
+    -u git-upload-pack|--sparse|--reject-shallow|--no-reject-shallow|\
     --shallow-since=2019-01-01|--ref-format=reftable|--no-progress|--rec|-4|-6";
 
 /// Options of git before `clone`.
