@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use nix::libc;
 use nix::sys::stat::{Mode, umask};
 use tempfile::TempDir;
 
-use super::args::{Args, with_no_hardlinks};
+use super::args::{Args, args, with_no_hardlinks, with_source};
 use super::call::{Call, Outcome};
 use super::executable;
 use super::fault;
 use super::gits::{Git, gits};
+use super::source;
 use super::tree::{self, Tree};
 
 /// The beginning of git's message in uv issue 11420.
@@ -24,7 +26,12 @@ pub const REFUSED: &str = "fatal: failed to create link '";
 /// What git writes when link(2) succeeds, but the new name is another file.
 pub const DIFFERENT: &str = "fatal: hardlink different from source at '";
 
-/// Runs `test` once with every real git of this machine, each time in a new arena. A failure names the git.
+/// Shell code for [`Arena::script`].
+const HOOK: &str = "hook() { mkdir -p template/hooks; printf '#!/bin/bash\\n%s\\n' \"$1\" >template/hooks/post-checkout
+chmod +x template/hooks/post-checkout; }
+";
+
+/// Runs `test` once with each of [`gits`], each time in a new arena. A failure names the git.
 #[track_caller]
 pub fn for_each_git(mut test: impl FnMut(&'static Git, Arena)) {
     /// Dropped by a test that panics as well as by one that returns.
@@ -88,6 +95,21 @@ impl Arena {
             work_dir,
             link_error: None,
         }
+    }
+
+    /// An arena where links succeed, and one where they are refused, each with a small source `src`.
+    pub fn linking_and_refusing(git: &Git) -> [Self; 2] {
+        let arenas = [
+            Self::new(git),
+            Self::new(git).with_links_failing(libc::EPERM),
+        ];
+        for arena in &arenas {
+            let source = source::small(arena, "src");
+            let real = arena.real(with_source(source, args("clone -q -l SRC dst")));
+            let died = arena.run(real).outcome.died_of(REFUSED);
+            assert_eq!(died, arena.link_error.is_some(), "the fault does not work");
+        }
+        arenas
     }
 
     /// Has link(2) fail with `errno` for the calls that [`Arena::run`] and [`Arena::under_fault`] start. Source and
@@ -193,6 +215,29 @@ impl Arena {
     /// The same call, with the shim first on PATH.
     pub fn shim(&self, args: impl IntoIterator<Item = OsString>) -> Call {
         self.real(args).env("PATH", self.path_of(true))
+    }
+
+    /// Has bash run `script`, with git or the shim first on PATH and the source `src` as `$SRC`. Where links fail, `$COPY` has
+    /// the real git copy. `hook SCRIPT` writes a post-checkout hook below `template`.
+    pub fn script(&self, through_shim: bool, script: &str) -> Call {
+        let copy = self.link_error.is_some() && !through_shim;
+        let mut command = self.command("bash");
+        command
+            .args(["-c", &format!("{HOOK}{script}")])
+            .env("PATH", self.path_of(through_shim))
+            .env("SRC", self.root().join("src"))
+            .env("COPY", if copy { "--no-hardlinks" } else { "" });
+        Call::new(command)
+    }
+
+    /// Asserts that a script comes to the same through the shim as with the real git; returns that.
+    #[track_caller]
+    pub fn assert_script_twins(&self, script: &str) -> RunResult {
+        let [shim, plain] =
+            [true, false].map(|through_shim| self.run(self.script(through_shim, script)));
+        eprintln!("{script}");
+        shim.assert_equals(&plain);
+        plain
     }
 
     /// Empties the working directory, and runs `call` there under the arena's fault.

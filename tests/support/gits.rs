@@ -1,4 +1,4 @@
-//! Every real git on the machine.
+//! The real gits with which tests run.
 
 use std::env;
 use std::fs;
@@ -15,20 +15,30 @@ pub struct Git {
     pub version: String,
 }
 
-/// Every real git on PATH and in the usual places, the first one first; each of them once.
+impl Git {
+    /// The numbers in its version.
+    fn numbers(&self) -> Vec<u32> {
+        let parts = self.version.split(|sign: char| !sign.is_ascii_digit());
+        parts.filter_map(|part| part.parse().ok()).collect()
+    }
+}
+
+/// The oldest and the newest real git on PATH and in the usual places; each of them once, in the order of PATH.
 ///
-/// `GIT_CLONE_SHIM_TEST_GITS` can name more, separated by colons. A shim that is installed on this machine does not count.
+/// Every one where `GIT_CLONE_SHIM_TEST_GITS` is set, which can name more, separated by colons. A shim that is installed on
+/// this machine does not count.
 pub fn gits() -> &'static [Git] {
     static GITS: LazyLock<Vec<Git>> = LazyLock::new(|| {
         let mut seen = Vec::new();
-        let named = env::var_os("GIT_CLONE_SHIM_TEST_GITS").unwrap_or_default();
+        let every = env::var_os("GIT_CLONE_SHIM_TEST_GITS");
+        let named = every.clone().unwrap_or_default();
         let path = env::var_os("PATH").unwrap_or_default();
         let files = env::split_paths(&path)
             .chain(["/usr/local/bin".into(), "/usr/bin".into()])
             .map(|directory| directory.join("git"))
             .chain(env::split_paths(&named))
             .filter(|file| file.is_absolute());
-        let gits: Vec<Git> = files
+        let mut gits: Vec<Git> = files
             .filter(|file| {
                 let Ok(metadata) = fs::metadata(file) else {
                     return false;
@@ -40,7 +50,12 @@ pub fn gits() -> &'static [Git] {
             })
             .filter_map(|file| real(&file))
             .collect();
-        assert!(!gits.is_empty(), "no real git on this machine");
+        let versions = gits.iter().map(Git::numbers);
+        let (oldest, newest) = (versions.clone().min(), versions.max());
+        assert!(newest.is_some(), "no real git on this machine");
+        if every.is_none() {
+            gits.retain(|git| [&oldest, &newest].contains(&&Some(git.numbers())));
+        }
         gits
     });
     &GITS
