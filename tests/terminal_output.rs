@@ -133,7 +133,7 @@ fn progress_is_gits() {
     ];
     for_each_git(|git, _| {
         for arena in Arena::linking_and_refusing(git) {
-            source::with_loose_objects(&arena, "src-many", 150);
+            source::with_loose_objects(&arena, "src-many", 60);
             for (script, columns, equal, shows) in rows {
                 assert_same(&arena, columns, script, &[], equal, shows);
             }
@@ -219,7 +219,7 @@ fn pipe_in_an_attempt_is_seen() {
     // is a pipe. The final text is the same.
     for_each_git(|_, arena| {
         source::small(&arena, "src");
-        source::with_loose_objects(&arena, "src-many", 150);
+        source::with_loose_objects(&arena, "src-many", 60);
         let hint = "hook :; chmod -x template/hooks/*; git clone -l --template=template $SRC dst";
         let [shim, _] = assert_same(&arena, 80, hint, &[], Equal::Text, "\x1b[33mhint: ");
         assert!(shim.shows("\nhint: "), "{shim:?}");
