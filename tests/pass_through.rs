@@ -1,205 +1,109 @@
 //! For every call that is not a clone which may hard-link, the shim execs git: the same bytes, status and process.
 
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use crate::support::arena::{Arena, for_each_git};
-use crate::support::args::{args, with_source};
 use crate::support::call::Call;
 use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::source;
 
-#[test]
-fn output_and_status_are_gits() {
-    for_each_git(|_, arena| {
-        let source = source::small(&arena, "src");
-        for line in [
-            "",
-            "--version",
-            "-v",
-            "version --build-options",
-            "-h",
-            "--help",
-            "help -g",
-            "--nonsense",
-            "nonsense",
-            "-c",
-            "-C",
-            "-C absent status",
-            "--exec-path",
-            "--html-path",
-            "--exec-path=/nowhere --exec-path",
-            "--list-cmds=main,others,nohelpers",
-            "clone -h",
-            "clone --nonsense SRC dst",
-            "clone",
-            "init new",
-            "init --bare",
-            "ls-remote SRC",
-            "clone --no-local SRC dst",
-            "-C SRC log --stat --format=fuller",
-            "-C SRC status --porcelain --branch",
-            "-C SRC rev-parse absent",
-            "-C SRC diff HEAD~2 HEAD",
-            "-C SRC grep -n one",
-            "-C SRC cat-file -p HEAD",
-            "-C SRC -c alias.last=log\\t-1 last",
-            "-C SRC merge-base --is-ancestor HEAD HEAD~1",
-        ] {
-            arena.assert_twins(&with_source(
-                &source,
-                args(&line.replace("SRC/", &format!("{}/", source.display()))),
-            ));
-        }
-    });
-}
-
-#[test]
-fn aliases_work() {
-    for_each_git(|_, arena| {
-        let source = source::small(&arena, "src");
-        for alias in [
-            "alias.x=log -1 --oneline",
-            "alias.x=!echo \"$@\" && pwd && exit 7",
-            "alias.x=!git log -1 --oneline",
-        ] {
-            let line = [
-                "-C".into(),
-                source.clone().into(),
-                "-c".into(),
-                alias.into(),
-                "x".into(),
-                "HEAD".into(),
-            ];
-            arena.assert_twins(&line.into());
-        }
-    });
-}
-
-#[test]
-fn git_finds_its_external_commands() {
+/// Scripts that call git.
+const SCRIPTS: [&str; 38] = [
+    "git",
+    "git --version",
+    "git -v",
+    "git version --build-options",
+    "git -h",
+    "git --help",
+    "git help -g",
+    "git --nonsense",
+    "git nonsense",
+    "git -c",
+    "git -C",
+    "git -C absent status",
+    "git --exec-path",
+    "git --html-path",
+    "git --exec-path=/nowhere --exec-path",
+    "git --list-cmds=main,others,nohelpers",
+    "git clone -h",
+    "git clone --nonsense $SRC dst",
+    "git clone",
+    "git init new",
+    "git init --bare",
+    "git ls-remote $SRC",
+    "git clone --no-local $SRC dst",
+    "git -C $SRC log --stat --format=fuller",
+    "git -C $SRC status --porcelain --branch",
+    "git -C $SRC rev-parse absent",
+    "git -C $SRC diff HEAD~2 HEAD",
+    "git -C $SRC grep -n one",
+    "git -C $SRC cat-file -p HEAD",
+    "git -C $SRC merge-base --is-ancestor HEAD HEAD~1",
+    "git -C $SRC -c alias.x='log -1 --oneline' x HEAD",
+    "git -C $SRC -c alias.x='!echo \"$@\" && pwd && exit 7' x HEAD",
+    "git -C $SRC -c alias.x='!git log -1 --oneline' x HEAD",
     // `git foo` runs git-foo, which calls git again and finds the shim on PATH.
-    for_each_git(|_, arena| {
-        let tools = arena.root().join("tools");
-        fs::create_dir(&tools).unwrap();
-        executable::script(
-            &tools.join("git-foo"),
-            "#!/bin/sh\ngit --version; echo \"$@\"; exit 9\n",
-        );
-        let run = |first: &[_]| {
-            let path = Arena::path(&[first, &[tools.clone(), arena.real_directory()]].concat());
-            arena
-                .run(arena.real(args("foo bar --local")).env("PATH", path))
-                .outcome
-        };
-        let twin = run(&[arena.shim_directory()]);
-        assert_eq!(twin, run(&[]));
-        assert_eq!(twin.status.code(), Some(9), "{twin:?}");
-    });
-}
+    "printf '#!/bin/sh\\ngit --version; echo \"$@\"; exit 9\\n' >git-foo; chmod +x git-foo; PATH=$PATH:$PWD; git foo bar --local",
+    "head -c 1000000 /dev/zero | git hash-object --stdin",
+    "git init -q; echo file >file; git add file
+     GIT_EDITOR='f() { echo from the editor >\"$1\"; }; f' git commit; git log --format=%s",
+    // Args of any bytes.
+    "for odd in $'\\xff\\xfe' $'a\\nb' '' ' ' $'caf\\xe9' $'-\\xff' $'\\xf0\\x9f\\x90\\x99'; do
+         for call in 'check-ref-format --branch' 'hash-object --' 'rev-parse --' --git-dir; do
+             git $call \"$odd\"; echo $?
+         done
+     done",
+    "exec git -C $SRC log -1 --format=%H",
+];
 
 #[test]
-fn stdin_reaches_git() {
+fn output_status_and_files_are_gits() {
     for_each_git(|_, arena| {
-        let megabyte: Vec<u8> = (0..1 << 20)
-            .map(|byte: u32| byte.to_le_bytes()[1])
-            .collect();
-        let hash = |call: Call| arena.run(call.stdin(megabyte.clone())).outcome;
-        let line = args("hash-object --stdin");
-        let twin = hash(arena.shim(line.clone())).succeeded();
-        assert_eq!(twin, hash(arena.real(line)));
-        assert_eq!(twin.stdout.len(), 41);
-    });
-}
-
-#[test]
-fn args_of_any_bytes_reach_git() {
-    for_each_git(|_, arena| {
-        for odd in [
-            &b"\xff\xfe"[..],
-            b"a\nb",
-            b"",
-            b" ",
-            b"caf\xe9",
-            b"-\xff",
-            b"\xf0\x9f\x90\x99",
-        ] {
-            for command in [
-                args("check-ref-format --branch"),
-                args("hash-object --"),
-                args("rev-parse --"),
-                args("--git-dir"),
-            ] {
-                let odd = OsStr::from_bytes(odd).to_owned();
-                arena.assert_twins(&command.into_iter().chain([odd]).collect());
-            }
+        source::small(&arena, "src");
+        for script in SCRIPTS {
+            arena.assert_script_twins(script);
         }
     });
 }
 
 #[test]
-fn editor_of_a_commit_runs() {
-    for_each_git(|_, arena| {
-        let editor = executable::script(
-            &arena.root().join("editor"),
-            "#!/bin/sh\necho \"from the editor\" >\"$1\"\n",
-        );
-        let prepare = |place: &Path| {
-            arena.real(args("init -q .")).run().succeeded();
-            fs::write(place.join("file"), "file\n").unwrap();
-            arena.real(args("add file")).run().succeeded();
-        };
-        let commit = |call: Call| arena.run_in(&prepare, call.env("GIT_EDITOR", &editor));
-        let twin = commit(arena.shim(args("commit")));
-        let plain = commit(arena.real(args("commit")));
-        assert_eq!(twin.outcome, plain.outcome);
-        assert_eq!(twin.tree, plain.tree);
-        let log = arena.real(args("log --format=%s")).run().succeeded();
-        assert_eq!(log.stdout, b"from the editor\n");
-    });
-}
-
-#[test]
-fn name_is_passed_on_unless_it_is_a_path() {
+fn name_decides_what_the_program_is() {
     let arena = Arena::new(&gits()[0]);
-    let run = |program: &Path, name: &str| {
-        let mut command = arena.command(program);
+    let run = |name: &str, arg: &str| {
+        let mut command = arena.command(arena.shim_directory().join("git"));
         command
             .arg0(name)
-            .arg("/proc/self/cmdline")
+            .arg(arg)
             .env("GIT_CLONE_SHIM_GIT", "/bin/cat");
-        command.output().unwrap().stdout
+        Call::new(command).run()
     };
-    let shim = arena.shim_directory().join("git");
-    assert_eq!(run(&shim, "git"), b"git\0/proc/self/cmdline\0");
-    assert_eq!(run(&shim, "anything"), b"anything\0/proc/self/cmdline\0");
-    let path = shim.to_str().unwrap();
+    // A name is passed on; a path becomes the real git's.
+    let line = "/proc/self/cmdline";
+    assert_eq!(run("git", line).stdout, b"git\0/proc/self/cmdline\0");
     assert_eq!(
-        run(&shim, path),
-        b"/bin/cat\0/proc/self/cmdline\0",
-        "a path becomes the real git's"
+        run("anything", line).stdout,
+        b"anything\0/proc/self/cmdline\0"
     );
-}
-
-#[test]
-fn search_of_path_finds_the_shim() {
-    // A search of PATH finds the first entry, which is the shim's.
-    let arena = Arena::new(&gits()[0]);
-    for (through_shim, directory) in [
-        (true, arena.shim_directory()),
-        (false, arena.real_directory()),
-    ] {
-        let mut shell = arena.command("sh");
-        shell
-            .args(["-c", "command -v git"])
-            .env("PATH", arena.path_of(through_shim));
-        let found = Call::new(shell).run().succeeded().stdout;
-        assert_eq!(found, format!("{}/git\n", directory.display()).as_bytes());
-    }
+    assert_eq!(
+        run("/x/git", line).stdout,
+        b"/bin/cat\0/proc/self/cmdline\0"
+    );
+    let version = format!("git-clone-shim {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        run("/x/git-clone-shim", "--version").stdout,
+        version.as_bytes()
+    );
+    assert!(run("git-clone-shim", "clone").is_our_failure(2));
+    // git finds git-clone-shim on PATH.
+    std::os::unix::fs::symlink(
+        executable::shim(),
+        arena.shim_directory().join("git-clone-shim"),
+    )
+    .unwrap();
+    let through = arena.script(true, "git clone-shim --version").run();
+    assert_eq!(through.stdout, version.as_bytes());
 }
 
 #[test]
@@ -214,45 +118,14 @@ fn longest_args_and_environment_reach_git() {
         let outcome = arena.run(Call::new(shell)).outcome;
         outcome.status.success() && outcome.stdout.len() > size
     };
-    let (mut fits, mut too_much) = (0, 1 << 17);
-    while too_much - fits > 1 {
-        let middle = usize::midpoint(fits, too_much);
-        if runs(&arena.real_directory(), middle) {
-            fits = middle;
-        } else {
-            too_much = middle;
-        }
-    }
+    let sizes: Vec<usize> = (0..1 << 17).collect();
+    let fits = sizes.partition_point(|&size| runs(&arena.real_directory(), size)) - 1;
     // The two directories have names of the same length, so what fits for git fits for the shim.
-    for size in [fits, fits - 10, fits - 50, fits - 100, fits - 200] {
-        assert!(runs(&arena.shim_directory(), size), "{size} of {fits}");
+    for less in [0, 10, 50, 100, 200] {
+        assert!(
+            runs(&arena.shim_directory(), fits - less),
+            "{less} less than {fits}"
+        );
     }
-    assert!(!runs(&arena.shim_directory(), too_much));
-}
-
-#[test]
-fn tool_is_not_the_shim() {
-    let arena = Arena::new(&gits()[0]);
-    let run = |args: &[&str]| {
-        let mut command = arena.command(executable::shim());
-        command.args(args);
-        Call::new(command).run()
-    };
-    let version = run(&["--version"]);
-    let expected = format!("git-clone-shim {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(version.stdout, expected.as_bytes());
-    let help = run(&["--help"]).succeeded();
-    assert!(help.stdout.starts_with(b"git-clone-shim stands in for git"));
-    for nonsense in [&["nonsense"][..], &[], &["clone", "--local", "a", "b"]] {
-        let refused = run(nonsense);
-        assert!(refused.is_our_failure(2), "{refused:?}");
-    }
-    // git finds git-clone-shim on PATH, so `git clone-shim` works, too.
-    std::os::unix::fs::symlink(
-        executable::shim(),
-        arena.shim_directory().join("git-clone-shim"),
-    )
-    .unwrap();
-    let through = arena.run(arena.shim(["clone-shim", "--version"].map(OsString::from)));
-    assert_eq!(through.outcome.succeeded().stdout, version.stdout);
+    assert!(!runs(&arena.shim_directory(), fits + 1));
 }

@@ -65,7 +65,7 @@ pub struct Arena {
 }
 
 /// How a command ended, what it wrote, and what it left in the working directory.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct RunResult {
     pub outcome: Outcome,
     pub tree: Tree,
