@@ -1,25 +1,28 @@
 //! git and its children inherit through the shim what they inherit without it: args, environment, directory, umask, signals,
 //! descriptors, limits, priority, session and terminal.
+//!
+//! A witness reports what it inherited. It is cp(1), which copies its own files in /proc (proc(5)). A script would not do: sh,
+//! perl and python change signals and descriptors before the script's first line.
 
-use std::ffi::{OsStr, OsString};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::libc;
+use nix::libc::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGRTMAX, SIGRTMIN, SIGTERM, SIGUSR1, SIGUSR2};
 
-use crate::support::arena::{Arena, REFUSED, for_each_git};
-use crate::support::args::{Args, args, with_source};
+use crate::support::arena::{Arena, for_each_git};
+use crate::support::args::{Args, args};
 use crate::support::gits::gits;
 use crate::support::hook;
-use crate::support::source;
 use crate::support::terminal::Terminal;
 use crate::support::tree;
-use crate::support::witness::{self, ProcessSnapshot};
 
 /// The one variable that the shim adds to the environment.
-const MARKER: &str = "_GIT_CLONE_SHIM_SEEN";
+const MARKER: &str = "_GIT_CLONE_SHIM_SEEN=";
 
 /// A shell script that makes everything that a program inherits unusual, and execs that program.
 const UNUSUAL: &str = "umask 027; ulimit -n 77; ulimit -c 0; exec 7<. 9>>../log; exec setsid --ctty nice -n 5 \
@@ -28,178 +31,286 @@ const UNUSUAL: &str = "umask 027; ulimit -n 77; ulimit -c 0; exec 7<. 9>>../log;
 /// File names that are not UTF-8, or have a line break. git runs in a directory with the last one.
 const ODD: [&[u8]; 3] = [b"\xff\xfe", b"two\nlines", b"caf\xe9"];
 
-/// Runs git with unusual things to inherit, and reads the reports of witnesses.
+/// The files of /proc/PID that a witness copies.
+const FILES: [&str; 8] = [
+    "cmdline", "environ", "cwd", "fd", "fdinfo", "limits", "stat", "status",
+];
+
+/// The lines of /proc/PID/status that are compared.
+const STATUS: &str = "Uid Gid Groups Umask SigPnd ShdPnd SigBlk SigIgn SigCgt CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs";
+
+/// Fields of /proc/PID/stat, numbered as in proc(5).
+const STAT: [(&str, usize); 8] = [
+    ("parent", 4),
+    ("process group", 5),
+    ("session", 6),
+    ("terminal", 7),
+    ("foreground group", 8),
+    ("priority", 18),
+    ("nice", 19),
+    ("policy", 41),
+];
+
+/// What a process has inherited: facts by name.
+type Facts = BTreeMap<String, String>;
+
+/// The args with which a witness reports on `process`, a pid or `self`.
+fn report_args(process: &str, report: &Path) -> Args {
+    // The directories of /proc are not writable; copies of them could not be removed without root.
+    let mut line = args("-r -P --no-preserve=mode");
+    line.extend(FILES.map(|file| format!("/proc/{process}/{file}").into()));
+    line.push(report.into());
+    line
+}
+
+/// Strings that end with a zero byte.
+fn strings(bytes: &[u8]) -> Vec<String> {
+    let strings = bytes.split_inclusive(|&byte| byte == 0);
+    strings
+        .map(|string| string.escape_ascii().to_string())
+        .collect()
+}
+
+/// Where a symbolic link leads, without the numbers of terminals and pipes.
+fn target(link: &Path) -> String {
+    let target = fs::read_link(link).unwrap();
+    let target = target.as_os_str().as_bytes().escape_ascii().to_string();
+    match target
+        .split([':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
+        .next()
+    {
+        Some("/dev/pts/") => "a terminal".into(),
+        Some("pipe") => "a pipe".into(),
+        _ => target,
+    }
+}
+
+/// Reads a report of a program that this process started as `program`.
+fn read(report: &Path, program: u32) -> Facts {
+    let text = |file: &str| fs::read_to_string(report.join(file)).unwrap();
+    let mut facts = Facts::new();
+    let mut note = |name: &str, fact: String| drop(facts.insert(name.trim().into(), fact));
+    note(
+        "args",
+        strings(&fs::read(report.join("cmdline")).unwrap()).join("\n"),
+    );
+    for variable in strings(&fs::read(report.join("environ")).unwrap()) {
+        note(&format!("${variable}"), String::new());
+    }
+    note("directory", target(&report.join("cwd")));
+    for entry in fs::read_dir(report.join("fd")).unwrap() {
+        let number = entry.unwrap().file_name().into_string().unwrap();
+        let flags = text(&format!("fdinfo/{number}"));
+        let flags = flags
+            .lines()
+            .find(|line| line.starts_with("flags:"))
+            .unwrap();
+        note(
+            &format!("descriptor {number}"),
+            format!("{}, {flags}", target(&report.join("fd").join(&number))),
+        );
+    }
+    for line in text("limits").lines().skip(1) {
+        // Columns of fixed widths: the names contain spaces.
+        let (name, limit) = line.split_at(26);
+        note(name, limit.trim().into());
+    }
+    // After the name, which can contain anything, comes field 3.
+    let stat = text("stat");
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let [ours, programs] = [std::process::id(), program].map(|pid| pid.to_string());
+    for (name, number) in STAT {
+        let fact = match fields[number - 3] {
+            pid if pid == ours => "the test",
+            pid if pid == programs => "the program",
+            number if number.len() > 2 => "another",
+            number => number,
+        };
+        note(name, fact.into());
+    }
+    for (name, fact) in text("status")
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+    {
+        if STATUS.split(' ').any(|compared| compared == name) {
+            note(name, fact.trim().into());
+        }
+    }
+    facts
+}
+
+/// Whether these signals are all in the set of this name.
+fn has(facts: &Facts, set: &str, signals: &[i32]) -> bool {
+    let set = u64::from_str_radix(&facts[set], 16).unwrap();
+    signals.iter().all(|signal| set & (1 << (signal - 1)) != 0)
+}
+
+/// Runs git, or a witness called git, with unusual things to inherit.
 struct WitnessRun {
     arena: Arena,
-    path: OsString,
-    /// The real git.
+    /// The directory of that git.
     git: PathBuf,
 }
 
 impl WitnessRun {
-    /// `git` is the real git, and `git witness` runs a witness.
-    fn of_git(arena: Arena) -> Self {
-        let witness = witness::directory(arena.root());
-        Self {
-            path: Arena::path(&[arena.shim_directory(), arena.real_directory(), witness]),
-            git: arena.real_directory().join("git"),
-            arena,
+    fn new(arena: Arena, git_is_witness: bool) -> Self {
+        let witness = arena.root().join("witness");
+        fs::create_dir(&witness).unwrap();
+        for name in ["git", "git-witness"] {
+            symlink("/bin/cp", witness.join(name)).unwrap();
         }
+        let git = if git_is_witness {
+            witness
+        } else {
+            arena.real_directory()
+        };
+        Self { arena, git }
     }
 
-    /// `git` itself is a witness.
-    fn of_witness(arena: Arena) -> Self {
-        let witness = witness::directory(arena.root());
-        Self {
-            path: Arena::path(&[arena.shim_directory(), witness.clone()]),
-            git: witness.join("git"),
-            arena,
-        }
-    }
-
-    /// The directory of the report of the witness with this name.
-    fn report(&self, name: &str) -> PathBuf {
-        self.arena.root().join(name)
-    }
-
-    /// Has the shell script `setup` start git or the shim on a terminal; returns the reports of the witnesses of these names.
+    /// Has the shell script `setup` start git or the shim on a terminal; returns the reports with these names.
     #[track_caller]
-    fn snapshots<const N: usize>(
+    fn facts<const N: usize>(
         &self,
         through_shim: bool,
         setup: &str,
         line: &Args,
         names: [&str; N],
-    ) -> [ProcessSnapshot; N] {
+    ) -> [Facts; N] {
         tree::clear(self.arena.work_dir());
-        let odd = ODD.map(|name| self.arena.work_dir().join(OsStr::from_bytes(name)));
-        fs::create_dir(&odd[2]).unwrap();
-        for name in names {
-            fs::create_dir(self.report(name)).unwrap();
+        let odd = self.arena.work_dir().join(OsStr::from_bytes(ODD[2]));
+        fs::create_dir(&odd).unwrap();
+        let reports = names.map(|name| self.arena.root().join(name));
+        for report in &reports {
+            fs::create_dir(report).unwrap();
         }
-        let shim = self.arena.shim_directory().join("git");
+        let directories = [
+            self.arena.shim_directory(),
+            self.git.clone(),
+            self.arena.root().join("witness"),
+        ];
+        let program = directories[usize::from(!through_shim)].join("git");
         let terminal = Terminal::open();
         let mut command = self.arena.command("bash");
         command
             .args(["-c", setup, "bash"])
-            .arg(if through_shim { &shim } else { &self.git })
+            .arg(program)
             .args(line)
-            .current_dir(&odd[2])
-            .env("PATH", &self.path)
-            .env("EMPTY", "")
-            .env(
-                OsStr::from_bytes(b"na\xefve"),
-                OsStr::from_bytes(b"\xff\n="),
-            );
+            .current_dir(odd);
+        command
+            .env("PATH", Arena::path(&directories))
+            .env("EMPTY", "");
+        command.env(
+            OsStr::from_bytes(b"na\xefve"),
+            OsStr::from_bytes(b"\xff\n="),
+        );
         terminal.connect(&mut command);
         let mut child = self.arena.under_fault(|| command.spawn().unwrap());
         drop(command);
         let screen = terminal.watch().screen();
         child.wait().unwrap();
-        names.map(|name| {
-            let report = self.report(name);
+        reports.map(|report| {
             assert!(report.join("status").exists(), "{}", screen.escape_ascii());
-            let snapshot = ProcessSnapshot::read(&report, child.id());
+            let facts = read(&report, child.id());
             fs::remove_dir_all(report).unwrap();
-            snapshot
+            facts
         })
     }
 
     /// The args of a clone whose hook has one witness report on itself, as `child`, and one on the clone's `git`.
     fn clone(&self, options: &str) -> Args {
+        let root = self.arena.root();
         let reports = [("self", "child"), ("$PPID", "git")].map(|(process, name)| {
-            let args = witness::args(process, &self.report(name));
-            format!("git witness {}", args.join(OsStr::new(" ")).display())
+            let line = report_args(process, &root.join(name));
+            format!("git witness {}", line.join(OsStr::new(" ")).display())
         });
-        hook::post_checkout(self.arena.root(), &reports.join("\n"));
-        let source = source::small(&self.arena, "src");
-        let template = self.arena.root().join("template");
-        let line = format!("clone {options} --template={} SRC dst", template.display());
-        with_source(source, args(&line))
+        hook::post_checkout(root, &reports.join("\n"));
+        let root = root.display();
+        args(&format!(
+            "clone {options} --template={root}/template {root}/src dst"
+        ))
     }
 }
 
 /// Asserts that everything unusual was inherited.
 #[track_caller]
-fn assert_unusual(snapshot: &ProcessSnapshot) {
-    for variable in ["EMPTY=", "na\\xefve=\\xff\\n="] {
-        let mut environment = snapshot.fact("environment").lines();
-        assert!(environment.any(|line| line == variable), "{snapshot:?}");
+fn assert_unusual(facts: &Facts) {
+    for variable in ["$EMPTY=\\x00", "$na\\xefve=\\xff\\n=\\x00"] {
+        assert!(facts.contains_key(variable), "{facts:?}");
     }
-    assert!(snapshot.fact("directory").contains("/caf\\xe9"));
-    assert_eq!(snapshot.fact("Umask"), "0027");
-    assert!(snapshot.has_signals("SigBlk", &[libc::SIGUSR1, libc::SIGRTMIN()]));
-    assert!(snapshot.has_signals("SigIgn", &[libc::SIGUSR2]));
-    assert!(snapshot.fact("descriptor 7").contains("/caf\\xe9, "));
-    assert!(snapshot.fact("descriptor 9").contains("/log, "));
-    let files = snapshot.fact("Max open files").split_whitespace();
-    assert!(files.eq(["77", "77", "files"]), "{snapshot:?}");
     let ours = Command::new("nice").output().unwrap().stdout;
     let ours: i32 = str::from_utf8(&ours).unwrap().trim().parse().unwrap();
-    assert_eq!(snapshot.fact("nice"), (ours + 5).min(19).to_string());
-    for name in ["process group", "session", "foreground group"] {
-        assert_eq!(snapshot.fact(name), "the program", "{name}");
+    assert_eq!(facts["nice"], (ours + 5).min(19).to_string());
+    assert!(
+        has(facts, "SigBlk", &[SIGUSR1, SIGRTMIN()]) && has(facts, "SigIgn", &[SIGUSR2]),
+        "{facts:?}"
+    );
+    for (name, part) in [
+        ("directory", "/caf\\xe9"),
+        ("Umask", "0027"),
+        ("descriptor 7", "/caf\\xe9, "),
+        ("descriptor 9", "/log, "),
+        ("Max open files", "77  "),
+        ("process group", "the program"),
+        ("session", "the program"),
+        ("foreground group", "the program"),
+        ("terminal", "another"),
+    ] {
+        assert!(facts[name].contains(part), "{name}: {facts:?}");
     }
-    assert_eq!(snapshot.fact("terminal"), "one");
 }
 
 /// Asserts that the shim has added one variable to the environment, and that nothing else differs but these facts.
 #[track_caller]
-fn assert_differences(
-    shim: ProcessSnapshot,
-    plain: &ProcessSnapshot,
-    expected: &[&str],
-) -> ProcessSnapshot {
-    let shim = shim.without_variable(MARKER);
-    let differences = shim.differences(plain);
-    assert!(
-        differences.iter().eq(expected),
-        "{differences:?}: {shim:?} {plain:?}"
-    );
-    shim
+fn assert_differences(shim: &Facts, plain: &Facts, expected: &[&str]) {
+    let names: BTreeSet<&String> = shim.keys().chain(plain.keys()).collect();
+    let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+    names.retain(|name| shim.get(*name) != plain.get(*name));
+    let marker = names.iter().position(|name| name[1..].starts_with(MARKER));
+    names.remove(marker.expect("no marker"));
+    assert_eq!(names, expected, "{shim:?} {plain:?}");
 }
 
 #[test]
 fn external_command_inherits_the_same() {
-    for_each_git(|git, _| {
-        let run = WitnessRun::of_git(Arena::new(git));
-        let mut line = args("witness");
-        line.extend(witness::args("self", &run.report("child")));
-        line.splice(3..3, ODD.map(|odd| OsStr::from_bytes(odd).to_owned()));
-        let [shim, plain] = [true, false].map(|through_shim| {
-            let [child] = run.snapshots(through_shim, UNUSUAL, &line, ["child"]);
-            child
-        });
+    for_each_git(|_, arena| {
+        let run = WitnessRun::new(arena, false);
+        let mut line = report_args("self", &run.arena.root().join("child"));
+        line.splice(2..2, ODD.map(|odd| OsStr::from_bytes(odd).to_owned()));
+        line.insert(0, "witness".into());
+        let [[shim], [plain]] =
+            [true, false].map(|through_shim| run.facts(through_shim, UNUSUAL, &line, ["child"]));
         assert_unusual(&plain);
-        assert!(plain.has_signals("SigIgn", &[libc::SIGHUP]));
         assert!(
-            plain
-                .fact("args")
-                .contains("\n\\xff\\xfe\ntwo\\nlines\ncaf\\xe9\n")
+            plain["args"].contains("\n\\xff\\xfe\\x00\ntwo\\nlines\\x00\ncaf\\xe9\\x00\n"),
+            "{plain:?}"
         );
-        assert_differences(shim, &plain, &[]);
+        assert_differences(&shim, &plain, &[]);
     });
 }
 
 #[test]
 fn git_inherits_the_same() {
     // With a witness in git's place: git itself changes some of it, for instance resets SIGPIPE.
-    let run = WitnessRun::of_witness(Arena::new(&gits()[0]));
-    let line = witness::args("self", &run.report("git"));
+    let run = WitnessRun::new(Arena::new(&gits()[0]), true);
+    let line = report_args("self", &run.arena.root().join("git"));
     let compare = |setup: &str| {
-        let [shim, plain] = [true, false].map(|through_shim| {
-            let [git] = run.snapshots(through_shim, setup, &line, ["git"]);
-            git
-        });
-        assert_eq!(plain.fact("parent"), "the test");
-        assert_differences(shim, &plain, &[])
+        let [[shim], [plain]] =
+            [true, false].map(|through_shim| run.facts(through_shim, setup, &line, ["git"]));
+        assert_eq!(plain["parent"], "the test");
+        assert_differences(&shim, &plain, &[]);
+        plain
     };
     let unusual = compare(UNUSUAL);
     assert_unusual(&unusual);
-    assert!(unusual.has_signals("SigIgn", &[libc::SIGPIPE, libc::SIGHUP]));
+    assert!(has(&unusual, "SigIgn", &[SIGPIPE, SIGHUP]));
     let deaf = compare("exec env --ignore-signal=CHLD,INT,RTMIN --block-signal \"$@\"");
-    assert!(deaf.has_signals("SigIgn", &[libc::SIGCHLD, libc::SIGINT, libc::SIGRTMIN()]));
-    assert!(deaf.has_signals("SigBlk", &[libc::SIGTERM, libc::SIGCHLD, libc::SIGRTMAX()]));
+    assert!(has(&deaf, "SigIgn", &[SIGCHLD, SIGINT, SIGRTMIN()]));
+    assert!(has(&deaf, "SigBlk", &[SIGTERM, SIGCHLD, SIGRTMAX()]));
     for closed in [
         "<&-",
         ">&-",
@@ -215,44 +326,45 @@ fn git_inherits_the_same() {
 #[test]
 fn supervised_git_has_another_parent_and_a_pipe_as_stderr() {
     for_each_git(|git, _| {
-        let run = WitnessRun::of_git(Arena::new(git));
+        let [arena, _] = Arena::linking_and_refusing(git);
+        let run = WitnessRun::new(arena, false);
         let line = run.clone("-l");
-        let [shim, plain] = [true, false]
-            .map(|through_shim| run.snapshots(through_shim, UNUSUAL, &line, ["child", "git"]));
-        plain.iter().for_each(assert_unusual);
-        let ([child, git], [plain_child, plain_git]) = (shim, plain);
+        let [[child, git], [plain_child, plain_git]] = [true, false]
+            .map(|through_shim| run.facts(through_shim, UNUSUAL, &line, ["child", "git"]));
         // git gives a hook its stderr as stdout, too.
-        let child = assert_differences(child, &plain_child, &["descriptor 1", "descriptor 2"]);
-        let git = assert_differences(git, &plain_git, &["args", "descriptor 2", "parent"]);
+        assert_differences(&child, &plain_child, &["descriptor 1", "descriptor 2"]);
+        assert_differences(&git, &plain_git, &["args", "descriptor 2", "parent"]);
         for (shim, plain) in [(&child, &plain_child), (&git, &plain_git)] {
-            assert!(shim.fact("descriptor 2").starts_with("a pipe, "));
-            assert!(plain.fact("descriptor 2").starts_with("a terminal, "));
+            assert_unusual(plain);
+            assert!(shim["descriptor 2"].starts_with("a pipe, "), "{shim:?}");
+            assert!(
+                plain["descriptor 2"].starts_with("a terminal, "),
+                "{plain:?}"
+            );
         }
         assert_eq!(
-            [git.fact("parent"), plain_git.fact("parent")],
+            [&git["parent"], &plain_git["parent"]],
             ["the program", "the test"]
         );
-        let expected = plain_git
-            .fact("args")
-            .replace("\nclone\n", "\nclone\n--progress\n");
-        assert_eq!(git.fact("args"), expected);
+        assert_eq!(
+            git["args"],
+            plain_git["args"].replace("\nclone\\x00", "\nclone\\x00\n--progress\\x00")
+        );
     });
 }
 
 #[test]
 fn git_of_a_fallback_inherits_the_same() {
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let run = WitnessRun::of_git(arena);
+    for_each_git(|git, _| {
+        let [_, arena] = Arena::linking_and_refusing(git);
+        let run = WitnessRun::new(arena, false);
         let line = run.clone("-l");
-        let failed = run.arena.under_fault(|| run.arena.real(line.clone()).run());
-        assert!(failed.died_of(REFUSED), "{failed:?}");
+        let shim = run.facts(true, UNUSUAL, &line, ["child", "git"]);
         let copying = [&line[..], &args("--no-hardlinks")].concat();
-        let shim = run.snapshots(true, UNUSUAL, &line, ["child", "git"]);
-        let plain = run.snapshots(false, UNUSUAL, &copying, ["child", "git"]);
-        plain.iter().for_each(assert_unusual);
-        for (shim, plain) in shim.into_iter().zip(plain) {
-            assert_differences(shim, &plain, &[]);
+        let plain = run.facts(false, UNUSUAL, &copying, ["child", "git"]);
+        for (shim, plain) in shim.iter().zip(&plain) {
+            assert_unusual(plain);
+            assert_differences(shim, plain, &[]);
         }
     });
 }

@@ -26,4 +26,3 @@ pub mod trace;
 pub mod tree;
 pub mod uv;
 pub mod wait;
-pub mod witness;
