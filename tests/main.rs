@@ -37,7 +37,6 @@ mod pass_through;
 mod plain_clones;
 mod rattler;
 mod refusing_filesystems;
-mod secure_execution;
 mod settings;
 mod signals;
 mod site_filesystems;
