@@ -15,10 +15,16 @@ use crate::support::executable;
 use crate::support::gits::gits;
 
 /// Directories with a script called git. `back` and others lead back to the shim, or to what comes first on PATH.
-const SCRIPTS: [(&str, &str); 6] = [
+const SCRIPTS: [(&str, &str); 8] = [
     ("other", "#!/bin/sh\necho other\n"),
     ("execs", "#!/bin/sh\nexec git \"$@\"\n"),
     ("back", "#!/bin/sh\nexec \"${0%/*}/../shim/git\" \"$@\"\n"),
+    ("forks", "#!/bin/sh\necho >>$COUNT\ngit \"$@\"; exit $?\n"),
+    // The commonest wrapper: it runs the next git on PATH, after a probe.
+    (
+        "next",
+        "#!/bin/sh\necho >>$COUNT\nme=$0\nnext=$(which -a git | grep -v \"$me\" | head -1)\n\"$next\" --version >/dev/null\n\"$next\" \"$@\"; exit $?\n",
+    ),
     ("stale", "#!/gone/with/the/old/cluster\n"),
     // execvp(3) runs it with /bin/sh.
     ("bare", "echo bare\n"),
@@ -52,6 +58,10 @@ fn furnish(arena: &Arena) {
     fs::write(directory("plain"), "#!/bin/sh\n").unwrap();
     nix::unistd::mkfifo(&directory("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     directory("empty");
+    // A program for a processor that does not exist.
+    let mut foreign = fs::read("/bin/true").unwrap();
+    foreign[18..20].copy_from_slice(b"??");
+    executable::write(&directory("foreign"), &foreign);
 }
 
 /// A PATH of these entries and no others: those that begin with a slash are directories of the arena.
@@ -80,7 +90,7 @@ fn version(arena: &Arena, program: &str, entries: &str, variables: &[(&str, &str
 }
 
 /// The directory of the program that is called, PATH, and which git answers.
-const FOUND: [(&str, &str, &str); 37] = [
+const FOUND: [(&str, &str, &str); 38] = [
     ("shim", "/shim:/real", "real"),
     ("shim", "/shim:/shim:/real", "real"),
     ("shim", "/shim/:/shim:/empty:/real", "real"),
@@ -93,8 +103,8 @@ const FOUND: [(&str, &str, &str); 37] = [
     ("shim", "/real", "real"),
     // A git before the shim is not used.
     ("shim", "/other:/shim:/real", "real"),
-    // As of a module that is loaded twice. A git between two spellings would come first without the shim, too.
-    ("shim", "/shim:/other:/shim:/real", "real"),
+    // As of a module that is loaded twice: the git between is the next one.
+    ("shim", "/shim:/other:/shim:/real", "other"),
     ("shim", "/shim:/other:/shim2:/real", "other"),
     // Relative entries are skipped.
     ("shim", ":/shim:/real", "real"),
@@ -109,6 +119,7 @@ const FOUND: [(&str, &str, &str); 37] = [
         "real",
     ),
     ("shim", "/shim:/stale:/real", "real"),
+    ("shim", "/shim:/foreign:/real", "real"),
     // links to the shim, and copies, which exec each other.
     ("a", "/a:/hard:/soft:/chain:/real", "real"),
     ("hard", "/hard:/a:/chain:/soft:/real", "real"),
@@ -161,10 +172,10 @@ const REFUSED: [(&str, &str, i32, &[&str]); 11] = [
         127,
         &[
             "/shim/git (this shim itself)",
-            "/dir/git (a directory)",
-            "/plain/git (not executable)",
-            "/broken/git (a broken symbolic link)",
-            "/fifo/git (not a regular file)",
+            "/dir/git (not an executable file)",
+            "/plain/git (not an executable file)",
+            "/broken/git (not there)",
+            "/fifo/git (not an executable file)",
             "/absent/git (not there)",
             "bin/git (skipped: not an absolute path)",
             "GIT_CLONE_SHIM_GIT",
@@ -187,19 +198,19 @@ const REFUSED: [(&str, &str, i32, &[&str]); 11] = [
         "/shim:/real",
         "/broken/git",
         127,
-        &["GIT_CLONE_SHIM_GIT=", "a broken symbolic link"],
+        &["GIT_CLONE_SHIM_GIT=", "not there"],
     ),
     (
         "/shim:/real",
         "/dir/git",
         126,
-        &["GIT_CLONE_SHIM_GIT=", "a directory"],
+        &["GIT_CLONE_SHIM_GIT=", "not an executable file"],
     ),
     (
         "/shim:/real",
         "/plain/git",
         126,
-        &["GIT_CLONE_SHIM_GIT=", "not executable"],
+        &["GIT_CLONE_SHIM_GIT=", "not an executable file"],
     ),
     (
         "/shim:/real",
@@ -340,6 +351,114 @@ fn wrapper_that_execs_the_shim_is_skipped_in_an_attempt() {
         };
         expected.retried_while_late(run).assert_equals(&expected);
     });
+}
+
+#[test]
+fn wrapper_that_forks_the_shim_runs_git_at_once() {
+    for_each_git(|git, _| {
+        let [_, arena] = Arena::linking_and_refusing(git);
+        furnish(&arena);
+        let count = arena.root().join("count");
+        let clone = "git clone -q $COPY -l $SRC dst";
+        for entries in [
+            "/next:/shim:/real",
+            "/shim:/next:/real",
+            "/shim:/real:/next",
+            "/shim:/forks:/real",
+            "/shim:/forks:/next:/real",
+        ] {
+            for mode in ["auto", "off"] {
+                for (script, most) in [("git --version", 2), (clone, 4)] {
+                    fs::write(&count, "").unwrap();
+                    // With `off` there is no fallback: the real git's copy would be compared with nothing.
+                    let copies = mode == "off" && script == clone;
+                    let script =
+                        script.replace("$COPY", if copies { "--no-hardlinks" } else { "$COPY" });
+                    let expected = arena.run(arena.script(false, &script));
+                    let call = arena.script(
+                        true,
+                        &format!("PATH={}:$PATH; {script}", path(&arena, entries)),
+                    );
+                    let call = call.env("GIT_CLONE_SHIM", mode).env("COUNT", &count);
+                    let seen = arena.run(call);
+                    let case = format!("{entries} {mode} {script}");
+                    assert!(expected.outcome.status.success(), "{case}");
+                    assert_eq!(seen.outcome, expected.outcome, "{case}");
+                    assert!(seen.tree == expected.tree, "{case}");
+                    let calls = fs::read(&count).unwrap().len();
+                    assert!(calls <= most, "{case}: {calls} calls of wrappers");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn marker_of_another_process_hides_no_git() {
+    // A service or a terminal multiplexer that a git alias has started keeps the marker until the kernel uses the pid again,
+    // and in a container pids start again at 1. A wrapper that leads back to the shim must still be skipped.
+    let arena = Arena::new(&gits()[0]);
+    furnish(&arena);
+    let mut wraps = vec!["bash"];
+    if arrangement::is_root() {
+        wraps.push("unshare --pid --fork bash");
+    }
+    for wrap in wraps {
+        let git = |call: &str| format!("$({wrap} -c 'exec git {call}')");
+        let marker = format!(
+            "export _GIT_CLONE_SHIM_SEEN=\"{}\"",
+            git("-c alias.m=\"!echo \\$_GIT_CLONE_SHIM_SEEN\" m")
+        );
+        let again = format!(
+            "{marker}; test -n \"$_GIT_CLONE_SHIM_SEEN\" || echo no marker; echo \"{}\"",
+            git("--version")
+        );
+        for (entries, expected) in [
+            ("/shim:/real:/other", "real"),
+            ("/shim:/execs:/real", "real"),
+            ("/shim:/bare:/real", "bare"),
+        ] {
+            let path = path(&arena, entries);
+            let answer = arena
+                .run(arena.script(true, &format!("PATH={path}:$PATH; {again}")))
+                .outcome;
+            let expected = if expected == "real" {
+                &gits()[0].version
+            } else {
+                expected
+            };
+            assert_eq!(
+                answer.stdout,
+                format!("{expected}\n").as_bytes(),
+                "{wrap} {entries}: {answer:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_is_looked_at_behind_the_git() {
+    // A FUSE filesystem of which no process reads the requests never answers. It is in a mount namespace of its own.
+    if !arrangement::is_root() {
+        return;
+    }
+    if !Path::new("/dev/fuse").exists() {
+        return arrangement::missing("/dev/fuse");
+    }
+    let arena = Arena::new(&gits()[0]);
+    furnish(&arena);
+    let script = "set -e; exec 9<>/dev/fuse; mkdir dead
+         mount -i -t fuse none dead -o fd=9,rootmode=40000,user_id=0,group_id=0
+         shim=${PATH%%:*}; PATH=${PATH#*:}:$PWD/dead
+         if timeout -s KILL 1 ls dead/git; then echo it answers; fi
+         exec timeout -s KILL 60 $shim/git --version";
+    let script = format!("exec unshare --mount bash -c '{script}'");
+    let answer = arena.run(arena.script(true, &script)).outcome.succeeded();
+    assert_eq!(
+        answer.stdout,
+        format!("{}\n", gits()[0].version).as_bytes(),
+        "{answer:?}"
+    );
 }
 
 #[test]

@@ -159,9 +159,9 @@ fn signal_that_git_survives_changes_nothing() {
 
 #[test]
 fn shim_that_is_stopped_goes_on() {
-    // SIGSTOP cannot be caught, so it cannot be forwarded. SIGTTOU stops a process that writes in the background.
+    // A signal that stops is not forwarded: a terminal sends it to both.
     for_each_git(|git, _| {
-        for signal in [libc::SIGSTOP, libc::SIGTTOU] {
+        for signal in [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
             let paused = pause(git, true, When::Checkout, "");
             send(signal, paused.pid().as_raw());
             wait::until("the shim to stop", || process::is_stopped(paused.pid()));
@@ -171,6 +171,68 @@ fn shim_that_is_stopped_goes_on() {
             send(libc::SIGCONT, paused.pid().as_raw());
             assert_eq!(paused.end().0.code(), Some(0), "{signal}");
         }
+    });
+}
+
+#[test]
+fn git_that_is_stopped_alone_goes_on() {
+    for_each_git(|git, _| {
+        for signal in [libc::SIGSTOP, libc::SIGTSTP] {
+            let paused = pause(git, true, When::Checkout, "");
+            send(signal, paused.git.as_raw());
+            wait::until("git to stop", || process::is_stopped(paused.git));
+            send(libc::SIGCONT, paused.git.as_raw());
+            paused.release();
+            assert_eq!(paused.end().0.code(), Some(0), "{signal}");
+        }
+    });
+}
+
+#[test]
+fn signal_that_the_caller_blocks_stays_pending() {
+    // It comes before the attempt, or during it; git alone would not notice it, and a fallback is made.
+    let blocked =
+        "exec env --block-signal=TERM bash -c 'test -z $0 || kill -TERM $$; exec git \"$@\"'";
+    for_each_git(|git, _| {
+        for comes_before in [true, false] {
+            let setup = format!(
+                "{blocked} '{}' \"$@\";",
+                if comes_before { "yes" } else { "" }
+            );
+            let mut paused = pause(git, true, When::RefusedLink, &setup);
+            if !comes_before {
+                send(SIGTERM, paused.pid().as_raw());
+            }
+            assert!(process::has_pending(paused.pid(), SIGTERM));
+            // One line for the attempt, one for the fallback.
+            paused.release_to(":\n:");
+            assert_eq!(paused.wait().code(), Some(0), "{}", stderr(&paused));
+            assert!(!stderr(&paused).contains(REFUSED), "{}", stderr(&paused));
+        }
+    });
+}
+
+#[test]
+fn many_signals_that_the_caller_ignores_change_nothing() {
+    // Real-time signals queue up, where a process that is stopped blocks them.
+    for_each_git(|git, _| {
+        let paused = pause(
+            git,
+            true,
+            When::Checkout,
+            "trap '' RTMIN USR1; ulimit -i 100000 2>/dev/null;",
+        );
+        let flood = "kill -STOP $1; for ((i = 0; i < 70000; i++)); do kill -RTMIN $1; done; kill -USR1 $1; kill -CONT $1";
+        let pid = paused.pid().to_string();
+        assert!(
+            Command::new("bash")
+                .args(["-c", flood, "bash", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        paused.release();
+        assert_eq!(paused.end().0.code(), Some(0));
     });
 }
 

@@ -332,8 +332,16 @@ fn supervised_git_has_another_parent_and_a_pipe_as_stderr() {
         let [[child, git], [plain_child, plain_git]] = [true, false]
             .map(|through_shim| run.facts(through_shim, UNUSUAL, &line, ["child", "git"]));
         // git gives a hook its stderr as stdout, too.
-        assert_differences(&child, &plain_child, &["descriptor 1", "descriptor 2"]);
-        assert_differences(&git, &plain_git, &["args", "descriptor 2", "parent"]);
+        assert_differences(
+            &child,
+            &plain_child,
+            &["$LANGUAGE=C\\x00", "descriptor 1", "descriptor 2"],
+        );
+        assert_differences(
+            &git,
+            &plain_git,
+            &["$LANGUAGE=C\\x00", "args", "descriptor 2", "parent"],
+        );
         for (shim, plain) in [(&child, &plain_child), (&git, &plain_git)] {
             assert_unusual(plain);
             assert!(shim["descriptor 2"].starts_with("a pipe, "), "{shim:?}");
