@@ -152,6 +152,11 @@ fn missing_parts_of_the_system_change_nothing() {
             &["true"],
         );
     }
+    // The first child of this git is process 1, and has no parent there. Once it has ended, the kernel makes no other: a fallback
+    // cannot work.
+    let [arena, _] = Arena::linking_and_refusing(&gits()[0]);
+    let clone = "exec unshare --pid git clone -l $SRC dst";
+    arena.assert_script_twins(clone).outcome.succeeded();
 }
 
 #[test]

@@ -12,20 +12,22 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use regex::Regex;
 
 use crate::support::arena::{Arena, for_each_git};
 use crate::support::arrangement;
 use crate::support::call::only_stderr;
 use crate::support::fault;
-use crate::support::gits::Git;
+use crate::support::gits::{Git, gits};
 use crate::support::paused_clone::{PausedClone, Stage, Start};
 use crate::support::process;
 use crate::support::source;
 use crate::support::terminal::{SESSION, Terminal};
+use crate::support::tree;
 use crate::support::wait;
 
 /// Scripts that clone with unusual streams, and the status of each: 0, or a signal's number.
-const SCRIPTS: [(&str, i32); 12] = [
+const SCRIPTS: [(&str, i32); 13] = [
     ("exec git clone $COPY -l $SRC dst <&-", 0),
     ("exec git clone $COPY -l $SRC dst >&-", 0),
     ("exec git clone $COPY -l $SRC dst 2>&-", 0),
@@ -52,6 +54,11 @@ const SCRIPTS: [(&str, i32); 12] = [
     // Nothing reads: SIGPIPE kills git at its first write.
     (
         "mkfifo f; exec 3<>f 2>f 3<&-; exec git clone $COPY -l $SRC dst",
+        libc::SIGPIPE,
+    ),
+    (
+        "exec perl -MSocket -e 'socketpair(A, B, AF_UNIX, SOCK_STREAM, 0); close B; open STDERR, \">&A\"; exec @ARGV' \
+         git clone $COPY -l $SRC dst",
         libc::SIGPIPE,
     ),
 ];
@@ -113,6 +120,113 @@ fn background_process_keeps_only_stderr() {
             wait::until("its end", || !process::is_running(background));
         }
     });
+}
+
+#[test]
+fn background_process_lives_where_its_stderr_fails() {
+    // As with git. It ignores the hangup, as nohup(1) does.
+    let clone =
+        "hook '(trap \"\" HUP INT; read -r line <../release; echo late >&2; echo >../alive) &'
+         git clone -l --template=template $SRC dst; echo $? >cloned; read -r line";
+    for_each_git(|_, arena| {
+        source::small(&arena, "src");
+        for event in ["hangup", "^C", "full"] {
+            for through_shim in [false, true] {
+                tree::clear(arena.work_dir());
+                let [release, cloned, alive] =
+                    ["release", "cloned", "alive"].map(|name| arena.work_dir().join(name));
+                nix::unistd::mkfifo(&release, nix::sys::stat::Mode::S_IRWXU).unwrap();
+                let terminal = Terminal::open();
+                let stderr = if event == "full" { "2>/dev/full" } else { "" };
+                let script = format!("exec setsid --ctty bash -c \"$SCRIPT\" {stderr}");
+                let mut command = arena.script(through_shim, &script).command;
+                command.env("SCRIPT", clone);
+                terminal.connect(&mut command);
+                let mut session = command.spawn().unwrap();
+                drop(command);
+                assert_eq!(wait::for_line(&cloned), "0");
+                if event == "hangup" {
+                    drop(terminal);
+                } else {
+                    terminal
+                        .watch()
+                        .type_in(if event == "^C" { b"\x03" } else { b"\n" });
+                }
+                session.wait().unwrap();
+                fs::write(&release, "go\n").unwrap();
+                wait::until("what the background process writes", || alive.exists());
+            }
+        }
+    });
+}
+
+#[test]
+fn hold_ends_when_the_documents_say() {
+    // After one second on a terminal and ten seconds elsewhere: that is for how long the shim waits first.
+    let Some(strace) = arrangement::program("strace") else {
+        return;
+    };
+    let arena = Arena::new(&gits()[0]);
+    source::small(&arena, "src");
+    let trace = arena.root().join("trace");
+    let traced = format!(
+        "-qq -e trace=poll,ppoll -o {} git clone -l $SRC dst",
+        trace.display()
+    );
+    let script = format!("exec {} {traced}", strace.display());
+    let timeout =
+        Regex::new(r"(?m)^poll\(.*, ([1-9]\d*)\) |^ppoll\(.*\{tv_sec=(\d+), tv_nsec=(\d+)\}")
+            .unwrap();
+    for (seconds, on_terminal) in [(1, true), (10, false)] {
+        tree::clear(arena.work_dir());
+        let mut command = arena.script(true, &script).command;
+        let terminal = Terminal::open();
+        if on_terminal {
+            terminal.connect(&mut command);
+        }
+        command.output().unwrap();
+        let traced = fs::read_to_string(&trace).unwrap();
+        let found = timeout.captures(&traced).unwrap();
+        let number = |group| {
+            found
+                .get(group)
+                .map(|number| number.as_str().parse::<u64>().unwrap())
+        };
+        let milliseconds = number(1).or_else(|| Some(number(2)? * 1000 + number(3)? / 1_000_000));
+        let milliseconds = milliseconds.unwrap();
+        assert!(
+            (seconds * 1000 - 500..=seconds * 1000).contains(&milliseconds),
+            "{traced}"
+        );
+    }
+}
+
+#[test]
+fn hold_ends_after_64_kibibytes() {
+    // What an attempt has written is seen where it is more than that.
+    let script = "printf '#!/bin/sh\nhead -c $SIZE /dev/zero >&2; echo >&2; exec git upload-pack \"$@\"\n' >up; chmod +x up
+         git clone $COPY -l -u \"$PWD/up\" $SRC dst";
+    let [_, arena] = Arena::linking_and_refusing(&gits()[0]);
+    // The message of the refused link comes after that, too.
+    for (size, is_seen) in [((64 << 10) - 500, false), ((64 << 10) + 1, true)] {
+        let run = |through_shim| {
+            arena
+                .run(
+                    arena
+                        .script(through_shim, script)
+                        .env("SIZE", size.to_string()),
+                )
+                .outcome
+                .succeeded()
+        };
+        let (shim, copy) = (run(true), run(false));
+        assert_eq!(
+            shim.stderr.len() > copy.stderr.len(),
+            is_seen,
+            "{size}: {shim:?}"
+        );
+        assert!(shim.stderr.ends_with(&copy.stderr), "{size}: {shim:?}");
+    }
 }
 
 /// A clone that writes to `stderr` and waits at `stage`, through the shim or not.

@@ -333,6 +333,30 @@ fn fallback_survives_each_failed_call() {
     inject_into_shim("fallback", &arena, "clone -l SRC dst", true);
 }
 
+#[test]
+fn clone_where_a_call_always_fails_is_gits() {
+    // As in a sandbox: strace fails them in the shim and in git.
+    if arrangement::program("strace").is_none() {
+        return;
+    }
+    let [arena, _] = Arena::linking_and_refusing(&gits()[0]);
+    for calls in [
+        "rt_sigprocmask",
+        "poll,ppoll",
+        "wait4,waitid",
+        "signalfd4",
+        "pipe2,?pipe",
+        "clone,?clone3,?fork,?vfork",
+    ] {
+        for error in ["EPERM", "ENOSYS"] {
+            let inject = format!("--inject={calls}:error={error}");
+            arena.assert_script_twins(&format!(
+                "exec timeout -s KILL 60 strace -f -qq -o /dev/null {inject} git clone -l $SRC dst"
+            ));
+        }
+    }
+}
+
 /// Without digits: doctor prints how long its trials took.
 fn without_numbers(outcome: &Outcome) -> (Option<i32>, Vec<u8>, &[u8]) {
     let text = outcome.stdout.iter().filter(|byte| !byte.is_ascii_digit());

@@ -29,6 +29,7 @@ pub const DIFFERENT: &str = "fatal: hardlink different from source at '";
 /// Shell code for [`Arena::script`].
 const HOOK: &str = "hook() { mkdir -p template/hooks; printf '#!/bin/bash\\n%s\\n' \"$1\" >template/hooks/post-checkout
 chmod +x template/hooks/post-checkout; }
+export -f hook
 ";
 
 /// Runs `test` once with each of [`gits`], each time in a new arena. A failure names the git.
