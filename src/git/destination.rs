@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use nix::dir::Dir;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
+use nix::unistd::geteuid;
 
 use super::command_line::CloneCommand;
 
@@ -71,16 +72,19 @@ impl Destination {
         })
     }
 
-    /// Whether the attempt has left it as it was: absent, or the same empty directory. git removes what it made for a clone that
-    /// fails, and before 2.16.2 a directory that was there too.
+    /// Whether the attempt has left it as it was: absent, or an empty directory. git removes what it made for a clone that fails, and
+    /// before 2.16.2 a directory that was there too; with `--work-tree` and `--separate-git-dir` it leaves one that it has made.
+    ///
+    /// In a directory that others can write to it could be another user's by now. So an empty one is ours, or the same as before.
     #[must_use]
     pub fn is_as_before(&self) -> bool {
         match fs::symlink_metadata(&self.directory) {
             Err(error) => error.kind() == ErrorKind::NotFound,
-            Ok(_) => {
-                self.existing.is_some()
-                    && self.existing == identity(&self.directory)
-                    && is_empty(&self.directory)
+            Ok(found) => {
+                let is_same =
+                    || self.existing.is_some() && self.existing == identity(&self.directory);
+                let is_ours = found.is_dir() && found.uid() == geteuid().as_raw();
+                (is_ours || is_same()) && is_empty(&self.directory)
             }
         }
     }
@@ -124,7 +128,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
 
-    use super::{Destination, derived, directory, identity, is_empty};
+    use super::{Destination, derived, directory, identity};
     use crate::git::command_line::read;
 
     #[test]
@@ -179,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_empty_directory_is_as_before() {
+    fn only_an_empty_directory_is_as_before() {
         let place = tempfile::tempdir().unwrap();
         let at = place.path().join("dst");
         let before = || Destination {
@@ -189,17 +193,18 @@ mod tests {
         let absent = before();
         assert!(absent.is_as_before());
         fs::create_dir(&at).unwrap();
-        assert!(!absent.is_as_before(), "a new directory");
         let empty = before();
-        assert!(empty.is_as_before() && is_empty(&at));
+        assert!(absent.is_as_before() && empty.is_as_before(), "it is ours");
+        let link = Destination {
+            directory: place.path().join("link"),
+            existing: None,
+        };
+        symlink(&at, &link.directory).unwrap();
+        assert!(!link.is_as_before(), "a symbolic link that was not there");
         fs::write(at.join("file"), "").unwrap();
         assert!(!empty.is_as_before(), "a file in it");
         fs::rename(&at, place.path().join("elsewhere")).unwrap();
         assert!(empty.is_as_before(), "removed");
-        symlink("nowhere", &at).unwrap();
-        assert!(
-            !empty.is_as_before() && !absent.is_as_before(),
-            "a broken symbolic link"
-        );
+        assert!(!link.is_as_before(), "a broken symbolic link");
     }
 }

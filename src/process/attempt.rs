@@ -264,8 +264,11 @@ impl Attempt {
     fn reap(&mut self) {
         let mut status = 0;
         // SAFETY: waitpid(2) fills in one int. nix's own fails on a child that a real-time signal killed.
-        if unsafe { libc::waitpid(self.child.as_raw(), &raw mut status, libc::WNOHANG) } != 0 {
+        let pid = unsafe { libc::waitpid(self.child.as_raw(), &raw mut status, libc::WNOHANG) };
+        if pid > 0 {
             self.exit_reason = ExitReason::from_wait_status(status);
+        } else if pid < 0 && Errno::last() != Errno::EINTR {
+            self.exit_reason = Some(ExitReason::Exited(failure::OWN));
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
@@ -19,11 +20,14 @@ pub(super) fn reader_lost() -> PollFlags {
     }
 }
 
-/// Waits for `events` of our stderr. Nothing where the time is over.
+/// Waits for `events` of our stderr. None where the time is over.
 pub(super) fn poll_stderr(events: PollFlags, timeout: PollTimeout) -> nix::Result<PollFlags> {
     let stderr = io::stderr();
     let mut polled = [PollFd::new(stderr.as_fd(), events)];
-    poll(&mut polled, timeout)?;
+    match poll(&mut polled, timeout) {
+        Err(Errno::EINTR) => return Ok(PollFlags::empty()),
+        answer => answer?,
+    };
     let [stderr] = polled;
     Ok(stderr.revents().unwrap_or(PollFlags::empty()))
 }
