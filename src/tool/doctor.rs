@@ -21,7 +21,7 @@ use nix::unistd::geteuid;
 
 use super::quoted;
 use crate::NAME;
-use crate::failure::printable;
+use crate::failure::{self, printable};
 use crate::git::real_git::RealGit;
 use crate::process::startup;
 use crate::settings::{Mode, Settings};
@@ -229,7 +229,7 @@ impl Private {
         new.prefix(".git-clone-shim-doctor-");
         new.permissions(Permissions::from_mode(0o700));
         let path = new.tempdir_in(directory)?.keep();
-        let pinned = File::open(&path)?;
+        let pinned = File::open(&path).inspect_err(|_| drop(fs::remove_dir(&path)))?;
         if fs::read_dir(of_descriptor(&pinned))?.next().is_some() {
             return Err(Trial::not_tried("another user is in the way"));
         }
@@ -267,7 +267,9 @@ impl Drop for Private {
         for name in [SOURCE, CLONE] {
             let _ = fs::remove_dir_all(self.entry(name));
         }
-        let _ = fs::remove_dir(&self.path);
+        if fs::remove_dir(&self.path).is_err() {
+            failure::print(&format!("left behind: {}", self.path.display()));
+        }
     }
 }
 
