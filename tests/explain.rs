@@ -68,7 +68,7 @@ const ACROSS: [Announced; 3] = [
 ];
 
 #[rustfmt::skip]
-const ODD_LINKS: [Announced; 1] = [("clone SRC dst", "auto", AGAIN, "its source is a local repository.")];
+const ODD_LINKS: [Announced; 1] = [("clone SRC dst", "auto", AGAIN, "source is a local repository.")];
 
 /// Asserts that each verdict is this one, and that the shim then runs git as often and with the args that were announced.
 #[track_caller]
