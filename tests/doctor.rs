@@ -23,6 +23,7 @@ use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 use crate::support::terminal;
 use crate::support::tree;
+use crate::support::wait;
 
 /// A call of doctor with the shim first on PATH.
 fn doctor(arena: &Arena, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Call {
@@ -519,9 +520,11 @@ fn directory_that_another_user_exchanges_is_harmless() {
             command.args(call.command.get_args()).uid(USER).gid(USER);
             let path = Arena::path(&[arena.root().join("installed"), arena.real_directory()]);
             let outcome = Call::new(command).env("PATH", path).run();
+            let exchanged = open.join("exchanged");
+            wait::until("an exchange", || exchanged.exists());
             attacker.kill().unwrap();
             attacker.wait().unwrap();
-            let exchanged = fs::read_to_string(open.join("exchanged")).unwrap();
+            let exchanged = fs::read_to_string(exchanged).unwrap();
             assert!(!open.join("ran").exists(), "{name}: {outcome:?}");
             let changed = tree::differences(&before, &tree::read(&precious));
             assert_eq!(changed, [""; 0], "{name}: {outcome:?}");
