@@ -74,12 +74,12 @@ install_version() {
     # Only in a build that is not optimised is the version's text in one piece.
     sed "s/$current/$version/g" target/debug/git-clone-shim >"$copy"
     chmod 755 "$copy"
-    "$copy" install --destdir=/ --prefix "$work/prefix" >/dev/null
+    "$copy" install --prefix "$work/prefix" >/dev/null
 }
 current=$("$program" --version | cut -d' ' -f2)
 old=1.${current#*.}
 new=9.${current#*.}
-"$program" install --destdir=/ --prefix "$work/prefix" >/dev/null
+"$program" install --prefix "$work/prefix" >/dev/null
 cargo build --quiet --locked
 
 real_git=$(PATH=/usr/local/bin:/usr/bin:/bin command -v git)
@@ -236,7 +236,7 @@ command -v git >$home/out/$name.git
 SHELL
     cat "$home/out/$name.git"
 }
-shim=$work/prefix/git-clone-shim/$current/bin/git
+shim=$work/prefix/git-clone-shim/$current/$(uname -m)/bin/git
 lib=". $home/lib.sh"
 [[ $(which_git export "$lib") == "$real_git" ]] || fail 'there is a shim without the module'
 [[ $(which_git module "$lib; module load git-clone-shim") == "$shim" ]] || fail 'the module does not put the shim first'
@@ -276,13 +276,13 @@ SHELL
 )
 ended_as "$again" '1 COMPLETED' 'the cancelled jobs again'
 
-step 'An upgrade, an activation and a removal under running jobs'
+step 'Upgrades, a way back and removals under running jobs'
 touch "$home/out/loop"
 loops=$(submit --array=1-4 --output="$home/out/loop-%a" <<SHELL
 #!/bin/bash
 . $home/lib.sh
-# The directory of the current version, as login snippets have it.
-export PATH=$work/prefix/git-clone-shim/current/bin:\$PATH
+# The directory of the current version, as the line that install prints has it.
+export PATH=$work/prefix/git-clone-shim/current/\$(uname -m)/bin:\$PATH
 cd $home/jobs/loop/refused
 while [[ -e $home/out/loop ]]; do
     git clone --quiet --local $home/repository \$SLURM_ARRAY_TASK_ID || exit 1
@@ -293,8 +293,8 @@ SHELL
 )
 clones() { cat "$home"/out/loop-* 2>/dev/null | grep -c '^cloned' || true; }
 more_than() { (($(clones) > $1)); }
-for change in "install_version $new" "install_version $old" "$program activate --prefix $work/prefix $current" \
-    "$program uninstall --prefix $work/prefix $old" "$program activate --prefix $work/prefix $new" \
+for change in "install_version $new" "install_version $old" "$program install --prefix $work/prefix" \
+    "$program uninstall --prefix $work/prefix $old" "install_version $new" \
     "$program uninstall --prefix $work/prefix $current"; do
     until_true 'clones' more_than $(($(clones) + 8))
     $change >/dev/null

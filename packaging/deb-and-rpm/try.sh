@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Builds the .deb and the .rpm, and installs, uses, upgrades and removes each of them in an overlay of this machine, so that
-# the machine itself is not changed. It needs root, the programs of `build`, rpm and man-db.
+# the machine itself is not changed. It needs root, rpm and man-db, and installs the programs of `build`.
 set -euo pipefail
 unset CDPATH
 
 main() {
     cd -- "$(dirname -- "$0")/../.."
+    command -v cargo-deb cargo-generate-rpm >/dev/null ||
+        CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --debug --locked cargo-deb cargo-generate-rpm
     packages=$(packaging/deb-and-rpm/build)
     copy=$(mktemp -d)
     trap 'umount -R "$copy" 2>/dev/null || :; rmdir "$copy"' EXIT
