@@ -355,6 +355,17 @@ fn place_that_does_not_do_is_refused_in_one_line_and_left_as_it_is() {
         assert_same(&before, &after, script);
     }
     let site = Site::new();
+    if arrangement::is_root() {
+        let mut other = site.install_command(VERSION, &[]);
+        assert_refused(
+            &Call::new({
+                other.uid(ATTACKER);
+                other
+            })
+            .run(),
+            "try a directory of yours",
+        );
+    }
     let mut homeless = site.arena.command(site.program(VERSION));
     homeless.arg("install").env("HOME", "");
     assert_refused(&Call::new(homeless).run(), "--prefix");

@@ -80,22 +80,12 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     let written = write(&tree, &place).and_then(|()| switch(&tree, options.no_default));
     umask(mask);
     written?;
-    let tried = try_clone();
-    let [place, modules] = [&place, &tree.modulefiles].map(|path| path.as_os_str().as_bytes());
-    let mut text = [
-        tried.as_bytes(),
-        b"\nModule files, for `module use`: ",
-        modules,
-    ]
-    .concat();
-    text.extend(
-        [
-            b"\nInstalled in ",
-            place,
-            b"; put it on PATH, now and in your shell's start-up file:\n",
-        ]
-        .concat(),
-    );
+    let mut text = try_clone().into_bytes();
+    text.extend(b"\nModule files, for `module use`: ");
+    text.extend(tree.modulefiles.as_os_str().as_bytes());
+    text.extend(b"\nInstalled in ");
+    text.extend(place.as_os_str().as_bytes());
+    text.extend(b"; put it on PATH, now and in your shell's start-up file:\n");
     text.extend(path_line(&on_path));
     text.extend(b"Then try it where you clone: git-clone-shim doctor DIR\n");
     print(&text)
@@ -201,10 +191,8 @@ fn put(place: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
 }
 
 fn failed(path: &Path) -> String {
-    format!(
-        "cannot write {} (--prefix names another place)",
-        path.display()
-    )
+    let path = path.display();
+    format!("cannot write {path}; try a directory of yours, by --prefix DIR")
 }
 
 fn write_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -236,11 +224,9 @@ fn try_clone() -> String {
     let mut others = places.filter(|to| device(to) != device(&from) && is_writable(to));
     let to = others.next().unwrap_or_else(|| from.clone());
     let words = Trial::between(&from, false, &to, real.file()).words;
-    format!(
-        "Clones from {} to {}: {words}",
-        from.display(),
-        to.display()
-    )
+    let words = words.lines().next().unwrap_or_default();
+    let (from, to) = (from.display(), to.display());
+    format!("Clones from {from} to {to}: {words}")
 }
 
 /// The line that puts `version` on PATH, in the user's shell and whatever the machine's processor.

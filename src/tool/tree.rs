@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -156,20 +156,16 @@ impl Tree {
 /// A name beside this one, for what is on its way: it says which process made it, so that the next run sees whether that was killed.
 pub(super) fn temporary(place: &Path) -> PathBuf {
     let host = uname().map(|names| names.nodename().to_string_lossy().into_owned());
-    place.with_file_name(format!(
-        "{TEMPORARY}{}.{}",
-        host.unwrap_or_default(),
-        getpid()
-    ))
+    let (host, process) = (host.unwrap_or_default(), getpid());
+    place.with_file_name(format!("{TEMPORARY}{host}.{process}"))
 }
 
 /// Whether the process that made this may still need it.
 fn is_in_use(path: &Path) -> bool {
     let process = path.extension().and_then(|end| end.to_str()?.parse().ok());
+    let process = process.map(Pid::from_raw);
     if path.file_stem() == temporary(path).file_stem() {
-        let other = process
-            .map(Pid::from_raw)
-            .filter(|process| *process != getpid());
+        let other = process.filter(|process| *process != getpid());
         return other.is_some_and(|process| kill(process, None) != Err(Errno::ESRCH));
     }
     let modified = path.symlink_metadata().and_then(|found| found.modified());
@@ -177,13 +173,16 @@ fn is_in_use(path: &Path) -> bool {
     process.is_some() && is_new
 }
 
-/// Removes a file, a link or a directory with all that is in it, and follows no link.
+/// Removes a file, a link or a directory with all that is in it, if it is still there, and follows no link.
 ///
 /// # Errors
 ///
 /// The last error of the system.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    fs::remove_file(path).or_else(|_| fs::remove_dir_all(path))
+    match fs::remove_file(path).or_else(|_| fs::remove_dir_all(path)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// The names in a directory, sorted; none if there is none.
