@@ -6,7 +6,7 @@ unset CDPATH
 
 main() {
     cd -- "$(dirname -- "$0")/../.."
-    command -v cargo-deb cargo-generate-rpm >/dev/null ||
+    { cargo deb --version && cargo generate-rpm --version; } >/dev/null 2>&1 ||
         CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --debug --locked cargo-deb cargo-generate-rpm
     packages=$(packaging/deb-and-rpm/build)
     copy=$(mktemp -d)
