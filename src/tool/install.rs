@@ -33,16 +33,16 @@ const MODULE_TCL: &str = include_str!("../../packaging/modulefiles/git-clone-shi
 /// What to install, and where.
 #[derive(Args)]
 #[command(after_help = "\
-Installs this very program as PREFIX/git-clone-shim/VERSION/ARCH, with module files
-for Lmod and Environment Modules, points PREFIX/git-clone-shim/current at VERSION,
-tries a clone, and prints the line that puts it on PATH. It edits no dot file and
-never changes a version that is installed. An older program that is run again makes
-its own version the current one.")]
+Installs this very program as PREFIX/git-clone-shim/VERSION/ARCH, with module
+files for Lmod and Environment Modules, points PREFIX/git-clone-shim/current at
+VERSION, tries a clone, and prints the line that puts it on PATH. It edits no
+dot file and never changes a version that is installed. Run again, an older
+program makes its own version the current one.")]
 pub(super) struct Options {
     #[command(flatten)]
     place: Place,
 
-    /// Leave the current version and the default module as they are
+    /// Leave the current version and default module as they are
     #[arg(long)]
     no_default: bool,
 }

@@ -34,11 +34,11 @@ pub(super) struct Place {
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
 
-    /// Directory of the module files [default: PREFIX/modulefiles]
+    /// Module files' directory [default: PREFIX/modulefiles]
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
 
-    /// Print what would be written or removed, and change nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 }

@@ -20,8 +20,9 @@ use crate::process::startup;
 /// What to remove.
 #[derive(Args)]
 #[command(after_help = "\
-Without --prefix it is the tree that this program is installed in, or else the one
-below ~/.local/opt. The current version is only removed together with all others.")]
+Without --prefix it is the tree that this program is installed in, or else the
+one below ~/.local/opt. The current version is only removed together with all
+others.")]
 pub(super) struct Options {
     /// The version to remove [default: all of them]
     version: Option<OsString>,
