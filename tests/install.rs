@@ -684,10 +684,24 @@ fn tree_of_version_0_2_is_upgraded_and_removed() {
             site.assert_works(&line, &new);
             site.install(&version(3), &[]).succeeded();
             site.assert_works(&line, &version(3));
+            // And back: by an older program of this tree, which finds the tree itself.
+            let program = site
+                .root()
+                .join(&new)
+                .join(MACHINE)
+                .join("bin/git-clone-shim");
+            let mut back = site.arena.command(program);
+            Call::new({
+                back.arg("install");
+                back
+            })
+            .run()
+            .succeeded();
+            site.assert_works(&line, &new);
             site.uninstall(&[&old]).succeeded();
             let is_old = |path: &PathBuf| path.to_string_lossy().contains(&format!("/{old}"));
             assert!(!site.tree().into_keys().any(|path| is_old(&path)));
-            site.assert_works(&line, &version(3));
+            site.assert_works(&line, &new);
         }
         site.uninstall(&[]).succeeded();
         assert!(site.tree().is_empty(), "{:?}", site.tree());

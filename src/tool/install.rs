@@ -53,7 +53,7 @@ pub(super) struct Options {
 ///
 /// It cannot be installed, or standard output cannot be written.
 pub(super) fn run(options: &Options) -> Result<i32> {
-    let tree = Tree::new(&options.place, None)?;
+    let tree = Tree::new(&options.place)?;
     tree.check()?;
     ensure!(
         tree.has_modules_inside() || is_simple(&tree.root),

@@ -17,6 +17,7 @@ use nix::sys::utsname::uname;
 use nix::unistd::{Pid, geteuid, getpid};
 
 use crate::NAME;
+use crate::process::startup;
 
 /// The link to the current version.
 pub(super) const CURRENT: &str = "current";
@@ -30,7 +31,7 @@ const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The options of install and uninstall.
 #[derive(Args)]
 pub(super) struct Place {
-    /// Installation prefix [default: ~/.local/opt]
+    /// Installation prefix [default: its own, or else ~/.local/opt]
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
 
@@ -54,15 +55,15 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// The tree at this place; without `--prefix` it is below `own`, or else below the home directory.
+    /// The tree at this place; without `--prefix` the one that this program is installed in, or else one below the home directory.
     ///
     /// # Errors
     ///
     /// There is no home directory, or a path cannot stand on PATH.
-    pub(super) fn new(place: &Place, own: Option<PathBuf>) -> Result<Self> {
+    pub(super) fn new(place: &Place) -> Result<Self> {
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
         let below_home = home.map(|home| Path::new(&home).join(".local/opt"));
-        let prefix = place.prefix.clone().or(own).or(below_home);
+        let prefix = place.prefix.clone().or_else(own_prefix).or(below_home);
         let prefix = std::path::absolute(prefix.context("HOME is not set: use --prefix DIR")?)?;
         let modules = place.modules.clone();
         let modulefiles = modules.unwrap_or_else(|| prefix.join("modulefiles"));
@@ -151,6 +152,14 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// The prefix of the tree that this program is installed in, as PREFIX/git-clone-shim/VERSION/ARCH/bin/git-clone-shim.
+fn own_prefix() -> Option<PathBuf> {
+    let own = startup::own_path().canonicalize().ok()?;
+    let root = own.ancestors().nth(4)?;
+    let is_installed = root.ends_with(NAME) && root.join(CURRENT).is_symlink();
+    is_installed.then(|| root.parent().map(Path::to_owned))?
 }
 
 /// A name beside this one, for what is on its way: it says which process made it, so that the next run sees whether that was killed.

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -19,10 +19,7 @@ use crate::process::startup;
 
 /// What to remove.
 #[derive(Args)]
-#[command(after_help = "\
-Without --prefix it is the tree that this program is installed in, or else the
-one below ~/.local/opt. The current version is only removed together with all
-others.")]
+#[command(after_help = "The current version is only removed together with all others.")]
 pub(super) struct Options {
     /// The version to remove [default: all of them]
     version: Option<OsString>,
@@ -38,7 +35,7 @@ pub(super) struct Options {
 /// It cannot be removed, or standard output cannot be written.
 pub(super) fn run(options: &Options) -> Result<i32> {
     let own = fs::canonicalize(startup::own_path()).unwrap_or_default();
-    let tree = Tree::new(&options.place, own_prefix(&own))?;
+    let tree = Tree::new(&options.place)?;
     let root = tree.root.display();
     ensure!(tree.root.exists(), "nothing is installed in {root}");
     tree.check()?;
@@ -115,13 +112,6 @@ pub(super) fn run(options: &Options) -> Result<i32> {
 fn list(names: &[OsString]) -> String {
     let names: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
     names.join(",")
-}
-
-/// The prefix of the tree that this program is installed in, as PREFIX/git-clone-shim/VERSION/ARCH/bin/git-clone-shim.
-fn own_prefix(own: &Path) -> Option<PathBuf> {
-    let root = own.ancestors().nth(4)?;
-    let is_installed = root.ends_with(NAME) && root.join(CURRENT).is_symlink();
-    is_installed.then(|| root.parent().map(Path::to_owned))?
 }
 
 /// Goes on as a copy in memory if this program is in the tree: NFS keeps the file of a running program, under another name, and
