@@ -1,5 +1,5 @@
 //! `git-clone-shim install` and `uninstall`: what they leave, where they refuse, and what becomes of a run that is killed or not
-//! alone. (The module files: `modules`; install.sh and the packages: `packaging`.)
+//! alone. (The module files: `modules`; install.sh and the packages: `packaging`; under running jobs: `cluster.sh`.)
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -9,21 +9,18 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nix::fcntl::posix_fallocate;
 use nix::libc;
 use nix::sys::statvfs::fstatvfs;
 
-use crate::support::arena::{Arena, REFUSED};
-use crate::support::args::{args, with_source};
+use crate::support::arena::Arena;
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
 use crate::support::executable;
 use crate::support::installer::{MACHINE, Site, VERSION, version};
 use crate::support::mounted::Mounted;
-use crate::support::source;
 use crate::support::tree::{self, Tree};
 
 /// Another user, who attacks.
@@ -730,46 +727,4 @@ fn uninstall_leaves_what_install_did_not_write() {
         "{told}"
     );
     assert_same(&before, &site.tree(), "left");
-}
-
-#[test]
-fn no_clone_fails_while_versions_are_switched_and_removed() {
-    /// How many clones run at least, and how often the version is switched meanwhile.
-    const CLONES: usize = 100;
-    const SWITCHES: usize = 8;
-    let site = Site::new();
-    let real = site.arena.real_directory();
-    let source = source::small(&site.arena, "src");
-    let clone = |to: &str, path: &[PathBuf]| {
-        let mut command = site.arena.command("git");
-        command.args(with_source(&source, args(&format!("clone -q -l SRC {to}"))));
-        let call = Call::new(command).env("PATH", Arena::path(path));
-        call.links_fail(Some(libc::EPERM)).run()
-    };
-    // A moment without the shim would be seen: then this is what comes of a clone.
-    let without = clone("without", &[real.clone(), real.clone()]);
-    assert!(without.died_of(REFUSED), "{without:?}");
-    site.install(&version(1), &[]).succeeded();
-    let path = [site.bin(), real];
-    let (clones, switches) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let done =
-        || clones.load(Ordering::Relaxed) >= CLONES && switches.load(Ordering::Relaxed) >= SWITCHES;
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while !done() {
-                    let number = clones.fetch_add(1, Ordering::Relaxed);
-                    clone(&number.to_string(), &path).succeeded();
-                }
-            });
-        }
-        for number in (1..=3).cycle() {
-            let [old, new] = [number, number % 3 + 1].map(version);
-            site.install(&new, &[]).succeeded();
-            site.uninstall(&[&old]).succeeded();
-            if switches.fetch_add(1, Ordering::Relaxed) > SWITCHES && done() {
-                break;
-            }
-        }
-    });
 }
