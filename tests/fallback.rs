@@ -1,79 +1,147 @@
-//! When a hard link is refused, the clone is retried with `--no-hardlinks`, and its outcome is that of a
-//! `git clone --no-hardlinks`.
+//! When a hard link is refused, the clone is run again with `--no-hardlinks`, and its outcome is that of a
+//! `git clone --no-hardlinks`, whatever the form of the command line. For what refuses links see `filesystems.rs`.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::libc;
 
 use crate::support::arena::{Arena, REFUSED, for_each_git, retry_while_late};
-use crate::support::args::{args, with_source};
+use crate::support::args::{Args, args, with_source};
 use crate::support::source;
 
-/// Every spelling of `--local` that git accepts, and where it can stand.
-const SPELLINGS: [&str; 24] = [
-    "clone --local SRC dst",
-    "clone --loca SRC dst",
-    "clone --loc SRC dst",
-    "clone --lo SRC dst",
-    "clone --l SRC dst",
-    "clone -l SRC dst",
-    "clone -ql SRC dst",
-    "clone -lq SRC dst",
-    "clone -nl SRC dst",
-    "clone -vl SRC dst",
-    "clone -l4 SRC dst",
-    "clone -lj2 SRC dst",
-    "clone -lo name SRC dst",
-    "clone -lbside SRC dst",
-    "clone SRC --local dst",
-    "clone SRC dst --local",
-    "clone SRC dst -l",
-    "clone --no-local --local SRC dst",
-    "clone -l --no-shared SRC dst",
-    "clone -l -s --no-shared SRC dst",
-    "clone -l --origin --local SRC dst",
-    "clone -l --no-origin SRC dst",
-    "clone --recurse-submodules -l SRC dst",
-    "clone --quiet --local --origin cache SRC dst",
+/// What a bash script prepares, and a line that dies of a refused link. `SRC` is the source.
+const CURED: &[(&str, &str)] = &[
+    // Every spelling of `--local` that git accepts, and where it can stand.
+    ("", "clone --local SRC dst"),
+    ("", "clone --loca SRC dst"),
+    ("", "clone --loc SRC dst"),
+    ("", "clone --lo SRC dst"),
+    ("", "clone --l SRC dst"),
+    ("", "clone -l SRC dst"),
+    ("", "clone -ql SRC dst"),
+    ("", "clone -lq SRC dst"),
+    ("", "clone -nl SRC dst"),
+    ("", "clone -vl SRC dst"),
+    ("", "clone -l4 SRC dst"),
+    ("", "clone -lj2 SRC dst"),
+    ("", "clone -lo name SRC dst"),
+    ("", "clone -lbside SRC dst"),
+    ("", "clone SRC --local dst"),
+    ("", "clone SRC dst --local"),
+    ("", "clone SRC dst -l"),
+    ("", "clone --no-local --local SRC dst"),
+    ("", "clone -l -s --no-shared SRC dst"),
+    ("", "clone -l --origin --local SRC dst"),
+    ("", "clone -l --no-origin SRC dst"),
+    ("", "clone --recurse-submodules -l SRC dst"),
+    ("", "clone --quiet --local --origin cache SRC dst"),
+    // The end of the options, before which `--no-hardlinks` must stand.
+    ("", "clone --local -- SRC dst"),
+    ("", "clone --local SRC -- dst"),
+    ("", "clone --local --end-of-options SRC dst"),
+    // Other options, some with values that look like something else.
+    ("", "clone -l --bare SRC dst"),
+    ("", "clone -l --mirror SRC dst"),
+    ("", "clone -l --separate-git-dir sep SRC dst"),
+    ("", "clone -l --separate-git-dir=sep SRC dst"),
+    ("", "clone -l --no-checkout SRC dst"),
+    ("", "clone -l -b side --single-branch SRC dst"),
+    ("", "clone -l -b v1 SRC dst"),
+    ("", "clone -l -c core.x=--local --config core.y=-- SRC dst"),
+    ("", "clone -l --no-tags SRC dst"),
+    ("", "clone -l --template= SRC dst"),
+    ("", "clone -l --progress SRC dst"),
+    ("", "clone -l --reference SRC SRC dst"),
+    ("", "-c core.x=y clone -l SRC dst"),
+    (
+        "",
+        "-p -c protocol.allow=never -c protocol.file.allow=always clone --local --no-checkout -- SRC dst",
+    ),
+    (
+        "",
+        "--no-pager --literal-pathspecs --git-dir=ignored clone -l SRC dst",
+    ),
+    // The destination, given or derived from the source, and relative to the last -C.
+    ("", "clone -l SRC ./dst/"),
+    ("", "clone -l SRC dst//"),
+    ("", "clone -l SRC lead/ing/dst"),
+    ("", "clone -l SRC"),
+    ("", "clone -l SRC/.git"),
+    ("", "clone -l --bare SRC/"),
+    ("", "clone -l ../src/ dst"),
+    ("", "clone -l ../src"),
+    ("", "-C .. clone -l src work/dst"),
+    ("mkdir -p one/two", "-C one -C two clone -l SRC dst"),
+    ("mkdir one", "-C one clone -l SRC"),
+    ("mkdir -p one/two", "-C one/two clone -l SRC ../dst"),
+    ("mkdir dst", "clone -l SRC dst"),
+    ("mkdir -m 2775 dst", "clone -l --bare SRC dst"),
+    ("mkdir dst", "-C dst clone -l SRC ."),
 ];
 
-/// Other forms of the rest of the args.
-const SHAPES: [&str; 23] = [
-    "clone --local -- SRC dst",
-    "clone --local SRC -- dst",
-    "clone -l --bare SRC dst",
-    "clone -l --mirror SRC dst",
-    "clone -l --separate-git-dir sep SRC dst",
-    "clone -l --separate-git-dir=sep SRC dst",
-    "clone -l --no-checkout SRC dst",
-    "clone -l -b side --single-branch SRC dst",
-    "clone -l -b v1 SRC dst",
-    "clone -l -c core.x=--local --config core.y=-- SRC dst",
-    "clone -l --no-tags SRC dst",
-    "clone -l --template= SRC dst",
-    "clone -l --progress SRC dst",
-    "clone -l -v SRC dst",
-    "clone -l SRC ./dst/",
-    "clone -l SRC dst//",
-    "clone -l SRC lead/ing/dst",
-    "clone -l SRC",
-    "clone -l SRC/.git",
-    "clone -l --bare SRC/",
-    "-c core.x=y clone -l SRC dst",
-    "-p -c protocol.allow=never -c protocol.file.allow=always clone --local --no-checkout -- SRC dst",
-    "--no-pager --literal-pathspecs --git-dir=ignored clone -l SRC dst",
+/// Names of sources and destinations.
+const NAMES: [&[u8]; 7] = [
+    b"with space",
+    b"it's",
+    b"say \"so\"",
+    b"two\nlines",
+    b"caf\xe9",
+    b"\xff\xfe",
+    b"tab\there",
 ];
+
+/// An arena in which links are refused, and a source there.
+fn refusing(arena: Arena) -> (Arena, PathBuf) {
+    // Without the sample hooks a clone takes half the time.
+    let arena = arena
+        .with_links_failing(libc::EPERM)
+        .with_variable("GIT_TEMPLATE_DIR", "");
+    let source = source::small(&arena, "src");
+    (arena, source)
+}
 
 #[test]
-fn every_spelling_of_local_is_cured() {
+fn every_form_of_the_command_line_is_cured() {
     for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
-        for line in SPELLINGS {
-            arena.assert_cured(&with_source(&source, args(line)));
+        let (arena, source) = refusing(arena);
+        for (script, line) in CURED {
+            let line = line.replace("SRC", source.to_str().unwrap());
+            // Since git 2.24.
+            let unknown = line.contains("--end-of-options")
+                && arena
+                    .run(arena.real(args(&line)))
+                    .outcome
+                    .stderr_contains("unknown option");
+            if unknown {
+                arena.assert_twins(&args(&line));
+            } else {
+                arena.assert_cured_in(&arena.prepare(script), &args(&line), REFUSED);
+            }
+        }
+    });
+}
+
+#[test]
+fn names_of_any_bytes_are_cured() {
+    for_each_git(|_, arena| {
+        let (arena, source) = refusing(arena);
+        for name in NAMES.map(OsStr::from_bytes) {
+            let clone = |source: &Path, destination: Option<&OsStr>| -> Args {
+                let destination = destination.map(OsStr::to_owned);
+                with_source(source, args("clone -l SRC"))
+                    .into_iter()
+                    .chain(destination)
+                    .collect()
+            };
+            arena.assert_cured(&clone(&source, Some(name)));
+            let odd = arena.root().join(name);
+            fs::rename(&source, &odd).unwrap();
+            arena.assert_cured(&clone(&odd, Some("dst".as_ref())));
+            arena.assert_cured(&clone(&odd, None));
+            fs::rename(&odd, &source).unwrap();
         }
     });
 }
@@ -82,225 +150,61 @@ fn every_spelling_of_local_is_cured() {
 fn hardlinks_option_does_not_prevent_the_cure() {
     // `--hardlinks` undoes an earlier `--no-hardlinks`; the shim adds its own after both.
     for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
+        let (arena, source) = refusing(arena);
+        let expected =
+            arena.run(arena.real(with_source(&source, args("clone --no-hardlinks SRC dst"))));
         for line in [
             "clone -l --no-hardlinks --hardlinks SRC dst",
             "clone --no-h -l SRC dst --h",
             "clone -l --hardlinks SRC dst",
         ] {
             let line = with_source(&source, args(line));
-            let failed = arena.run(arena.real(line.clone()));
-            assert!(failed.outcome.died_of(REFUSED), "{:?}", failed.outcome);
-            let expected =
-                arena.run(arena.real(with_source(&source, args("clone --no-hardlinks SRC dst"))));
-            let cured = expected.retried_while_late(|| arena.run(arena.shim(line.clone())));
-            assert_eq!(cured.outcome, expected.outcome.succeeded());
-            assert_eq!(cured.tree, expected.tree);
+            assert!(arena.run(arena.real(line.clone())).outcome.died_of(REFUSED));
+            expected
+                .retried_while_late(|| arena.run(arena.shim(line.clone())))
+                .assert_equals(&expected);
         }
+        assert!(expected.outcome.status.success());
     });
 }
 
 #[test]
-fn every_form_of_the_args_is_cured() {
+fn sources_of_every_size_and_shape_are_cured() {
     for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
-        for line in SHAPES {
-            let args: Vec<OsString> = args(line)
-                .into_iter()
-                .map(
-                    |arg| match arg.to_str().and_then(|arg| arg.strip_prefix("SRC")) {
-                        Some(rest) => [source.as_os_str(), OsStr::new(rest)].into_iter().collect(),
-                        None => arg,
-                    },
-                )
-                .collect();
-            arena.assert_cured(&args);
-        }
-    });
-}
-
-#[test]
-fn no_hardlinks_goes_before_end_of_options() {
-    let mut known = 0;
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
-        let line = with_source(&source, args("clone --local --end-of-options SRC dst"));
-        // Since git 2.24.
-        if arena
-            .run(arena.real(line.clone()))
-            .outcome
-            .stderr_contains("unknown option")
-        {
-            arena.assert_twins(&line);
-        } else {
-            arena.assert_cured(&line);
-            known += 1;
-        }
-    });
-    assert!(known > 0, "no git on this machine knows it");
-}
-
-#[test]
-fn clone_with_directory_options_is_cured() {
-    // The destination is relative to the last -C, given or derived from the source.
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
-        let prepare = |work_dir: &Path| fs::create_dir_all(work_dir.join("one/two")).unwrap();
-        for line in [
-            "-C one -C two clone -l SRC dst",
-            "-C one clone -l SRC",
-            "-C one/two clone -l SRC ../dst",
-        ] {
-            arena.assert_cured_in(&prepare, &with_source(&source, args(line)), REFUSED);
-        }
-    });
-}
-
-#[test]
-fn clone_into_existing_empty_directory_is_cured() {
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
-        let prepare = |work_dir: &Path| fs::create_dir(work_dir.join("dst")).unwrap();
-        for line in [
-            "clone -l SRC dst",
-            "clone -l --bare SRC dst",
-            "-C dst clone -l SRC .",
-        ] {
-            arena.assert_cured_in(&prepare, &with_source(&source, args(line)), REFUSED);
-        }
-    });
-}
-
-#[test]
-fn destination_of_any_bytes_is_cured() {
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
-        for name in [
-            &b"with space"[..],
-            b"it's",
-            b"say \"so\"",
-            b"two\nlines",
-            b"caf\xe9",
-            b"\xff\xfe",
-            b"tab\there",
-        ] {
-            let mut line = with_source(&source, args("clone -l SRC"));
-            line.push(OsStr::from_bytes(name).to_owned());
-            arena.assert_cured(&line);
-        }
-    });
-}
-
-#[test]
-fn source_of_any_bytes_is_cured() {
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
-        for name in [&b"with space"[..], b"it's", b"two\nlines", b"caf\xe9"] {
-            let odd = arena.root().join(OsStr::from_bytes(name));
-            fs::rename(&source, &odd).unwrap();
-            arena.assert_cured(&with_source(&odd, args("clone -l SRC dst")));
-            arena.assert_cured(&with_source(&odd, args("clone -l SRC")));
-            fs::rename(&odd, &source).unwrap();
-        }
-    });
-}
-
-#[test]
-fn relative_source_is_cured() {
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        source::small(&arena, "src");
-        for line in [
-            "clone -l ../src dst",
-            "clone -l ../src/ dst",
-            "clone -l ../src",
-            "-C .. clone -l src work/dst",
-        ] {
-            arena.assert_cured(&args(line));
-        }
-    });
-}
-
-#[test]
-fn every_error_of_link_is_cured() {
-    // The errors of BeeGFS, AFS, SELinux, project quotas, CIFS, 65,000 links and NFS; 524 has no text in any libc.
-    let reasons = [
-        libc::EPERM,
-        libc::EXDEV,
-        libc::EMLINK,
-        libc::EACCES,
-        libc::EOPNOTSUPP,
-        libc::ENOSYS,
-        libc::EINVAL,
-        libc::EROFS,
-        libc::EIO,
-        524,
-    ];
-    for_each_git(|git, _| {
-        for errno in reasons {
-            let arena = Arena::new(git).with_links_failing(errno);
-            let source = source::small(&arena, "src");
-            arena.assert_cured(&with_source(&source, args("clone --local SRC dst")));
-        }
-    });
-}
-
-#[test]
-fn uvs_clone_of_its_database_is_cured() {
-    // uv, pixi and rattler clone a bare database that has only remote-tracking references.
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
-        let database = arena.root().join("database");
-        fs::create_dir(&database).unwrap();
-        arena
-            .real(args("init -q --bare ."))
-            .cwd(&database)
-            .run()
-            .succeeded();
+        let (arena, _) = refusing(arena);
+        source::with_loose_objects(&arena, "many", 1000);
+        source::packed(&arena, "packed");
+        let real = |directory: &str, line: &str| {
+            drop(
+                arena
+                    .real(args(line))
+                    .cwd(arena.root().join(directory))
+                    .run()
+                    .succeeded(),
+            )
+        };
+        real("src", "worktree add -q ../worktree side");
+        // uv, pixi and rattler clone a bare database that has only remote-tracking references.
+        real("", "init -q --bare database");
         let fetch =
-            args("fetch -q SRC +refs/heads/*:refs/remotes/origin/* +HEAD:refs/remotes/origin/HEAD");
-        arena
-            .real(with_source(&source, fetch))
-            .cwd(&database)
-            .run()
-            .succeeded();
-        let mut line = with_source(&database, args("clone --local SRC"));
-        line.push(
-            arena
-                .work_dir()
-                .join("checkouts/0123456789abcdef/abcdef0")
-                .into(),
-        );
-        let cured = arena.assert_cured(&line);
-        assert!(
-            cured.outcome.stderr_contains("warning: "),
-            "git warns of a repository without branches: {:?}",
-            cured.outcome
-        );
-    });
-}
-
-#[test]
-fn clone_of_many_objects_or_one_pack_is_intact() {
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        for source in [
-            source::with_loose_objects(&arena, "many", 1000),
-            source::packed(&arena, "packed"),
-        ] {
-            arena.assert_cured(&with_source(&source, args("clone --local SRC dst")));
-            let check = arena
-                .real(args("-C dst fsck --strict --full"))
-                .run()
-                .succeeded();
+            "fetch -q ../src +refs/heads/*:refs/remotes/origin/* +HEAD:refs/remotes/origin/HEAD";
+        real("database", fetch);
+        for name in ["many", "packed", "worktree", "database"] {
+            let mut line = args(&format!("clone --local ../{name}"));
+            line.push(
+                arena
+                    .work_dir()
+                    .join("checkouts/0123456789abcdef/abcdef0")
+                    .into(),
+            );
+            let cured = arena.assert_cured(&line);
+            assert_eq!(
+                cured.outcome.stderr_contains("warning: "),
+                name == "database",
+                "git warns of a repository without branches"
+            );
+            let check = args("-C checkouts/0123456789abcdef/abcdef0 fsck --strict --full");
+            let check = arena.real(check).run().succeeded();
             assert!(
                 !check.stderr_contains("error") && !check.stderr_contains("missing"),
                 "{check:?}"
@@ -310,23 +214,10 @@ fn clone_of_many_objects_or_one_pack_is_intact() {
 }
 
 #[test]
-fn clone_with_reference_repository_is_cured() {
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
-        let reference = source::packed(&arena, "reference");
-        let mut line = with_source(&source, args("clone -l --reference"));
-        line.extend([reference.into(), source.into(), "dst".into()]);
-        arena.assert_cured(&line);
-    });
-}
-
-#[test]
 fn trace_file_shows_attempt_and_fallback() {
     // Attempt and fallback each write a trace. That of the attempt is withheld with its stderr, unless it goes to a file.
     for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
+        let (arena, source) = refusing(arena);
         let file = arena.root().join("trace");
         for (trace, runs) in [(Path::new("1"), 1), (&file, 2)] {
             let run = || {

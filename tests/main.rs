@@ -14,13 +14,13 @@
 #![allow(unreachable_pub, reason = "support is for the test files only")]
 
 mod callers;
-mod clones_that_link;
 mod command_line_against_git;
 mod destination;
 mod doctor;
 mod documentation;
 mod explain;
 mod fallback;
+mod filesystems;
 mod finding_git;
 mod generated;
 mod hostile_neighbours;
@@ -34,12 +34,9 @@ mod mounts;
 mod no_fallback;
 mod packaging;
 mod pass_through;
-mod plain_clones;
 mod rattler;
-mod refusing_filesystems;
 mod settings;
 mod signals;
-mod site_filesystems;
 mod static_binary;
 mod streams;
 mod support;

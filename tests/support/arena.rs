@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,6 +64,10 @@ pub struct Arena {
     work_dir: PathBuf,
     /// The error with which link(2) fails for the commands of this arena.
     link_error: Option<i32>,
+    /// Variables that its commands have besides those of [`Arena::command`].
+    variables: Vec<(&'static str, OsString)>,
+    /// The user who runs its commands, if it is another one.
+    user: Option<u32>,
 }
 
 /// How a command ended, what it wrote, and what it left in the working directory.
@@ -95,6 +100,8 @@ impl Arena {
             other_mount: None,
             work_dir,
             link_error: None,
+            variables: Vec::new(),
+            user: None,
         }
     }
 
@@ -111,6 +118,29 @@ impl Arena {
             assert_eq!(died, arena.link_error.is_some(), "the fault does not work");
         }
         arenas
+    }
+
+    /// Sets a variable for all commands from now on.
+    pub fn with_variable(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    /// Has all commands run as `user` from now on, to whom the arena's directories then belong. Only root can.
+    pub fn as_user(mut self, user: u32) -> Self {
+        // The program under test may lie where only root can read it.
+        let shim = self.shim_directory().join("git");
+        fs::remove_file(&shim).unwrap();
+        executable::copy(executable::shim(), &shim);
+        for directory in [
+            &self.work_dir,
+            &self.root().join("home"),
+            &self.root().join("tmp"),
+        ] {
+            chown(directory, Some(user), Some(user)).unwrap();
+        }
+        self.user = Some(user);
+        self
     }
 
     /// Has link(2) fail with `errno` for the calls that [`Arena::run`] and [`Arena::under_fault`] start. Source and
@@ -178,6 +208,15 @@ impl Arena {
         Self::path(&directories.collect::<Vec<_>>())
     }
 
+    /// What [`Arena::run_in`] can do first: a bash script, in the working directory, with the real git first on PATH.
+    pub fn prepare<'a>(&'a self, script: &'a str) -> impl Fn(&Path) + 'a {
+        move |_| {
+            let mut bash = self.command("bash");
+            let done = script.is_empty() || bash.args(["-ec", script]).status().unwrap().success();
+            assert!(done, "{script}");
+        }
+    }
+
     /// Any program, in the sealed environment, with the real git first on PATH.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
@@ -202,7 +241,11 @@ impl Arena {
                 ("GIT_COMMITTER_EMAIL", "c@c"),
                 ("GIT_COMMITTER_DATE", date),
             ])
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.work_dir);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 
@@ -286,6 +329,12 @@ impl Arena {
             "the fault does not work: {:?}",
             failed.outcome
         );
+        self.assert_copied_in(prepare, args)
+    }
+
+    /// Asserts that the shim comes to what the real git comes to with `--no-hardlinks`, where `args` alone fails.
+    #[track_caller]
+    pub fn assert_copied_in(&self, prepare: &dyn Fn(&Path), args: &Args) -> RunResult {
         let expected = self.run_in(prepare, self.real(with_no_hardlinks(args)));
         assert!(
             expected.outcome.status.success(),

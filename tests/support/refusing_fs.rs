@@ -10,7 +10,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -69,15 +68,7 @@ pub fn mount(rule: LinkRule) -> Option<(TempDir, RefusingFs)> {
 /// Clones there should be quiet (`-q`): on a busy machine an attempt on a FUSE filesystem can take more than the second for
 /// which the shim holds git's stderr, and then git's first line is seen twice.
 pub fn arena_on(filesystem: &RefusingFs, arena: Arena) -> (Arena, PathBuf) {
-    let directory = tempfile::tempdir_in(filesystem.path()).unwrap().keep();
-    let (work_dir, source) = (directory.join("work"), directory.join("src"));
-    fs::create_dir(&work_dir).unwrap();
-    let mut copy = Command::new("cp");
-    copy.arg("-R")
-        .arg(source::small(&arena, "src"))
-        .arg(&source);
-    assert!(copy.status().unwrap().success());
-    (arena.in_directory(&work_dir), source)
+    source::beside_work_dir(filesystem.path(), arena)
 }
 
 /// A mounted filesystem, unmounted when dropped.

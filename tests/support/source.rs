@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::arena::Arena;
 use super::args::args;
@@ -24,6 +25,21 @@ pub fn small(arena: &Arena, name: &str) -> PathBuf {
     git("branch side HEAD~1");
     git("tag -a -m v1 v1 HEAD~2");
     source
+}
+
+/// Moves the working directory of `arena` to a new directory below `directory`, and puts a small repository beside it.
+pub fn beside_work_dir(directory: &Path, arena: Arena) -> (Arena, PathBuf) {
+    let directory = tempfile::tempdir_in(directory).unwrap().keep();
+    let (work_dir, source) = (directory.join("work"), directory.join("src"));
+    fs::create_dir(&work_dir).unwrap();
+    // Not made there: that can take long.
+    let copied = Command::new("cp")
+        .arg("-R")
+        .arg(small(&arena, "src"))
+        .arg(&source)
+        .status();
+    assert!(copied.unwrap().success());
+    (arena.in_directory(&work_dir), source)
 }
 
 /// A repository with this many further loose objects.
