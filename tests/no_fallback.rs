@@ -1,114 +1,194 @@
 //! A failure that copying does not cure is not retried, and ends as it does with git.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED, for_each_git};
+use crate::support::arena::{Arena, DIFFERENT, REFUSED, for_each_git};
 use crate::support::args::{args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
-use crate::support::executable;
-use crate::support::hook::{self, TEMPLATE};
+use crate::support::call::Outcome;
+use crate::support::mounted::Mounted;
+use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
+use crate::support::trace;
+
+/// What a bash script prepares, a line that fails, and a part of git's message. `SRC` is the source, also called `../src`, and
+/// `IMITATE` writes the message of a link failure. In alphabetical order of nothing: the first column says what is tried.
+const ONCE: &[(&str, &str, &str)] = &[
+    // Usage errors, sources that are none, and destinations that are not free.
+    (
+        "mkdir dst; touch dst/file",
+        "clone -l SRC dst",
+        "already exists and is not an empty directory",
+    ),
+    ("", "clone -l absent dst", "does not exist"),
+    ("", "clone -l", "You must specify a repository"),
+    ("", "clone", "You must specify a repository"),
+    ("", "clone -l SRC dst more", "Too many arguments"),
+    ("", "clone -l -b absent SRC dst", "absent not found"),
+    ("", "clone -l --depth=x SRC dst", "positive number"),
+    ("", "clone --local=yes SRC dst", "takes no value"),
+    ("", "clone -l --nonsense SRC dst", "unknown option"),
+    ("", "clone -lX SRC dst", "unknown switch"),
+    ("", "clone --local SRC dst -o", "requires a value"),
+    ("", "clone ../src dst -o", "requires a value"),
+    ("", "clone -local SRC dst", "did you mean `--local`"),
+    ("", "clone ~/src dst", "does not exist"),
+    ("", "-C .. clone ../src dst", "does not exist"),
+    ("mkdir directory", "clone directory dst", "fatal: "),
+    (
+        "echo gitdir is not what this begins with >file",
+        "clone file dst",
+        "fatal: ",
+    ),
+    ("printf gitdir >short", "clone short dst", "fatal: "),
+    // What git refuses for its users' safety.
+    (
+        "rm -rf ../odd; cp -R SRC ../odd; ln -s /nowhere ../odd/.git/objects/odd",
+        "clone -l ../odd dst",
+        "refusing to clone with --local",
+    ),
+    (
+        "rm -rf ../odd; cp -R SRC ../odd; chown -R 12345 ../odd",
+        "clone -l ../odd dst",
+        "detected dubious ownership",
+    ),
+    // A hook or a filter writes the message.
+    (
+        "hook post-checkout 'IMITATE; exit 1'",
+        "clone -l --template=template SRC dst",
+        REFUSED,
+    ),
+    (
+        "hook post-checkout 'IMITATE; exit 128'",
+        "clone -l --template=template SRC dst",
+        REFUSED,
+    ),
+    (
+        "hook post-checkout 'IMITATE; exit 128'",
+        "clone -l --template=template SRC",
+        REFUSED,
+    ),
+    // git then removes what it has cloned: the destination is free, as after a refused link. Since git 2.28.
+    (
+        "hook reference-transaction 'IMITATE; exit 1'",
+        "clone -l --template=template SRC dst",
+        REFUSED,
+    ),
+    (
+        "hook smudge 'IMITATE; exit 1'",
+        "clone -l -c filter.x.required=true -c filter.x.smudge=SRC/../work/template/hooks/smudge SRC dst",
+        REFUSED,
+    ),
+    // It writes the message and kills git: the caller sees that signal.
+    (
+        "hook post-checkout 'IMITATE; kill -KILL $PPID'",
+        "clone -l --template=template SRC dst",
+        REFUSED,
+    ),
+    (
+        "hook post-checkout 'IMITATE; kill -TERM $PPID'",
+        "clone -l --template=template SRC dst",
+        REFUSED,
+    ),
+    (
+        "hook post-checkout 'IMITATE; kill -INT $PPID'",
+        "clone -l --template=template SRC dst",
+        REFUSED,
+    ),
+    (
+        "hook post-checkout 'IMITATE; kill -QUIT $PPID'",
+        "clone -l --template=template SRC dst",
+        REFUSED,
+    ),
+    (
+        "hook post-checkout 'IMITATE; kill -USR1 $PPID'",
+        "clone -l --template=template SRC dst",
+        REFUSED,
+    ),
+    (
+        "hook post-checkout 'IMITATE; kill -SEGV $PPID'",
+        "clone -l --template=template SRC dst",
+        REFUSED,
+    ),
+    (
+        "hook post-checkout 'IMITATE; kill -RTMIN $PPID'",
+        "clone -l --template=template SRC dst",
+        REFUSED,
+    ),
+];
+
+/// A bash function that writes a hook of this name, with this script.
+const HOOK: &str = "hook() {
+    mkdir -p template/hooks
+    printf '#!/bin/bash\nulimit -c 0\n%s\n' \"$2\" >\"template/hooks/$1\"
+    chmod +x \"template/hooks/$1\"
+}
+";
+
+/// Writes [`REFUSED`] and what else belongs to git's message.
+const IMITATE: &str = "echo -e \"fatal: failed to create link \\x27dst/.git/objects/x\\x27: Invalid cross-device link\" >&2";
 
 /// Asserts that `line` fails through the shim as it does with git, and that git ran once.
 #[track_caller]
-fn assert_once(arena: &Arena, prepare: &dyn Fn(&Path), line: &[OsString]) {
-    let twin = arena.assert_twins_in(prepare, &line.to_vec());
-    assert!(!twin.outcome.status.success(), "{:?}", twin.outcome);
-    // git's own trace shows how often it ran.
-    let trace = arena.root().join("trace");
-    let _ = fs::remove_file(&trace);
-    let traced = arena.run_in(prepare, arena.shim(line.to_vec()).env("GIT_TRACE", &trace));
-    assert_eq!(traced.outcome, twin.outcome);
-    let text = fs::read_to_string(&trace).unwrap();
-    let runs = text
-        .lines()
-        .filter(|line| line.contains("built-in: git clone"))
-        .count();
-    assert_eq!(runs, 1, "{text}");
+fn assert_once(arena: &Arena, prepare: &dyn Fn(&Path), line: &[OsString]) -> Outcome {
+    let real = arena.run_in(prepare, arena.real(line.to_vec()));
+    assert!(!real.outcome.status.success(), "{:?}", real.outcome);
+    let (twin, runs) = trace::clones(arena, prepare, &line.to_vec());
+    twin.assert_equals(&real);
+    assert_eq!(runs, 1, "{:?}", real.outcome);
+    real.outcome
 }
 
 #[test]
-fn usage_error_is_not_retried() {
+fn failure_that_copying_does_not_cure_is_not_retried() {
+    let mut seen = BTreeSet::new();
     for_each_git(|_, arena| {
+        let arena = arena.with_variable("GIT_TEMPLATE_DIR", "");
         let source = source::small(&arena, "src");
-        let filled = |work_dir: &Path| {
-            fs::create_dir(work_dir.join("dst")).unwrap();
-            fs::write(work_dir.join("dst/file"), "").unwrap();
-        };
-        assert_once(
-            &arena,
-            &filled,
-            &with_source(&source, args("clone -l SRC dst")),
+        let attributes = arena.root().join("home/.config/git/attributes");
+        fs::create_dir_all(attributes.parent().unwrap()).unwrap();
+        fs::write(attributes, "* filter=x\n").unwrap();
+        for &(script, line, message) in ONCE {
+            if script.contains("chown") && !arrangement::is_root() {
+                seen.insert((script, line));
+                continue;
+            }
+            let [script_text, line_text] =
+                [script, line].map(|text| text.replace("SRC", source.to_str().unwrap()));
+            let script_text = format!("{HOOK}{}", script_text.replace("IMITATE", IMITATE));
+            let prepare = arena.prepare(&script_text);
+            let real = arena.run_in(&prepare, arena.real(args(&line_text))).outcome;
+            // Not every git has each of these messages.
+            if real.stderr_contains(message) {
+                assert_once(&arena, &prepare, &args(&line_text));
+                seen.insert((script, line));
+            }
+        }
+    });
+    for (script, line, message) in ONCE {
+        assert!(
+            seen.contains(&(*script, *line)),
+            "no git on this machine says {message:?}: {script}; git {line}"
         );
-        for line in [
-            "clone -l absent dst",
-            "clone -l",
-            "clone -l SRC dst more",
-            "clone -l -b absent SRC dst",
-            "clone -l --depth=x SRC dst",
-            "clone --local=yes SRC dst",
-            "clone -l --nonsense SRC dst",
-            "clone -lX SRC dst",
-            "clone --local SRC dst -o",
-            "clone -local SRC dst",
-        ] {
-            assert_once(&arena, &|_| (), &with_source(&source, args(line)));
-        }
-    });
-}
-
-#[test]
-fn symbolic_link_among_objects_is_not_retried() {
-    let mut refused = 0;
-    for_each_git(|_, arena| {
-        let source = source::small(&arena, "src");
-        symlink("/nowhere", source.join(".git/objects/odd")).unwrap();
-        let line = with_source(&source, args("clone -l SRC dst"));
-        // Since 2.39.2 and 2.38.4.
-        if arena
-            .run(arena.real(line.clone()))
-            .outcome
-            .died_of("refusing to clone with --local")
-        {
-            assert_once(&arena, &|_| (), &line);
-            refused += 1;
-        }
-    });
-    assert!(refused > 0, "no git on this machine refuses it");
-}
-
-#[test]
-fn occupied_destination_is_not_retried() {
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::small(&arena, "src");
-        let line = "--work-tree tree clone -l --separate-git-dir repository SRC dst";
-        let line = with_source(&source, args(line));
-        let left = arena.run(arena.real(line.clone()));
-        assert!(left.outcome.died_of(REFUSED), "{:?}", left.outcome);
-        // git leaves the gitfile, and a fallback would fail because of that.
-        let second = arena.real(with_no_hardlinks(&line)).run();
-        assert!(second.died_of("'dst' already exists"), "{second:?}");
-        assert_once(&arena, &|_| (), &line);
-    });
+    }
 }
 
 #[test]
 fn names_that_imitate_the_message_are_not_retried() {
-    let imitations = [
-        "failed to create link 'x': Operation not permitted",
-        "fatal: failed to create link 'x': Operation not permitted",
-        "x\nfatal: failed to create link 'x': Operation not permitted\n",
-    ];
+    const NAME: &str = "failed to create link 'x': Operation not permitted";
+    let (fatal, broken) = (format!("fatal: {NAME}"), format!("x\nfatal: {NAME}\n"));
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
-        for name in &imitations[..2] {
+        let clone = |rest: &[&str]| -> Vec<OsString> {
+            let line = ["clone", "-l"].iter().chain(rest).map(OsString::from);
+            line.chain([source.clone().into(), "dst".into()]).collect()
+        };
+        for name in [NAME, &fatal] {
             for option in [
                 "-b",
                 "-c",
@@ -118,110 +198,46 @@ fn names_that_imitate_the_message_are_not_retried() {
                 "--depth",
                 "--filter",
             ] {
-                let line = ["clone", "-l", option, name]
-                    .map(OsString::from)
-                    .into_iter();
-                let line: Vec<_> = line.chain([source.clone().into(), "dst".into()]).collect();
-                assert_once(&arena, &|_| (), &line);
+                assert_once(&arena, &|_| (), &clone(&[option, name]));
             }
-            let line = ["clone", "-l", name, "dst"].map(OsString::from);
-            assert_once(&arena, &|_| (), &line);
+            assert_once(
+                &arena,
+                &|_| (),
+                &["clone", "-l", name, "dst"].map(OsString::from),
+            );
         }
         // With a line break a name can imitate git's message exactly. The status of a usage error is another.
-        let unknown = format!("--x\n{}", imitations[1]);
-        let line = [
-            "clone".into(),
-            "-l".into(),
-            unknown.into(),
-            source.clone().into(),
-            "dst".into(),
-        ];
-        assert_once(&arena, &|_| (), &line);
+        assert_once(&arena, &|_| (), &clone(&[&format!("--x\n{fatal}")]));
         // Here git ends with status 128 and its very message, so the shim retries; the fallback fails in the same way.
         for option in ["-b", "--reference"] {
-            let line = ["clone", "-l", option, imitations[2]].map(OsString::from);
-            let line = [&line[..], &[source.clone().into(), "dst".into()]].concat();
+            let line = clone(&[option, &broken]);
             let expected = arena.run(arena.real(line.clone()));
             assert!(
                 expected.outcome.died_of("fatal: "),
                 "{:?}",
                 expected.outcome
             );
-            let twin = expected.retried_while_late(|| arena.run(arena.shim(line.clone())));
-            assert_eq!(twin.outcome, expected.outcome);
-            assert_eq!(twin.tree, expected.tree);
+            expected
+                .retried_while_late(|| arena.run(arena.shim(line.clone())))
+                .assert_equals(&expected);
         }
     });
-}
-
-#[test]
-fn hook_that_writes_the_message_is_not_retried() {
-    for_each_git(|_, arena| {
-        let source = source::small(&arena, "src");
-        for status in [1, 128] {
-            let prepare = |work_dir: &Path| {
-                let script =
-                    format!("echo \"{REFUSED}x': Operation not permitted\" >&2; exit {status}");
-                hook::post_checkout(work_dir, &script);
-            };
-            for line in [
-                "clone -l --template=template SRC dst",
-                "clone -l --template=template SRC",
-            ] {
-                assert_once(&arena, &prepare, &with_source(&source, args(line)));
-            }
-        }
-    });
-}
-
-#[test]
-fn hook_that_writes_the_message_and_aborts_git_is_not_retried() {
-    // git then removes what it has cloned: the destination is free, as after a refused link.
-    let mut aborted = 0;
-    for_each_git(|_, arena| {
-        let source = source::small(&arena, "src");
-        let prepare = |work_dir: &Path| {
-            let script = format!("echo \"{REFUSED}x': Operation not permitted\" >&2; exit 1");
-            hook::put(work_dir, "reference-transaction", &script);
-        };
-        let line = with_source(&source, args(&format!("clone -l {TEMPLATE} SRC dst")));
-        // Since git 2.28.
-        let real = arena.run_in(&prepare, arena.real(line.clone()));
-        if real.outcome.died_of(REFUSED) {
-            assert!(!arena.work_dir().join("dst").exists());
-            assert_once(&arena, &prepare, &line);
-            aborted += 1;
-        }
-    });
-    assert!(aborted > 0, "no git on this machine runs it");
 }
 
 #[test]
 fn quiet_clone_whose_hook_writes_the_message_and_aborts_runs_twice() {
-    // With -q git does not write that it is done linking. A message with the path of an object of this clone cannot be told
-    // from git's: git runs twice. With another path it runs once.
+    // With -q git does not write that it is done linking: the message cannot be told from git's.
     let mut aborted = 0;
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
-        let count = arena.root().join("count");
-        let prepare = |path: &'static str| {
-            let script = format!(
-                "echo >>{}; echo \"{REFUSED}{path}': Invalid cross-device link\" >&2; exit 1",
-                count.display()
-            );
-            move |work_dir: &Path| hook::put(work_dir, "reference-transaction", &script)
-        };
-        let line = with_source(&source, args(&format!("clone -q -l {TEMPLATE} SRC dst")));
-        let elsewhere = prepare("x");
-        let prepare = prepare("dst/.git/objects/x");
+        let script = format!("{HOOK}hook reference-transaction '{IMITATE}; exit 1'");
+        let prepare = arena.prepare(&script);
+        let line = with_source(&source, args("clone -q -l --template=template SRC dst"));
         let real = arena.run_in(&prepare, arena.real(line.clone()));
         if real.outcome.died_of(REFUSED) {
-            let once = fs::read(&count).unwrap().len();
-            let shim = arena.run_in(&prepare, arena.shim(line.clone()));
-            assert_eq!(shim.outcome, real.outcome);
-            assert_eq!(shim.tree, real.tree);
-            assert_eq!(fs::read(&count).unwrap().len(), 3 * once);
-            assert_once(&arena, &elsewhere, &line);
+            let (twin, runs) = trace::clones(&arena, &prepare, &line);
+            twin.assert_equals(&real);
+            assert_eq!(runs, 2);
             aborted += 1;
         }
     });
@@ -229,70 +245,19 @@ fn quiet_clone_whose_hook_writes_the_message_and_aborts_runs_twice() {
 }
 
 #[test]
-fn filter_that_writes_the_message_is_not_retried() {
+fn destination_that_git_does_not_clean_up_is_not_retried() {
     for_each_git(|_, arena| {
-        let source = source::with_filter(&arena, "src", "imitator");
-        let imitator = executable::script(
-            &arena.root().join("imitator"),
-            &format!("#!/bin/sh\necho \"{REFUSED}x': y\" >&2\nexit 1\n"),
-        );
-        let line = format!(
-            "clone -l -c filter.imitator.required=true -c filter.imitator.smudge={} SRC dst",
-            imitator.display()
-        );
-        let line = with_source(&source, args(&line));
-        let real = arena.run(arena.real(line.clone())).outcome;
-        assert!(real.died_of(REFUSED), "{real:?}");
-        assert_once(&arena, &|_| (), &line);
-    });
-}
-
-#[test]
-fn git_killed_by_a_signal_is_not_retried() {
-    for_each_git(|_, arena| {
+        let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
-        for signal in ["KILL", "TERM", "INT", "QUIT", "USR1", "SEGV", "RTMIN"] {
-            let prepare = |work_dir: &Path| {
-                // The hook writes git's message and kills git: the caller sees that signal, and nothing is retried.
-                let kills =
-                    format!("ulimit -c 0; echo \"{REFUSED}x': y\" >&2; kill -{signal} $PPID");
-                hook::post_checkout(work_dir, &kills);
-            };
-            assert_once(
-                &arena,
-                &prepare,
-                &with_source(&source, args("clone -l --template=template SRC dst")),
-            );
-        }
+        let line = with_source(
+            &source,
+            args("--work-tree tree clone -l --separate-git-dir repository SRC dst"),
+        );
+        assert!(assert_once(&arena, &|_| (), &line).died_of(REFUSED));
+        // git leaves the gitfile, and a fallback would fail because of that.
+        let second = arena.real(with_no_hardlinks(&line)).run();
+        assert!(second.died_of("'dst' already exists"), "{second:?}");
     });
-}
-
-#[test]
-fn dubious_ownership_is_not_retried() {
-    if !arrangement::is_root() {
-        return;
-    }
-    let mut refused = 0;
-    for_each_git(|_, arena| {
-        let source = source::small(&arena, "src");
-        let given = Command::new("chown")
-            .args(["-R", "12345"])
-            .arg(&source)
-            .status()
-            .unwrap();
-        assert!(given.success());
-        let line = with_source(&source, args("clone -l SRC dst"));
-        // Since 2.45.1 and 2.39.4.
-        if arena
-            .run(arena.real(line.clone()))
-            .outcome
-            .died_of("detected dubious ownership")
-        {
-            assert_once(&arena, &|_| (), &line);
-            refused += 1;
-        }
-    });
-    assert!(refused > 0, "no git on this machine refuses it");
 }
 
 #[test]
@@ -301,78 +266,110 @@ fn full_disk_is_not_retried() {
         return;
     }
     for_each_git(|_, arena| {
-        let outside = tempfile::tempdir().unwrap();
-        let small = Tmpfs::mount(outside.path(), "6m");
-        let work_dir = small.mountpoint.join("work");
-        fs::create_dir(&work_dir).unwrap();
-        let arena = arena.in_directory(&work_dir);
-
+        let mount = "mount -t tmpfs -o size=6m,nr_inodes=10000 tmpfs mount; mkdir mount/work";
+        let Some(disk) = Mounted::by(mount, tempfile::tempdir().unwrap(), "tmpfs") else {
+            return;
+        };
         // Links succeed, but git has no room for the files that it writes.
-        let near = small.mountpoint.join("near");
-        let copied = Command::new("cp")
-            .arg("-a")
-            .arg(source::small(&arena, "src"))
-            .arg(&near)
-            .status()
-            .unwrap();
-        assert!(copied.success());
-        let fill = |_: &Path| drop(fs::write(small.mountpoint.join("filler"), vec![0; 8 << 20]));
-        let line = with_source(&near, args("clone -l SRC dst"));
-        let failed = arena.run_in(&fill, arena.real(line.clone())).outcome;
-        assert!(
-            failed.stderr_contains("No space left on device"),
-            "the disk is not full: {failed:?}"
+        let (arena, source) = source::beside_work_dir(&disk.path(), arena);
+        let filler = disk.path().join("filler");
+        let fill = |_: &Path| drop(fs::write(&filler, vec![0; 8 << 20]));
+        let full = assert_once(
+            &arena,
+            &fill,
+            &with_source(&source, args("clone -l SRC dst")),
         );
-        assert_once(&arena, &fill, &line);
-        fs::remove_file(small.mountpoint.join("filler")).unwrap();
+        assert!(
+            full.stderr_contains("No space left on device"),
+            "the disk is not full: {full:?}"
+        );
+        fs::remove_file(&filler).unwrap();
 
         // A refused link, and then a full disk: the fallback ends as `git clone --no-hardlinks` does.
         let arena = arena.with_links_failing(libc::EPERM);
-        let source = source::with_loose_objects(&arena, "many", 1000);
-        let near = small.mountpoint.join("many.git");
-        let copied = Command::new("cp")
-            .arg("-a")
-            .arg(source.join(".git"))
-            .arg(&near)
-            .status()
-            .unwrap();
-        assert!(copied.success());
-        let line = with_source(&near, args("clone -l --bare SRC dst"));
-        let real = arena.run(arena.real(line.clone())).outcome;
-        assert!(real.died_of(REFUSED), "{real:?}");
+        source::with_loose_objects(&arena, source.join("many").to_str().unwrap(), 500);
+        let line = args("clone -l --bare ../src/many dst");
+        assert!(arena.run(arena.real(line.clone())).outcome.died_of(REFUSED));
         let expected = arena.run(arena.real(with_no_hardlinks(&line)));
-        let died = expected.outcome.died_of("No space left on device");
-        assert!(died, "{:?}", expected.outcome);
+        assert!(
+            expected.outcome.died_of("No space left on device"),
+            "{:?}",
+            expected.outcome
+        );
         let shim = expected.retried_while_late(|| arena.run(arena.shim(line.clone())));
-        assert_eq!(shim.outcome, expected.outcome);
+        shim.assert_equals(&expected);
     });
 }
 
-/// A small tmpfs, unmounted on drop.
-struct Tmpfs {
-    mountpoint: std::path::PathBuf,
-}
-
-impl Tmpfs {
-    fn mount(at: &Path, size: &str) -> Self {
-        let options = format!("size={size},nr_inodes=10000");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(at)
-            .status()
-            .unwrap();
-        assert!(mounted.success());
-        Self {
-            mountpoint: at.to_owned(),
+#[test]
+fn clone_that_git_starts_itself_is_not_cured() {
+    // By design: the command is not `clone`, or not of a path, and reading the configuration would take a second process for
+    // every call of git. The git that an alias or a submodule starts is the real one, since git puts its own programs first
+    // on PATH.
+    let Some((_directory, filesystem)) = mount(LinkRule::InodePerPath) else {
+        return;
+    };
+    let mut refused = 0;
+    for_each_git(|_, arena| {
+        let (arena, source) = arena_on(&filesystem, arena);
+        let path = source.display();
+        for (config, line) in [
+            (
+                "protocol.file.allow=always".to_owned(),
+                format!("-C outer submodule add {path} inner"),
+            ),
+            (
+                format!("url.{path}.insteadOf=far:src"),
+                "clone far:src dst".to_owned(),
+            ),
+            (
+                "alias.copy=clone --local".to_owned(),
+                format!("copy {path} dst"),
+            ),
+            (
+                "alias.copy=!git clone --local".to_owned(),
+                format!("copy {path} dst"),
+            ),
+        ] {
+            let line = [vec!["-c".into(), config.into()], args(&line)].concat();
+            let twin = arena
+                .assert_twins_in(&arena.prepare("git init -q outer"), &line)
+                .outcome;
+            // Gits before 2.45.1 and 2.39.4 do not check.
+            assert_ne!(twin.died_of(DIFFERENT), twin.status.success(), "{twin:?}");
+            refused += usize::from(twin.died_of(DIFFERENT));
         }
-    }
+    });
+    assert!(refused > 0, "no git on this machine checks");
 }
 
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount")
-            .arg("-l")
-            .arg(&self.mountpoint)
-            .status();
-    }
+#[test]
+fn clone_that_cannot_link_is_git_itself() {
+    for_each_git(|_, arena| {
+        let source = source::small(&arena, "src");
+        let bundle = arena.real(args("bundle create ../src.bundle --all"));
+        bundle.cwd(&source).run().succeeded();
+        let url = format!("file://{}", source.display());
+        for line in [
+            "clone URL dst",
+            "clone URL/.git dst",
+            "clone --no-local SRC dst",
+            "clone --no-hardlinks SRC dst",
+            "clone --local --no-hardlinks SRC dst",
+            "clone --shared SRC dst",
+            "clone -l -s SRC dst",
+            "clone -l --no-local SRC dst",
+            "clone ../src.bundle dst",
+        ] {
+            let line = with_source(&source, args(&line.replace("URL", &url)));
+            arena.assert_twins(&line);
+            assert!(!trace::is_attempted(&arena, &line), "{line:?}");
+        }
+        let ignored = arena.assert_twins(&with_source(url, args("clone --local SRC dst")));
+        assert!(
+            ignored
+                .outcome
+                .stderr_contains("warning: --local is ignored")
+        );
+    });
 }
