@@ -9,78 +9,72 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 
 use crate::support::arena::{Arena, REFUSED, for_each_git, retry_while_late};
-use crate::support::args::{Args, args, with_source};
+use crate::support::args::{Args, args, rows, with_source};
 use crate::support::source;
 
 /// What a bash script prepares, and a line that dies of a refused link. `SRC` is the source.
-const CURED: &[(&str, &str)] = &[
-    // Every spelling of `--local` that git accepts, and where it can stand.
-    ("", "clone --local SRC dst"),
-    ("", "clone --loca SRC dst"),
-    ("", "clone --loc SRC dst"),
-    ("", "clone --lo SRC dst"),
-    ("", "clone --l SRC dst"),
-    ("", "clone -l SRC dst"),
-    ("", "clone -ql SRC dst"),
-    ("", "clone -lq SRC dst"),
-    ("", "clone -nl SRC dst"),
-    ("", "clone -vl SRC dst"),
-    ("", "clone -l4 SRC dst"),
-    ("", "clone -lj2 SRC dst"),
-    ("", "clone -lo name SRC dst"),
-    ("", "clone -lbside SRC dst"),
-    ("", "clone SRC --local dst"),
-    ("", "clone SRC dst --local"),
-    ("", "clone SRC dst -l"),
-    ("", "clone --no-local --local SRC dst"),
-    ("", "clone -l -s --no-shared SRC dst"),
-    ("", "clone -l --origin --local SRC dst"),
-    ("", "clone -l --no-origin SRC dst"),
-    ("", "clone --recurse-submodules -l SRC dst"),
-    ("", "clone --quiet --local --origin cache SRC dst"),
-    // The end of the options, before which `--no-hardlinks` must stand.
-    ("", "clone --local -- SRC dst"),
-    ("", "clone --local SRC -- dst"),
-    ("", "clone --local --end-of-options SRC dst"),
-    // Other options, some with values that look like something else.
-    ("", "clone -l --bare SRC dst"),
-    ("", "clone -l --mirror SRC dst"),
-    ("", "clone -l --separate-git-dir sep SRC dst"),
-    ("", "clone -l --separate-git-dir=sep SRC dst"),
-    ("", "clone -l --no-checkout SRC dst"),
-    ("", "clone -l -b side --single-branch SRC dst"),
-    ("", "clone -l -b v1 SRC dst"),
-    ("", "clone -l -c core.x=--local --config core.y=-- SRC dst"),
-    ("", "clone -l --no-tags SRC dst"),
-    ("", "clone -l --template= SRC dst"),
-    ("", "clone -l --progress SRC dst"),
-    ("", "clone -l --reference SRC SRC dst"),
-    ("", "-c core.x=y clone -l SRC dst"),
-    (
-        "",
-        "-p -c protocol.allow=never -c protocol.file.allow=always clone --local --no-checkout -- SRC dst",
-    ),
-    (
-        "",
-        "--no-pager --literal-pathspecs --git-dir=ignored clone -l SRC dst",
-    ),
-    // The destination, given or derived from the source, and relative to the last -C.
-    ("", "clone -l SRC ./dst/"),
-    ("", "clone -l SRC dst//"),
-    ("", "clone -l SRC lead/ing/dst"),
-    ("", "clone -l SRC"),
-    ("", "clone -l SRC/.git"),
-    ("", "clone -l --bare SRC/"),
-    ("", "clone -l ../src/ dst"),
-    ("", "clone -l ../src"),
-    ("", "-C .. clone -l src work/dst"),
-    ("mkdir -p one/two", "-C one -C two clone -l SRC dst"),
-    ("mkdir one", "-C one clone -l SRC"),
-    ("mkdir -p one/two", "-C one/two clone -l SRC ../dst"),
-    ("mkdir dst", "clone -l SRC dst"),
-    ("mkdir -m 2775 dst", "clone -l --bare SRC dst"),
-    ("mkdir dst", "-C dst clone -l SRC ."),
-];
+const CURED: &str = "
+# Every spelling of `--local` that git accepts, and where it can stand.
+clone --local SRC dst
+clone --loca SRC dst
+clone --loc SRC dst
+clone --lo SRC dst
+clone --l SRC dst
+clone -l SRC dst
+clone -ql SRC dst
+clone -lq SRC dst
+clone -nl SRC dst
+clone -vl SRC dst
+clone -l4 SRC dst
+clone -lj2 SRC dst
+clone -lo name SRC dst
+clone -lbside SRC dst
+clone SRC --local dst
+clone SRC dst --local
+clone SRC dst -l
+clone --no-local --local SRC dst
+clone -l -s --no-shared SRC dst
+clone -l --origin --local SRC dst
+clone -l --no-origin SRC dst
+clone --recurse-submodules -l SRC dst
+clone --quiet --local --origin cache SRC dst
+# The end of the options, before which `--no-hardlinks` must stand.
+clone --local -- SRC dst
+clone --local SRC -- dst
+clone --local --end-of-options SRC dst
+# Other options, some with values that look like something else.
+clone -l --bare SRC dst
+clone -l --mirror SRC dst
+clone -l --separate-git-dir sep SRC dst
+clone -l --separate-git-dir=sep SRC dst
+clone -l --no-checkout SRC dst
+clone -l -b side --single-branch SRC dst
+clone -l -b v1 SRC dst
+clone -l -c core.x=--local --config core.y=-- SRC dst
+clone -l --no-tags SRC dst
+clone -l --template= SRC dst
+clone -l --progress SRC dst
+clone -l --reference SRC SRC dst
+-c core.x=y clone -l SRC dst
+-p -c protocol.allow=never -c protocol.file.allow=always clone --local --no-checkout -- SRC dst
+--no-pager --literal-pathspecs --git-dir=ignored clone -l SRC dst
+# The destination, given or derived from the source, and relative to the last -C.
+clone -l SRC ./dst/
+clone -l SRC dst//
+clone -l SRC lead/ing/dst
+clone -l SRC
+clone -l SRC/.git
+clone -l --bare SRC/
+clone -l ../src/ dst
+clone -l ../src
+-C .. clone -l src work/dst
+mkdir -p one/two | -C one -C two clone -l SRC dst
+mkdir one | -C one clone -l SRC
+mkdir -p one/two | -C one/two clone -l SRC ../dst
+mkdir dst | clone -l SRC dst
+mkdir -m 2775 dst | clone -l --bare SRC dst
+mkdir dst | -C dst clone -l SRC .
+";
 
 /// Names of sources and destinations.
 const NAMES: [&[u8]; 7] = [
@@ -107,7 +101,7 @@ fn refusing(arena: Arena) -> (Arena, PathBuf) {
 fn every_form_of_the_command_line_is_cured() {
     for_each_git(|_, arena| {
         let (arena, source) = refusing(arena);
-        for (script, line) in CURED {
+        for [script, line] in rows(CURED) {
             let line = line.replace("SRC", source.to_str().unwrap());
             // Since git 2.24.
             let unknown = line.contains("--end-of-options")

@@ -15,7 +15,6 @@
 
 mod callers;
 mod command_line_against_git;
-mod destination;
 mod doctor;
 mod documentation;
 mod explain;

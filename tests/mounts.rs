@@ -14,30 +14,12 @@ use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{args, with_no_hardlinks, with_source};
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
-use crate::support::executable;
 use crate::support::fault;
 use crate::support::gits::gits;
-use crate::support::records;
 use crate::support::source;
+use crate::support::trace;
 use crate::support::tree;
 use crate::support::wait;
-
-/// How often git ran for `args`, called through the shim, which must come to what the real git comes to with
-/// `--no-hardlinks`.
-#[track_caller]
-fn gits_of_a_copy(arena: &Arena, line: &[OsString]) -> usize {
-    let real = arena.run(arena.real(line.to_vec())).outcome;
-    assert!(real.died_of(REFUSED), "{real:?}");
-    let expected = arena.run(arena.real(with_no_hardlinks(line)));
-    let trace = arena.root().join("trace");
-    let _ = fs::remove_file(&trace);
-    let copied = arena.run(arena.shim(line.to_vec()).env("GIT_TRACE", &trace));
-    copied.assert_equals(&expected);
-    let links = tree::object_links(arena.work_dir());
-    assert!(!links.is_empty() && links.iter().all(|&links| links == 1));
-    let trace = fs::read_to_string(&trace).unwrap();
-    trace.matches("built-in: git clone").count()
-}
 
 #[test]
 fn clone_to_another_mount_is_copied_by_one_git() {
@@ -56,50 +38,18 @@ fn clone_to_another_mount_is_copied_by_one_git() {
             "clone -l --recurse-submodules SRC ./dst",
         ] {
             let line = with_source(&source, args(line));
-            assert_eq!(gits_of_a_copy(&arena, &line), 1, "{line:?}");
+            assert!(arena.run(arena.real(line.clone())).outcome.died_of(REFUSED));
+            let expected = arena.run(arena.real(with_no_hardlinks(&line)));
+            let (copied, runs) = trace::clones(&arena, &|_| (), &line);
+            copied.assert_equals(&expected);
+            assert_eq!(runs, 1, "{line:?}");
+            let links = tree::object_links(arena.work_dir());
+            assert!(!links.is_empty() && links.iter().all(|&links| links == 1));
         }
-    });
-}
-
-#[test]
-fn clone_to_another_mount_is_recorded_without_an_attempt() {
-    for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
-        let source = source::small(&arena, "src");
-        let file = arena.root().join("log");
-        let call = arena.shim(with_source(&source, args("clone -q -l SRC dst")));
-        let call = call.env("GIT_CLONE_SHIM_LOG_FILE", &file);
-        arena.run(call).outcome.succeeded();
-        // Before the working directory is emptied, in which the observer looks for the clone.
-        records::wait_for(&file, 1);
-        // git copies by itself here.
-        let call = arena.shim(with_source(&source, args("clone -q SRC dst")));
-        let call = call.env("GIT_CLONE_SHIM_LOG_FILE", &file);
-        arena.run(call).outcome.succeeded();
-        let records = records::wait_for(&file, 1);
-        assert_eq!(records.len(), 1, "{records:?}");
-        let text = records[0].to_string();
-        assert!(text.contains(":\"different mounts\""), "{text}");
-        assert!(text.contains(":0,"), "{text}");
-        assert!(text.contains("\"outcome\":\"cloned\""), "{text}");
-        assert!(!text.contains("\"error\""), "{text}");
-    });
-}
-
-#[test]
-fn plain_clone_to_another_mount_is_passed_through() {
-    for_each_git(|_, arena| {
-        let Some(arena) = arena.across_mounts() else {
-            return;
-        };
-        let source = source::small(&arena, "src");
-        let line = with_source(&source, args("clone SRC dst"));
-        arena.assert_twins(&line);
-        let log = arena.shim(line).env("GIT_CLONE_SHIM_LOG", "info");
-        let log = arena.run(log).outcome;
-        assert!(log.stderr_contains("exec git with these args"), "{log:?}");
+        // git copies by itself.
+        let plain = with_source(&source, args("clone SRC dst"));
+        arena.assert_twins(&plain);
+        assert!(!trace::is_attempted(&arena, &plain));
     });
 }
 
@@ -121,8 +71,8 @@ fn clone_to_an_automounted_directory_is_copied_by_one_git() {
     }
     let place = tempfile::tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
-    fs::create_dir(at("target")).unwrap();
     let target = at("target");
+    fs::create_dir(&target).unwrap();
     fs::write(
         at("map"),
         format!("work -fstype=bind :{}\n", target.display()),
@@ -131,19 +81,17 @@ fn clone_to_an_automounted_directory_is_copied_by_one_git() {
     let master = format!("{} {}\n", at("auto").display(), at("map").display());
     fs::write(at("master"), master).unwrap();
     let mut automount = Command::new("automount");
-    automount
-        .args(["--foreground", "--dont-check-daemon", "--pid-file"])
-        .args([at("pid"), at("master")]);
+    automount.args(["--foreground", "--dont-check-daemon", "--pid-file"]);
+    automount.args([at("pid"), at("master")]);
     // The kernel mounts nothing for processes of the daemon's own group.
     automount.process_group(0);
     let _automount = Automount(automount.stderr(Stdio::null()).spawn().unwrap());
     let mounted = format!(" {} autofs ", at("auto").display());
-    let is_mounted = || {
+    wait::until("automount", || {
         fs::read_to_string("/proc/self/mounts")
             .unwrap()
             .contains(&mounted)
-    };
-    wait::until("automount", is_mounted);
+    });
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let mut line = with_source(&source, args("clone -q --local SRC"));
@@ -204,57 +152,22 @@ mkdir plain/mountpoint
 mount -t tmpfs tmpfs plain/mountpoint
 "#;
 
-const SOURCES: [&str; 16] = [
-    "plain/src",
-    "bind/src",
-    "tmpfs/src",
-    "overlay/src",
-    "to-tmpfs/src",
-    "to-plain/../bind/src",
-    "plain/src/.git",
-    "plain/worktree",
-    "plain/gitfile",
-    "plain/bare",
-    "plain/packed",
-    "plain/mounted",
-    "plain/packs",
-    "plain/bundle",
-    "plain/shallow",
-    "plain/empty",
-];
+const SOURCES: &str = "plain/src bind/src tmpfs/src overlay/src to-tmpfs/src to-plain/../bind/src plain/src/.git plain/bare \
+    plain/packed plain/mounted plain/packs plain/bundle plain/shallow plain/empty plain/worktree \
+    plain/gitfile";
 
-const DESTINATIONS: [&str; 24] = [
-    "plain/dst",
-    "bind/dst",
-    "tmpfs/dst",
-    "overlay/dst",
-    "--bare bind/dst",
-    "--mirror tmpfs/dst",
-    "plain/given",
-    "bind/given",
-    "tmpfs/given/",
-    "overlay/given",
-    "to-bind/dst",
-    "to-tmpfs/new/dst",
-    "to-plain/new/er/dst//",
-    "tmpfs/../plain/dst",
-    "to-plain/../tmpfs/dst",
-    "tmpfs/new/../dst",
-    "plain/new/../../dst",
-    "plain/mountpoint",
-    "plain/mountpoint/dst",
-    "plain/dangling",
-    "plain/src",
-    "--separate-git-dir tmpfs/sep plain/dst",
-    "--separate-git-dir=plain/sep bind/dst",
-    "--separate-git-dir bind/sep tmpfs/dst",
-];
+const DESTINATIONS: &str = "plain/dst, bind/dst, tmpfs/dst, overlay/dst, --bare bind/dst, --mirror tmpfs/dst, plain/given, \
+    bind/given, tmpfs/given/, overlay/given, to-bind/dst, to-tmpfs/new/dst, to-plain/new/er/dst//, \
+    tmpfs/../plain/dst, to-plain/../tmpfs/dst, tmpfs/new/../dst, plain/new/../../dst, plain/mountpoint, \
+    plain/mountpoint/dst, plain/dangling, plain/src, --separate-git-dir tmpfs/sep plain/dst, \
+    --separate-git-dir=plain/sep bind/dst, --separate-git-dir bind/sep tmpfs/dst";
 
 /// For each source and destination: what the shim explains, and what the real git comes to.
 const COMPARE: &str = r#"
 while read -r source destination; do
     explained=-
-    "$SHIM" explain -- clone -l $source $destination | grep -q 'different mounts' && explained=different
+    # The decision alone: nothing is cloned.
+    GIT_CLONE_SHIM_LOG=info GIT_CLONE_SHIM_GIT=/bin/true "$SHIM" clone -l $source $destination 2>&1 | grep -q 'different mounts' && explained=different
     if git clone -q -l $source $destination 2>error; then came=linked
     elif grep -q 'failed to create link.*Invalid cross-device link' error; then came=EXDEV
     else came=other
@@ -265,59 +178,76 @@ while read -r source destination; do
 done
 "#;
 
-/// What the shim explains and what comes of it, for each of `sources` and every destination, where `run` runs the script.
-fn compare(
-    sources: &[&str],
+/// Runs a bash script in a mount namespace of its own, where `run` runs it.
+fn in_mount_namespace(
+    arena: &Arena,
+    script: &str,
+    stdin: String,
     run: &dyn Fn(Call) -> Outcome,
-) -> Option<BTreeSet<(String, String, String)>> {
-    let arena = Arena::new(&gits()[0]);
-    let source = source::small(&arena, "src");
+) -> Option<String> {
     let mut command = arena.command("unshare");
     command
-        .args(["--user", "--map-root-user", "--mount", "bash", "-c"])
-        .arg(format!("{PLACES}\nset +e\n{COMPARE}"))
-        .env("SRC", source)
-        .env("SHIM", executable::shim());
-    let pairs: String = sources
-        .iter()
-        .flat_map(|source| DESTINATIONS.map(|destination| format!("{source} {destination}\n")))
-        .collect();
-    let outcome = run(Call::new(command).stdin(pairs));
+        .args(["--user", "--map-root-user", "--mount", "bash", "-c", script])
+        .env("SRC", source::small(arena, "src"))
+        .env("SHIM", arena.shim_directory().join("git"));
+    let outcome = run(Call::new(command).stdin(stdin));
     if !outcome.status.success() {
         arrangement::missing(&format!("user namespace to mount in ({outcome:?})"));
         return None;
     }
-    let text = String::from_utf8(outcome.stdout).unwrap();
-    let results: BTreeSet<_> = text
-        .lines()
-        .map(|line| {
-            let mut parts = line.splitn(3, ' ').map(str::to_owned);
-            let mut next = || parts.next().unwrap();
-            (next(), next(), next())
-        })
-        .collect();
-    assert_eq!(results.len(), sources.len() * DESTINATIONS.len());
+    Some(String::from_utf8(outcome.stdout).unwrap())
+}
+
+/// What the shim explains and what comes of it, for so many of [`SOURCES`] and every destination, where `run` runs the script.
+fn compare(
+    sources: usize,
+    run: &dyn Fn(Call) -> Outcome,
+) -> Option<BTreeSet<(String, String, String)>> {
+    let pairs = SOURCES.split(' ').take(sources).flat_map(|source| {
+        DESTINATIONS
+            .split(", ")
+            .map(move |destination| format!("{source} {destination}\n"))
+    });
+    let pairs: BTreeSet<String> = pairs.collect();
+    let count = pairs.len();
+    let script = format!("{PLACES}\nset +e\n{COMPARE}");
+    let text = in_mount_namespace(
+        &Arena::new(&gits()[0]),
+        &script,
+        pairs.into_iter().collect(),
+        run,
+    )?;
+    let results = text.lines().map(|line| {
+        let mut parts = line.splitn(3, ' ').map(str::to_owned);
+        let mut next = || parts.next().unwrap();
+        (next(), next(), next())
+    });
+    let results: BTreeSet<_> = results.collect();
+    assert_eq!(results.len(), count);
     Some(results)
 }
 
 #[test]
 fn kernel_refuses_every_link_that_the_shim_does_not_attempt() {
-    let Some(results) = compare(&SOURCES, &Call::run) else {
+    let Some(results) = compare(16, &Call::run) else {
         return;
     };
     for (explained, came, line) in &results {
-        // `..` behind what does not exist yet could lead anywhere: in doubt, the attempt.
-        let in_doubt = line.contains("/new/..");
-        let expected = match came.as_str() {
-            "EXDEV" if !in_doubt => "different",
-            _ => "-",
-        };
-        assert_eq!(explained, expected, "{came}: {line}");
+        // In doubt, the attempt: `..` behind what does not exist yet could lead anywhere, and a file could name any repository.
+        let in_doubt = ["/new/..", "plain/worktree", "plain/gitfile"]
+            .iter()
+            .any(|doubt| line.contains(doubt));
+        assert!(explained == "-" || came == "EXDEV", "{came}: {line}");
+        assert!(
+            explained != "-" || came != "EXDEV" || in_doubt,
+            "{came}: {line}"
+        );
     }
     for (explained, came) in [("different", "EXDEV"), ("-", "linked"), ("-", "other")] {
-        let mut results = results.iter();
         assert!(
-            results.any(|found| found.0 == explained && found.1 == came),
+            results
+                .iter()
+                .any(|found| found.0 == explained && found.1 == came),
             "{came}"
         );
     }
@@ -325,17 +255,82 @@ fn kernel_refuses_every_link_that_the_shim_does_not_attempt() {
 
 #[test]
 fn kernel_that_tells_no_mounts_refuses_every_link_that_the_shim_does_not_attempt() {
-    // Linux before 5.8, and a sandbox: the devices of the directories tell less, and never anything wrong.
+    // Linux before 5.8, and a sandbox.
     for errno in [libc::ENOSYS, libc::EPERM] {
         let without_statx =
             |call: Call| fault::with_calls_failing(&[libc::SYS_statx], errno, || call.run());
-        let Some(results) = compare(&SOURCES[..4], &without_statx) else {
+        let Some(results) = compare(2, &without_statx) else {
             return;
         };
         for (explained, came, line) in &results {
             assert!(explained == "-" || came == "EXDEV", "{came}: {line}");
-            let to_another_filesystem = line == "plain/src tmpfs/dst";
-            assert!(!to_another_filesystem || explained == "different", "{line}");
         }
     }
+}
+
+/// Clones a repository of each name without a destination: first to see what git makes of the name, and then with another mount
+/// there, so that no link can succeed, which the shim knows beforehand only if it derives the same name. Prints how often git
+/// ran, and the line.
+const DERIVE: &str = r#"
+set -e
+clone() {
+    rm -rf made; mkdir made; cd made
+    "$real" clone -q -l "$@" || { cd ..; return; }
+    derived=$(ls -A); rm -rf -- "$derived"; mkdir -- "$derived"
+    mount -t tmpfs tmpfs "./$derived"
+    ! "$real" clone -q -l "$@" 2>/dev/null
+    GIT_TRACE=$PWD/../trace git clone -q -l "$@"
+    umount "./$derived"; cd ..
+    printf '%s %q\n' "$(grep -c 'built-in: git clone' trace)" "$*"
+    rm trace
+}
+real=$PWD/real/git
+mv -- "$SRC" spare
+while IFS= read -r line; do
+    name=$(printf -- "$line"); rest=${name##*!}; name=${name%!*}
+    mv -T spare "./$name"
+    clone "../$name$rest"; clone --bare "$PWD/$name$rest"
+    mv -T "./$name" spare
+done
+"#;
+
+/// Names of repositories, in printf(1)'s notation, and what may follow in the args.
+const NAMES: &str = r"src!
+src!/
+src!///
+src!/.git
+src!/.git//
+src.git!
+src.git!/.git
+src.git.git!
+my repo!
+ led and trailed !
+a \t b!
+a\001\037b!
+a:b!
+a:8080!
+a:!
+me@host.git!/
+caf\351!
+-x!
+src.bundle!
+";
+
+#[test]
+fn destination_is_derived_as_git_derives_it() {
+    for_each_git(|_, arena| {
+        let path: OsString = arena.path_of(true);
+        let script = format!("cd ..\nexport PATH=\"$OURS\"\n{DERIVE}");
+        let run = |mut call: Call| {
+            call.command.env("OURS", &path);
+            call.run()
+        };
+        let Some(text) = in_mount_namespace(&arena, &script, NAMES.to_owned(), &run) else {
+            return;
+        };
+        assert!(text.lines().count() > 25, "{text}");
+        for line in text.lines() {
+            assert!(line.starts_with("1 "), "{line}");
+        }
+    });
 }

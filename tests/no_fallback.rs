@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::libc;
 
 use crate::support::arena::{Arena, DIFFERENT, REFUSED, for_each_git};
-use crate::support::args::{args, with_no_hardlinks, with_source};
+use crate::support::args::{args, rows, with_no_hardlinks, with_source};
 use crate::support::arrangement;
 use crate::support::call::Outcome;
 use crate::support::mounted::Mounted;
@@ -17,110 +17,46 @@ use crate::support::source;
 use crate::support::trace;
 
 /// What a bash script prepares, a line that fails, and a part of git's message. `SRC` is the source, also called `../src`, and
-/// `IMITATE` writes the message of a link failure. In alphabetical order of nothing: the first column says what is tried.
-const ONCE: &[(&str, &str, &str)] = &[
-    // Usage errors, sources that are none, and destinations that are not free.
-    (
-        "mkdir dst; touch dst/file",
-        "clone -l SRC dst",
-        "already exists and is not an empty directory",
-    ),
-    ("", "clone -l absent dst", "does not exist"),
-    ("", "clone -l", "You must specify a repository"),
-    ("", "clone", "You must specify a repository"),
-    ("", "clone -l SRC dst more", "Too many arguments"),
-    ("", "clone -l -b absent SRC dst", "absent not found"),
-    ("", "clone -l --depth=x SRC dst", "positive number"),
-    ("", "clone --local=yes SRC dst", "takes no value"),
-    ("", "clone -l --nonsense SRC dst", "unknown option"),
-    ("", "clone -lX SRC dst", "unknown switch"),
-    ("", "clone --local SRC dst -o", "requires a value"),
-    ("", "clone ../src dst -o", "requires a value"),
-    ("", "clone -local SRC dst", "did you mean `--local`"),
-    ("", "clone ~/src dst", "does not exist"),
-    ("", "-C .. clone ../src dst", "does not exist"),
-    ("mkdir directory", "clone directory dst", "fatal: "),
-    (
-        "echo gitdir is not what this begins with >file",
-        "clone file dst",
-        "fatal: ",
-    ),
-    ("printf gitdir >short", "clone short dst", "fatal: "),
-    // What git refuses for its users' safety.
-    (
-        "rm -rf ../odd; cp -R SRC ../odd; ln -s /nowhere ../odd/.git/objects/odd",
-        "clone -l ../odd dst",
-        "refusing to clone with --local",
-    ),
-    (
-        "rm -rf ../odd; cp -R SRC ../odd; chown -R 12345 ../odd",
-        "clone -l ../odd dst",
-        "detected dubious ownership",
-    ),
-    // A hook or a filter writes the message.
-    (
-        "hook post-checkout 'IMITATE; exit 1'",
-        "clone -l --template=template SRC dst",
-        REFUSED,
-    ),
-    (
-        "hook post-checkout 'IMITATE; exit 128'",
-        "clone -l --template=template SRC dst",
-        REFUSED,
-    ),
-    (
-        "hook post-checkout 'IMITATE; exit 128'",
-        "clone -l --template=template SRC",
-        REFUSED,
-    ),
-    // git then removes what it has cloned: the destination is free, as after a refused link. Since git 2.28.
-    (
-        "hook reference-transaction 'IMITATE; exit 1'",
-        "clone -l --template=template SRC dst",
-        REFUSED,
-    ),
-    (
-        "hook smudge 'IMITATE; exit 1'",
-        "clone -l -c filter.x.required=true -c filter.x.smudge=SRC/../work/template/hooks/smudge SRC dst",
-        REFUSED,
-    ),
-    // It writes the message and kills git: the caller sees that signal.
-    (
-        "hook post-checkout 'IMITATE; kill -KILL $PPID'",
-        "clone -l --template=template SRC dst",
-        REFUSED,
-    ),
-    (
-        "hook post-checkout 'IMITATE; kill -TERM $PPID'",
-        "clone -l --template=template SRC dst",
-        REFUSED,
-    ),
-    (
-        "hook post-checkout 'IMITATE; kill -INT $PPID'",
-        "clone -l --template=template SRC dst",
-        REFUSED,
-    ),
-    (
-        "hook post-checkout 'IMITATE; kill -QUIT $PPID'",
-        "clone -l --template=template SRC dst",
-        REFUSED,
-    ),
-    (
-        "hook post-checkout 'IMITATE; kill -USR1 $PPID'",
-        "clone -l --template=template SRC dst",
-        REFUSED,
-    ),
-    (
-        "hook post-checkout 'IMITATE; kill -SEGV $PPID'",
-        "clone -l --template=template SRC dst",
-        REFUSED,
-    ),
-    (
-        "hook post-checkout 'IMITATE; kill -RTMIN $PPID'",
-        "clone -l --template=template SRC dst",
-        REFUSED,
-    ),
-];
+/// `IMITATE` writes the message of a link failure.
+const ONCE: &str = r"
+# Usage errors, sources that are none, and destinations that are not free.
+mkdir dst; touch dst/file | clone -l SRC dst | already exists and is not an empty directory
+| clone -l absent dst | does not exist
+| clone -l | You must specify a repository
+| clone | You must specify a repository
+| clone -l SRC dst more | Too many arguments
+| clone -l -b absent SRC dst | absent not found
+| clone -l --depth=x SRC dst | positive number
+| clone --local=yes SRC dst | takes no value
+| clone -l --nonsense SRC dst | unknown option
+| clone -lX SRC dst | unknown switch
+| clone --local SRC dst -o | requires a value
+| clone ../src dst -o | requires a value
+| clone -local SRC dst | did you mean `--local`
+| clone ~/src dst | does not exist
+| -C .. clone ../src dst | does not exist
+mkdir directory | clone directory dst | fatal:
+echo gitdir is not what this begins with >file | clone file dst | fatal:
+printf gitdir >short | clone short dst | fatal:
+# What git refuses for its users' safety.
+rm -rf ../odd; cp -R SRC ../odd; ln -s /nowhere ../odd/.git/objects/odd | clone -l ../odd dst | refusing to clone with --local
+rm -rf ../odd; cp -R SRC ../odd; chown -R 12345 ../odd | clone -l ../odd dst | detected dubious ownership
+# A hook or a filter writes the message.
+hook post-checkout 'IMITATE; exit 1' | clone -l --template=template SRC dst | fatal: failed to create link
+hook post-checkout 'IMITATE; exit 128' | clone -l --template=template SRC dst | fatal: failed to create link
+hook post-checkout 'IMITATE; exit 128' | clone -l --template=template SRC | fatal: failed to create link
+# git then removes what it has cloned: the destination is free, as after a refused link. Since git 2.28.
+hook reference-transaction 'IMITATE; exit 1' | clone -l --template=template SRC dst | fatal: failed to create link
+hook smudge 'IMITATE; exit 1' | clone -l -c filter.x.required=true -c filter.x.smudge=SRC/../work/template/hooks/smudge SRC dst | fatal: failed to create link
+# It writes the message and kills git: the caller sees that signal.
+hook post-checkout 'IMITATE; kill -KILL $PPID' | clone -l --template=template SRC dst | fatal: failed to create link
+hook post-checkout 'IMITATE; kill -TERM $PPID' | clone -l --template=template SRC dst | fatal: failed to create link
+hook post-checkout 'IMITATE; kill -INT $PPID' | clone -l --template=template SRC dst | fatal: failed to create link
+hook post-checkout 'IMITATE; kill -QUIT $PPID' | clone -l --template=template SRC dst | fatal: failed to create link
+hook post-checkout 'IMITATE; kill -USR1 $PPID' | clone -l --template=template SRC dst | fatal: failed to create link
+hook post-checkout 'IMITATE; kill -SEGV $PPID' | clone -l --template=template SRC dst | fatal: failed to create link
+hook post-checkout 'IMITATE; kill -RTMIN $PPID' | clone -l --template=template SRC dst | fatal: failed to create link
+";
 
 /// A bash function that writes a hook of this name, with this script.
 const HOOK: &str = "hook() {
@@ -153,7 +89,7 @@ fn failure_that_copying_does_not_cure_is_not_retried() {
         let attributes = arena.root().join("home/.config/git/attributes");
         fs::create_dir_all(attributes.parent().unwrap()).unwrap();
         fs::write(attributes, "* filter=x\n").unwrap();
-        for &(script, line, message) in ONCE {
+        for [script, line, message] in rows(ONCE) {
             if script.contains("chown") && !arrangement::is_root() {
                 seen.insert((script, line));
                 continue;
@@ -170,9 +106,9 @@ fn failure_that_copying_does_not_cure_is_not_retried() {
             }
         }
     });
-    for (script, line, message) in ONCE {
+    for [script, line, message] in rows(ONCE) {
         assert!(
-            seen.contains(&(*script, *line)),
+            seen.contains(&(script, line)),
             "no git on this machine says {message:?}: {script}; git {line}"
         );
     }

@@ -28,3 +28,15 @@ pub fn with_source(source: impl AsRef<OsStr>, args: Args) -> Args {
         .map(|arg| if arg == "SRC" { source.to_owned() } else { arg })
         .collect()
 }
+
+/// The rows of a table: a line each, with fields between bars, of which the first ones can be missing. `#` begins a comment.
+pub fn rows<const N: usize>(table: &str) -> impl Iterator<Item = [&str; N]> {
+    let lines = table
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| {
+        let mut fields: Vec<&str> = line.split('|').map(str::trim).collect();
+        fields.splice(0..0, vec![""; N - fields.len()]);
+        fields.try_into().unwrap()
+    })
+}

@@ -1,8 +1,5 @@
 //! An sshfs that is connected to sftp-server by a pipe, without ssh.
 
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
-
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -44,43 +41,9 @@ impl Sshfs {
         kill(self.server, Signal::SIGSTOP).unwrap();
     }
 
-    /// Has every access wait from now on, but so that a signal ends it: the kernel still has the request. `None` if the
-    /// process that serves the filesystem is not found.
-    pub fn stop(&self) -> Option<StoppedSshfs> {
-        let mount_point = self.mounted.path();
-        let is_ours = |args: &[u8]| {
-            let mut args = args.split(|&byte| byte == 0);
-            args.next() == Some(b"sshfs")
-                && args.any(|arg| arg == mount_point.as_os_str().as_bytes())
-        };
-        let processes = fs::read_dir("/proc").unwrap();
-        let found = processes.filter_map(|entry| {
-            let path = entry.unwrap().path();
-            let args = fs::read(path.join("cmdline")).ok()?;
-            let pid = path.file_name()?.to_str()?.parse().ok()?;
-            is_ours(&args).then(|| Pid::from_raw(pid))
-        });
-        let found: Vec<Pid> = found.collect();
-        for &process in &found {
-            kill(process, Signal::SIGSTOP).unwrap();
-        }
-        (!found.is_empty()).then_some(StoppedSshfs(found))
-    }
-
     /// Lets the server continue.
     pub fn answer(&self) {
         kill(self.server, Signal::SIGCONT).unwrap();
-    }
-}
-
-/// The stopped processes of an sshfs, which go on when this is dropped.
-pub struct StoppedSshfs(Vec<Pid>);
-
-impl Drop for StoppedSshfs {
-    fn drop(&mut self) {
-        for &process in &self.0 {
-            let _ = kill(process, Signal::SIGCONT);
-        }
     }
 }
 
