@@ -1,5 +1,11 @@
 //! A race between git's look at a file and its link to it.
 
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use super::arena::Arena;
 use super::arrangement;
 use super::call::Call;
@@ -30,4 +36,50 @@ pub fn can_delay() -> bool {
         arrangement::missing("strace");
     }
     can
+}
+
+/// Runs `test` while `file` is exchanged for others of the same content again and again, without a moment in which it is
+/// missing, until `is_enough`.
+pub fn while_exchanging<T>(
+    file: &Path,
+    owner: Option<u32>,
+    is_enough: impl Fn() -> bool + Sync,
+    test: impl FnOnce() -> T,
+) -> T {
+    let spares = tempfile::tempdir_in(file.ancestors().nth(5).unwrap()).unwrap();
+    // Files that keep another name: a file without any name cannot be linked, and git would copy.
+    let names: Vec<PathBuf> = (0..64)
+        .map(|name| spares.path().join(name.to_string()))
+        .collect();
+    for name in &names {
+        fs::copy(file, name).unwrap();
+        chown(name, owner, owner).unwrap();
+    }
+    let next = spares.path().join("next");
+    let is_over = AtomicBool::new(false);
+    /// Set by a test that panics as well as by one that returns.
+    struct SetOnDrop<'a>(&'a AtomicBool);
+    impl Drop for SetOnDrop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for name in names
+                .iter()
+                .cycle()
+                .take_while(|_| !is_over.load(Ordering::Relaxed))
+            {
+                if is_enough() {
+                    thread::yield_now();
+                    continue;
+                }
+                fs::hard_link(name, &next).unwrap();
+                fs::rename(&next, file).unwrap();
+            }
+        });
+        let _over = SetOnDrop(&is_over);
+        test()
+    })
 }
