@@ -42,6 +42,5 @@ mod support;
 mod system_calls;
 mod terminal;
 mod terminal_output;
-mod uv;
 mod wheel;
 mod witness;
