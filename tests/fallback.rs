@@ -77,7 +77,7 @@ mkdir dst | -C dst clone -l SRC .
 ";
 
 /// Names of sources and destinations.
-const NAMES: [&[u8]; 7] = [
+const NAMES: [&[u8]; 9] = [
     b"with space",
     b"it's",
     b"say \"so\"",
@@ -85,6 +85,8 @@ const NAMES: [&[u8]; 7] = [
     b"caf\xe9",
     b"\xff\xfe",
     b"tab\there",
+    b" led and trailed ",
+    b"a\x01\x1fb",
 ];
 
 /// An arena in which links are refused, and a source there.

@@ -16,7 +16,7 @@ use crate::support::fault;
 use crate::support::mounted::Mounted;
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
-use crate::support::sshfs::Sshfs;
+use crate::support::sshfs;
 use crate::support::trace;
 use crate::support::tree;
 
@@ -96,9 +96,9 @@ fn on_fuse(arena: Arena, rule: LinkRule) -> Option<Place> {
 }
 
 fn on_sshfs(arena: Arena, options: &str) -> Option<Place> {
-    let sshfs = Sshfs::mount(options)?;
-    let (arena, source) = source::beside_work_dir(&sshfs.mounted.path(), arena);
-    Some(Place(arena, source, vec![Box::new(sshfs)]))
+    let mounted = sshfs::mount(options)?;
+    let (arena, source) = source::beside_work_dir(&mounted.path(), arena);
+    Some(Place(arena, source, vec![Box::new(mounted)]))
 }
 
 /// Mounts an overlay whose lower layer holds two repositories and whose upper layer is in the directory `upper`: `original`,
@@ -224,7 +224,7 @@ filesystems! {
     // With sysCreateHardlinksAsSymlinks=true.
     beegfs_with_symbolic_links: Different, |arena| on_fuse(arena, LinkRule::Symlink);
     fuse_with_an_inode_per_path: Different, |arena| on_fuse(arena, LinkRule::InodePerPath);
-    sshfs: Different, |arena| on_sshfs(arena, "");
+    sshfs_with_its_own_links: Different, |arena| on_sshfs(arena, "");
     sshfs_without_hard_links: Refused(EPERM), |arena| on_sshfs(arena, "-o disable_hardlink");
     // As in a container: the first link to an object of the image copies it up, and if it has two names, the copy is another
     // file. Without xino, on two devices, it always is.

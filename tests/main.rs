@@ -34,7 +34,7 @@ mod no_fallback;
 mod packaging;
 mod pass_through;
 mod rattler;
-mod settings;
+mod settings_and_log;
 mod signals;
 mod static_binary;
 mod streams;

@@ -33,7 +33,6 @@ fn clone_to_another_mount_is_copied_by_one_git() {
             "clone -ql SRC dst",
             "clone -l --bare SRC dst",
             "clone -l --mirror SRC",
-            "clone -l --separate-git-dir=sep SRC dst",
             "-C .. clone -l SRC work/lead/ing/dst/",
             "clone -l --recurse-submodules SRC ./dst",
         ] {
@@ -233,17 +232,31 @@ fn kernel_refuses_every_link_that_the_shim_does_not_attempt() {
         return;
     };
     for (explained, came, line) in &results {
-        // In doubt, the attempt: `..` behind what does not exist yet could lead anywhere, and a file could name any repository.
-        let in_doubt = ["/new/..", "plain/worktree", "plain/gitfile"]
+        // In doubt, the attempt: `..` behind what does not exist yet could lead anywhere, a file could name any repository, and
+        // one object can be on another mount than the others.
+        let in_doubt = [
+            "/new/..",
+            "plain/worktree",
+            "plain/gitfile",
+            "plain/packs",
+            "--separate-git-dir",
+        ]
+        .iter()
+        .any(|doubt| line.contains(doubt));
+        // git fails in any case, or links nothing, and `--no-hardlinks` changes nothing.
+        let no_links = ["plain/empty", "plain/shallow"]
             .iter()
-            .any(|doubt| line.contains(doubt));
-        assert!(explained == "-" || came == "EXDEV", "{came}: {line}");
+            .any(|source| line.starts_with(source));
+        assert!(
+            explained == "-" || came != "linked" || no_links,
+            "{came}: {line}"
+        );
         assert!(
             explained != "-" || came != "EXDEV" || in_doubt,
             "{came}: {line}"
         );
     }
-    for (explained, came) in [("different", "EXDEV"), ("-", "linked"), ("-", "other")] {
+    for (explained, came) in [("different", "EXDEV"), ("-", "linked")] {
         assert!(
             results
                 .iter()
@@ -294,7 +307,8 @@ while IFS= read -r line; do
 done
 "#;
 
-/// Names of repositories, in printf(1)'s notation, and what may follow in the args.
+/// Names of repositories, in printf(1)'s notation, and what may follow in the args. Not those in which git replaces spaces or
+/// control characters: they are attempted, see `fallback.rs`.
 const NAMES: &str = r"src!
 src!/
 src!///
@@ -304,9 +318,6 @@ src.git!
 src.git!/.git
 src.git.git!
 my repo!
- led and trailed !
-a \t b!
-a\001\037b!
 a:b!
 a:8080!
 a:!
@@ -328,9 +339,11 @@ fn destination_is_derived_as_git_derives_it() {
         let Some(text) = in_mount_namespace(&arena, &script, NAMES.to_owned(), &run) else {
             return;
         };
-        assert!(text.lines().count() > 25, "{text}");
-        for line in text.lines() {
-            assert!(line.starts_with("1 "), "{line}");
-        }
+        assert!(text.lines().count() > 20, "{text}");
+        let wrong: Vec<_> = text
+            .lines()
+            .filter(|line| !line.starts_with("1 "))
+            .collect();
+        assert_eq!(wrong, [""; 0]);
     });
 }

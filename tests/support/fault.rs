@@ -69,27 +69,6 @@ fn restrict_links() -> Result<RestrictionStatus, RulesetError> {
     ruleset.create()?.restrict_self()
 }
 
-/// Whether the kernel refuses `O_CREAT` for existing files of other users in sticky directories (proc(5)).
-const PROTECTED_REGULAR: &str = "/proc/sys/fs/protected_regular";
-
-/// Restores the former value of `fs.protected_regular` when dropped.
-pub struct RestoreSetting(Option<Vec<u8>>);
-
-/// Sets `fs.protected_regular` to 1, as most distributions do, for the whole machine; nothing if we may not.
-pub fn protected_regular_files() -> RestoreSetting {
-    let before = fs::read(PROTECTED_REGULAR).ok();
-    let _ = fs::write(PROTECTED_REGULAR, "1");
-    RestoreSetting(before)
-}
-
-impl Drop for RestoreSetting {
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            let _ = fs::write(PROTECTED_REGULAR, before);
-        }
-    }
-}
-
 /// A new directory to which nothing in `from` can be hard-linked (EXDEV), since it is on another mount.
 #[track_caller]
 pub fn another_mount(from: &Path) -> Option<TempDir> {
