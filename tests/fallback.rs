@@ -2,14 +2,17 @@
 //! `git clone --no-hardlinks`, whatever the form of the command line. For what refuses links see `filesystems.rs`.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use nix::libc;
 
 use crate::support::arena::{Arena, REFUSED, for_each_git, retry_while_late};
-use crate::support::args::{Args, args, rows, with_source};
+use crate::support::args::{Args, args, rows, with_no_hardlinks, with_source};
+use crate::support::hook;
 use crate::support::source;
 
 /// What a bash script prepares, and a line that dies of a refused link. `SRC` is the source.
@@ -74,6 +77,14 @@ mkdir -p one/two | -C one/two clone -l SRC ../dst
 mkdir dst | clone -l SRC dst
 mkdir -m 2775 dst | clone -l --bare SRC dst
 mkdir dst | -C dst clone -l SRC .
+# git spells the path in its message as it likes.
+clone -l --bare SRC ./d
+clone -l --mirror SRC ./d
+clone -l --separate-git-dir=./sep SRC dst
+clone -l SRC ././d
+--work-tree=wt clone -l SRC ./d
+# A directory that is no repository beside the repository.
+rm -rf ../conf ../conf.git; mkdir ../conf; touch ../conf/HEAD; cp -R ../src/.git ../conf.git | clone -l ../conf dst
 ";
 
 /// Names of sources and destinations.
@@ -138,6 +149,59 @@ fn names_of_any_bytes_are_cured() {
             arena.assert_cured(&clone(&odd, Some("dst".as_ref())));
             arena.assert_cured(&clone(&odd, None));
             fs::rename(&odd, &source).unwrap();
+        }
+    });
+}
+
+#[test]
+fn work_tree_elsewhere_and_long_paths_are_cured() {
+    for_each_git(|_, arena| {
+        let (arena, source) = refusing(arena);
+        // Longer than git's message can be, with the names of objects.
+        let long = "d".repeat(250) + "/";
+        arena.assert_cured(&with_source(
+            &source,
+            args(&format!("clone -l --bare SRC {}", long.repeat(15))),
+        ));
+        let arena = arena.with_variable("GIT_WORK_TREE", "wt");
+        for mode in [0o755, 0o775, 0o1777] {
+            fs::set_permissions(arena.work_dir(), Permissions::from_mode(mode)).unwrap();
+            for line in ["clone -l SRC ./d", "clone -l SRC d"] {
+                arena.assert_cured(&with_source(&source, args(line)));
+            }
+        }
+    });
+}
+
+#[test]
+fn failed_fallback_leaves_what_git_leaves() {
+    // A hook, which only the fallback reaches, kills git: git removes what it has made, and nothing of the shim's is left.
+    for_each_git(|_, arena| {
+        let (arena, source) = refusing(arena);
+        let prepare =
+            |work_dir: &Path| hook::put(work_dir, "reference-transaction", "kill -TERM $PPID");
+        for mode in [0o755, 0o775, 0o1777] {
+            fs::set_permissions(arena.work_dir(), Permissions::from_mode(mode)).unwrap();
+            for line in [
+                "clone -l --template=template SRC dst",
+                "clone -l --template=template SRC a/dst",
+            ] {
+                let line = with_source(&source, args(line));
+                assert!(
+                    arena
+                        .run_in(&prepare, arena.real(line.clone()))
+                        .outcome
+                        .died_of(REFUSED)
+                );
+                let expected = arena.run_in(&prepare, arena.real(with_no_hardlinks(&line)));
+                // Since git 2.28.
+                if !expected.outcome.status.success() {
+                    assert_eq!(expected.outcome.status.signal(), Some(libc::SIGTERM));
+                    arena
+                        .run_in(&prepare, arena.shim(line))
+                        .assert_equals(&expected);
+                }
+            }
         }
     });
 }

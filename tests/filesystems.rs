@@ -211,6 +211,19 @@ fn in_another_users_cache(arena: Arena) -> Option<Place> {
     Some(Place(arena.as_user(NOBODY), source, vec![]))
 }
 
+/// A repository of `git init --shared=group`, with objects of two users of the group.
+fn in_a_group_repository(arena: Arena) -> Option<Place> {
+    let Place(arena, source, kept) = in_another_users_cache(arena)?;
+    let script = format!(
+        "cd '{}'; git config core.sharedRepository group; chgrp -R {NOBODY} .; chmod -R g+rX .
+         find .git -type d -exec chmod g+ws {{}} +; chown {NOBODY} .git/objects/??/*[0-7]",
+        source.display()
+    );
+    let done = Command::new("bash").args(["-ec", &script]).status();
+    assert!(done.unwrap().success());
+    Some(Place(arena, source, kept))
+}
+
 /// The filesystems, each a test of its own: what becomes of a link there, and how it is arranged.
 macro_rules! filesystems {
     ($($name:ident: $link:expr, $place:expr;)*) => { $(#[test] fn $name() { check($link, $place); })* };
@@ -244,6 +257,7 @@ filesystems! {
     object_with_the_most_links: Refused("Too many links"), with_the_most_links;
     immutable_object: Refused(EPERM), with_an_immutable_object;
     another_users_cache: Refused(EPERM), in_another_users_cache;
+    group_repository: Refused(EPERM), in_a_group_repository;
 }
 
 #[test]
@@ -273,6 +287,12 @@ fn every_error_of_link() {
     ];
     for_each_git(|_, mut arena| {
         let source = source::small(&arena, "src");
+        // As under umask 002, and where all can exchange the objects: git itself copies them without --local.
+        let open = Command::new("chmod")
+            .args(["-R", "go+w"])
+            .arg(&source)
+            .status();
+        assert!(open.unwrap().success());
         for (errno, reason) in ERRORS {
             arena = arena.with_links_failing(errno);
             for line in ["clone SRC dst", "clone --local SRC dst"] {

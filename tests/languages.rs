@@ -15,7 +15,12 @@ use crate::support::gits::{Git, gits};
 use crate::support::source;
 
 /// Locales in which git writes other bytes than UTF-8.
-const CHARSETS: [&str; 2] = ["de_DE.ISO-8859-1", "tr_TR.UTF-8"];
+const CHARSETS: [&str; 4] = [
+    "de_DE.ISO-8859-1",
+    "ru_RU.KOI8-R",
+    "ko_KR.EUC-KR",
+    "tr_TR.UTF-8",
+];
 
 /// The languages of the message catalogues that are installed beside `git`. A git built without gettext has none.
 fn languages(git: &Git) -> Vec<String> {

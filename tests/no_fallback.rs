@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nix::libc;
@@ -225,15 +226,17 @@ fn full_disk_is_not_retried() {
         let arena = arena.with_links_failing(libc::EPERM);
         source::with_loose_objects(&arena, source.join("many").to_str().unwrap(), 500);
         let line = args("clone -l --bare ../src/many dst");
-        assert!(arena.run(arena.real(line.clone())).outcome.died_of(REFUSED));
-        let expected = arena.run(arena.real(with_no_hardlinks(&line)));
-        assert!(
-            expected.outcome.died_of("No space left on device"),
-            "{:?}",
-            expected.outcome
-        );
-        let shim = expected.retried_while_late(|| arena.run(arena.shim(line.clone())));
-        shim.assert_equals(&expected);
+        for mode in [0o755, 0o775, 0o1777] {
+            fs::set_permissions(arena.work_dir(), Permissions::from_mode(mode)).unwrap();
+            assert!(arena.run(arena.real(line.clone())).outcome.died_of(REFUSED));
+            let expected = arena.run(arena.real(with_no_hardlinks(&line)));
+            assert!(
+                expected.outcome.died_of("No space left on device"),
+                "{:?}",
+                expected.outcome
+            );
+            arena.run(arena.shim(line.clone())).assert_equals(&expected);
+        }
     });
 }
 
