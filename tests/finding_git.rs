@@ -377,7 +377,10 @@ fn wrapper_that_forks_the_shim_runs_git_at_once() {
                     let expected = arena.run(arena.script(false, &script));
                     let call = arena.script(
                         true,
-                        &format!("PATH={}:$PATH; {script}", path(&arena, entries)),
+                        &format!(
+                            "PATH={}:/usr/local/bin:/usr/bin:/bin; {script}",
+                            path(&arena, entries)
+                        ),
                     );
                     let call = call.env("GIT_CLONE_SHIM", mode).env("COUNT", &count);
                     let seen = arena.run(call);
@@ -420,7 +423,10 @@ fn marker_of_another_process_hides_no_git() {
         ] {
             let path = path(&arena, entries);
             let answer = arena
-                .run(arena.script(true, &format!("PATH={path}:$PATH; {again}")))
+                .run(arena.script(
+                    true,
+                    &format!("PATH={path}:/usr/local/bin:/usr/bin:/bin; {again}"),
+                ))
                 .outcome;
             let expected = if expected == "real" {
                 &gits()[0].version
