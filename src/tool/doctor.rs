@@ -231,6 +231,8 @@ impl Private {
         let path = new.tempdir_in(directory)?.keep();
         let pinned = File::open(&path).inspect_err(|_| drop(fs::remove_dir(&path)))?;
         if fs::read_dir(of_descriptor(&pinned))?.next().is_some() {
+            // By its name, and only if it is empty: what is in it is not ours.
+            let _ = fs::remove_dir(&path);
             return Err(Trial::not_tried("another user is in the way"));
         }
         Ok(Self { path, pinned })
