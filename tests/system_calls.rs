@@ -53,7 +53,7 @@ const ERRORS: [(&str, &str); 14] = [
     ),
     ("poll ppoll", "EINTR ENOMEM"),
     ("clone clone3 fork vfork", "EAGAIN ENOMEM ENOSYS EPERM"),
-    ("wait4 waitid", "EINTR"),
+    ("wait4 waitid", "ENOSYS EPERM"),
     ("execve", "ENOMEM E2BIG ETXTBSY EACCES EIO ENOENT"),
     ("mmap brk mremap munmap mprotect madvise", "ENOMEM"),
     (
@@ -69,13 +69,14 @@ const ERRORS: [(&str, &str); 14] = [
     ),
 ];
 
-/// The errors of this call. A pipe and a signalfd never fail as a file does.
+/// The errors of this call. A pipe and a signalfd never fail as a file does, and with FIONBIO not at all.
 fn errors_of(call: &Traced) -> Vec<&'static str> {
     let has_name = |calls: &str| calls.split_whitespace().any(|name| name == call.name);
     let known = ERRORS.iter().find(|(calls, _)| has_name(calls));
     let (_, errors) = known.unwrap_or_else(|| panic!("no errors are listed for {}", call.name));
     match call.name.as_str() {
         "read" | "write" if call.is_on_a_pipe => vec!["EINTR", "EAGAIN"],
+        "ioctl" if call.is_on_a_pipe => vec![],
         _ => errors.split_whitespace().collect(),
     }
 }
@@ -419,7 +420,8 @@ fn tool_survives_each_failed_call() {
                     "{fault}: {again:?} {differences:?}"
                 );
             } else {
-                assert!(tree.is_empty(), "{fault}: {tree:?}");
+                let removes = fault.contains("rmdir:") || fault.contains("unlink");
+                assert!(removes || tree.is_empty(), "{fault}: {tree:?}");
             }
             Came::OwnError
         });

@@ -11,7 +11,6 @@ use super::arena::Arena;
 use super::args::args;
 use super::call::only_stderr;
 use super::executable;
-use super::gits::Git;
 use super::hook::{self, TEMPLATE};
 use super::process;
 use super::source;
@@ -59,35 +58,7 @@ pub struct PausedClone {
 }
 
 impl PausedClone {
-    /// Has a shell run `setup` and exec `git clone -l`, and returns when the clone's hook waits.
-    pub fn start(git: &Git, through_shim: bool, setup: &str) -> Self {
-        let script = format!("{setup} exec git \"$@\"");
-        let paused = Self::start_as(git, through_shim, &["bash"], &script, in_own_process_group);
-        assert_eq!(
-            through_shim,
-            paused.git != paused.pid(),
-            "the shim supervises, git does not"
-        );
-        paused
-    }
-
-    /// As [`PausedClone::start`], with this shell and script (see [`Start`]); `arrange` sets up the streams.
-    pub fn start_as(
-        git: &Git,
-        through_shim: bool,
-        shell: &[&str],
-        script: &str,
-        arrange: impl FnOnce(&mut Command),
-    ) -> Self {
-        let start = Start {
-            shell,
-            script,
-            ..Start::default()
-        };
-        Self::start_in(Arena::new(git), through_shim, start, arrange)
-    }
-
-    /// As [`PausedClone::start_as`], in this arena and under its fault.
+    /// Starts a clone in this arena, under its fault, and returns when it waits; `arrange` sets up the streams.
     pub fn start_in(
         arena: Arena,
         through_shim: bool,
