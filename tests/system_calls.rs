@@ -25,10 +25,14 @@ use crate::support::wait;
 /// How long a call is delayed, in microseconds: longer than a clone takes.
 const DELAY: u32 = 100_000;
 
+/// The calls that change files.
+const CHANGES: &str = "mkdir mkdirat rename renameat renameat2 unlink unlinkat rmdir symlink symlinkat link linkat chmod fchmod \
+                       fchmodat ftruncate utimensat fchown copy_file_range sendfile";
+
 /// The errors of each call: those of limits (EMFILE, ENFILE, ENOMEM, EAGAIN), of sandboxes and old kernels (ENOSYS, EPERM,
 /// EACCES), of sick filesystems (EIO, ESTALE, ENOSPC), and of signals (EINTR). A call without an error is one that cannot fail:
 /// it is only delayed.
-const ERRORS: [(&str, &str); 14] = [
+const ERRORS: [(&str, &str); 15] = [
     (
         "stat lstat newfstatat fstat statx readlink readlinkat getcwd",
         "EACCES EIO ENOENT ESTALE ENOSYS EPERM ENOMEM",
@@ -56,11 +60,8 @@ const ERRORS: [(&str, &str); 14] = [
     ("wait4 waitid", "ENOSYS EPERM"),
     ("execve", "ENOMEM E2BIG ETXTBSY EACCES EIO ENOENT"),
     ("mmap brk mremap munmap mprotect madvise", "ENOMEM"),
-    (
-        "mkdir mkdirat rename renameat renameat2 unlink unlinkat rmdir symlinkat chmod fchmod fchmodat ftruncate flock ioctl \
-         statfs utimensat fchown",
-        "EACCES EIO ENOSPC EDQUOT EROFS ENOSYS EPERM",
-    ),
+    (CHANGES, "EACCES EIO ENOSPC EDQUOT EROFS ENOSYS EPERM"),
+    ("flock ioctl statfs", "EACCES EIO ENOSYS EPERM"),
     (
         "rt_sigaction rt_sigprocmask getpid getppid gettid geteuid getuid getegid getgid getgroups clock_gettime prctl kill \
          tkill tgkill setpgid getrandom uname umask sched_getaffinity prlimit64 sigaltstack exit_group futex \
@@ -105,7 +106,7 @@ struct Case<'a> {
     arena: &'a Arena,
     /// The directory that a run changes; it is emptied before each run.
     place: &'a Path,
-    /// Whether it is the tool, of which one error of each call is tried: it makes many calls.
+    /// Whether it is the tool: only its calls that change files fail, with one error each. std panics at others.
     is_tool: bool,
 }
 
@@ -153,7 +154,8 @@ impl Case<'_> {
             let is_first = calls[..number]
                 .iter()
                 .all(|earlier| earlier.name != call.name);
-            if !all && !is_first {
+            let is_change = CHANGES.split(' ').any(|name| name == call.name);
+            if !all && !is_first || self.is_tool && !is_change {
                 continue;
             }
             let errors = errors_of(call);
@@ -211,7 +213,7 @@ impl Case<'_> {
         );
         // Two runs differ by a few calls, where a wake-up comes earlier or later.
         assert!(
-            missed * 10 <= with_a_fault,
+            missed <= 1 + with_a_fault / 10,
             "{missed} runs missed the call, {with_a_fault} met it"
         );
         assert!(self.is_tool || came[0] > 0);
@@ -377,11 +379,7 @@ fn tool_survives_each_failed_call() {
     arena.use_release();
     let tool = arena.root().join("git-clone-shim");
     std::os::unix::fs::symlink(executable::release(), &tool).unwrap();
-    for line in [
-        "doctor .",
-        "explain -- clone -l SRC dst",
-        "install --prefix .",
-    ] {
+    for line in ["doctor .", "install --prefix ."] {
         let start = |line: &str| {
             let mut command = arena.command(&tool);
             command.args(with_source(arena.root().join("src"), args(line)));
