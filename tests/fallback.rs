@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
-use crate::support::arena::{Arena, REFUSED, for_each_git, retry_while_late};
+use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{Args, args, rows, with_no_hardlinks, with_source};
 use crate::support::hook;
 use crate::support::source;
@@ -220,9 +220,7 @@ fn hardlinks_option_does_not_prevent_the_cure() {
         ] {
             let line = with_source(&source, args(line));
             assert!(arena.run(arena.real(line.clone())).outcome.died_of(REFUSED));
-            expected
-                .retried_while_late(|| arena.run(arena.shim(line.clone())))
-                .assert_equals(&expected);
+            arena.run(arena.shim(line)).assert_equals(&expected);
         }
         assert!(expected.outcome.status.success());
     });
@@ -234,21 +232,12 @@ fn sources_of_every_size_and_shape_are_cured() {
         let (arena, _) = refusing(arena);
         source::with_loose_objects(&arena, "many", 1000);
         source::packed(&arena, "packed");
-        let real = |directory: &str, line: &str| {
-            drop(
-                arena
-                    .real(args(line))
-                    .cwd(arena.root().join(directory))
-                    .run()
-                    .succeeded(),
-            )
-        };
-        real("src", "worktree add -q ../worktree side");
         // uv, pixi and rattler clone a bare database that has only remote-tracking references.
-        real("", "init -q --bare database");
-        let fetch =
-            "fetch -q ../src +refs/heads/*:refs/remotes/origin/* +HEAD:refs/remotes/origin/HEAD";
-        real("database", fetch);
+        arena.prepare(
+            "git -C ../src worktree add -q ../worktree side
+             git init -q --bare ../database
+             git -C ../database fetch -q ../src '+refs/heads/*:refs/remotes/origin/*' +HEAD:refs/remotes/origin/HEAD",
+        )(arena.work_dir());
         for name in ["many", "packed", "worktree", "database"] {
             let mut line = args(&format!("clone --local ../{name}"));
             line.push(
@@ -280,16 +269,11 @@ fn trace_file_shows_attempt_and_fallback() {
         let (arena, source) = refusing(arena);
         let file = arena.root().join("trace");
         for (trace, runs) in [(Path::new("1"), 1), (&file, 2)] {
-            let run = || {
-                let _ = fs::remove_file(&file);
-                let call = arena.shim(with_source(&source, args("clone -l SRC dst")));
-                let cured = arena.run(call.env("GIT_TRACE", trace)).outcome;
-                let stderr = String::from_utf8(cured.succeeded().stderr).unwrap();
-                fs::read_to_string(trace).unwrap_or(stderr)
-            };
-            let count = |text: &String| text.matches("built-in: git clone").count();
-            let text = retry_while_late(run, |text| count(text) > runs);
-            assert_eq!(count(&text), runs, "{text}");
+            let call = arena.shim(with_source(&source, args("clone -l SRC dst")));
+            let cured = arena.run(call.env("GIT_TRACE", trace)).outcome;
+            let stderr = String::from_utf8(cured.succeeded().stderr).unwrap();
+            let text = fs::read_to_string(trace).unwrap_or(stderr);
+            assert_eq!(text.matches("built-in: git clone").count(), runs, "{text}");
             assert!(text.contains("--no-hardlinks"), "{text}");
         }
     });

@@ -208,7 +208,7 @@ fn in_another_users_cache(arena: Arena) -> Option<Place> {
         .real(args("config --global safe.directory *"))
         .run()
         .succeeded();
-    Some(Place(arena.as_user(NOBODY), source, vec![]))
+    Some(Place(arena.run_by(NOBODY), source, vec![]))
 }
 
 /// A repository of `git init --shared=group`, with objects of two users of the group.

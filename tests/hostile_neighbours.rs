@@ -129,7 +129,7 @@ fn object_that_another_user_put_in_place_of_ours_is_copied_as_git_copies_it() {
             .arg(&source)
             .status();
         assert!(done.unwrap().success());
-        let arena = arena.as_user(VICTIM);
+        let arena = arena.run_by(VICTIM);
         let object = object(&source.join(".git/objects"), "");
         set_mode(object.parent().unwrap(), 0o777);
         chown(&object, Some(ATTACKER), Some(ATTACKER)).unwrap();

@@ -127,7 +127,7 @@ impl Arena {
     }
 
     /// Has all commands run as `user` from now on, to whom the arena's directories then belong. Only root can.
-    pub fn as_user(mut self, user: u32) -> Self {
+    pub fn run_by(mut self, user: u32) -> Self {
         // The program under test may lie where only root can read it.
         let shim = self.shim_directory().join("git");
         fs::remove_file(&shim).unwrap();
@@ -341,7 +341,7 @@ impl Arena {
             "copying does not cure it: {:?}",
             expected.outcome
         );
-        let cured = expected.retried_while_late(|| self.run_in(prepare, self.shim(args.clone())));
+        let cured = self.run_in(prepare, self.shim(args.clone()));
         cured.assert_equals(&expected);
         let links = tree::object_links(&self.work_dir);
         assert!(

@@ -38,6 +38,14 @@ pub fn can_delay() -> bool {
     can
 }
 
+/// Sets its flag when dropped, by a test that panics as well as by one that returns.
+struct SetOnDrop<'a>(&'a AtomicBool);
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Runs `test` while `file` is exchanged for others of the same content again and again, without a moment in which it is
 /// missing, until `is_enough`.
 pub fn while_exchanging<T>(
@@ -57,13 +65,6 @@ pub fn while_exchanging<T>(
     }
     let next = spares.path().join("next");
     let is_over = AtomicBool::new(false);
-    /// Set by a test that panics as well as by one that returns.
-    struct SetOnDrop<'a>(&'a AtomicBool);
-    impl Drop for SetOnDrop<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     thread::scope(|scope| {
         scope.spawn(|| {
             for name in names
