@@ -95,6 +95,19 @@ fn every_language_is_cured_and_spoken() {
             translated.extend((!failed.stderr_contains(REFUSED)).then_some(said.clone()));
             arena.assert_copied_in(&|_| (), &line);
         }
+        // The attempt speaks English: where links work, that is what the user sees (docs/differences.md).
+        if languages.iter().any(|language| language == "de") {
+            let arena = Arena::new(git)
+                .with_variable("LOCPATH", directory.path())
+                .with_variable("LC_ALL", "de.UTF-8");
+            let line = with_source(source::small(&arena, "src"), args("clone -l SRC dst"));
+            let [real, shim] = [arena.real(line.clone()), arena.shim(line)]
+                .map(|call| arena.run(call).outcome.succeeded());
+            assert!(
+                !real.stderr_contains("Cloning into") && shim.stderr_contains("Cloning into"),
+                "{real:?} {shim:?}"
+            );
+        }
     }
     if translated.is_empty() {
         arrangement::missing("git with message catalogues");
