@@ -161,7 +161,8 @@ fn missing_parts_of_the_system_change_nothing() {
 
 #[test]
 fn shim_or_git_that_goes_while_it_runs_changes_nothing() {
-    let changes: [(fn(&Path), &str); 4] = [
+    type Change = fn(&Path);
+    let changes: [(Change, &str); 4] = [
         (|file| fs::remove_file(file).unwrap(), "shim/git"),
         (
             |file| executable::copy(Path::new("/bin/false"), file),

@@ -235,7 +235,7 @@ fn signals_at_random_moments_leave_what_git_leaves() {
             };
             match (signal, ended) {
                 (SIGSTOP, _) => {
-                    assert_eq!((ended, left), ("succeeded", Left::Repository), "{what}")
+                    assert_eq!((ended, left), ("succeeded", Left::Repository), "{what}");
                 }
                 (_, "succeeded") => assert_eq!(left, Left::Repository, "{what}"),
                 // git removes what it has made, or keeps the repository if only the checkout was missing.
