@@ -1,7 +1,6 @@
 //! The variables of the environment. An unknown value counts as the default, and is reported where a clone is planned.
 
 use std::ffi::{CStr, OsStr};
-use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 use tracing_subscriber::filter::Targets;
@@ -19,16 +18,6 @@ pub enum Mode {
     Always,
     /// `off`: exec the real git.
     Off,
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "auto",
-            Self::Always => "always",
-            Self::Off => "off",
-        })
-    }
 }
 
 /// The settings in force.

@@ -92,9 +92,9 @@ fn attempt(
             return Err(git.exec(args, None));
         }
     };
-    info!(exit_reason = %attempt.exit_reason(), "the attempt");
+    info!(exit_reason = ?attempt.exit_reason(), "the attempt");
     // A signal that ends processes prevents the fallback.
-    let has_died = attempt.exit_reason() == DIED && !attempt.signalled();
+    let has_died = attempt.exit_reason() == DIED && !attempt.signalled;
     let failure = if has_died {
         link_failure::find(attempt.stderr())
     } else {

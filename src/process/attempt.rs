@@ -53,7 +53,8 @@ pub struct Attempt {
     reader_lost: PollFlags,
     /// Whether our stderr has lost its reader, or is a terminal that has hung up: poll(2) would return at once for ever.
     hung_up: bool,
-    signalled: bool,
+    /// Whether a signal arrived that ends processes: then our caller starts nothing more.
+    pub signalled: bool,
     exit_reason: Option<ExitReason>,
 }
 
@@ -134,12 +135,6 @@ impl Attempt {
         self.exit_reason.unwrap_or(ExitReason::Exited(failure::OWN))
     }
 
-    /// Whether a signal arrived that ends processes: then our caller starts nothing more.
-    #[must_use]
-    pub fn signalled(&self) -> bool {
-        self.signalled
-    }
-
     /// The end of what the child wrote to its stderr, 64 KiB or more.
     #[must_use]
     pub fn stderr(&self) -> &[u8] {
@@ -150,7 +145,7 @@ impl Attempt {
     pub fn end(mut self) -> ! {
         self.signals.restore();
         signals::ignore_sigpipe();
-        self.release();
+        self.held_until = None;
         // Where a signal has killed the child, what our stderr does not take at once is lost, as it would be without us.
         let timeout = match self.exit_reason() {
             ExitReason::Exited(_) => PollTimeout::NONE,
@@ -195,7 +190,7 @@ impl Attempt {
         let timeout = match left {
             Some(Duration::ZERO) => {
                 debug!("the time of the hold is over");
-                self.release();
+                self.held_until = None;
                 PollTimeout::NONE
             }
             // Rounded up: rounded down, poll(2) would return many times within the last millisecond.
@@ -305,14 +300,9 @@ impl Attempt {
         if self.held_until.is_some() {
             let is_over = (self.ends_hold)(self.kept.get(line..).unwrap_or_default());
             if is_over || self.kept.len() > KEEP {
-                self.release();
+                self.held_until = None;
             }
         }
-    }
-
-    /// Ends the hold.
-    fn release(&mut self) {
-        self.held_until = None;
     }
 
     /// What can be written now: nothing while it is held.
@@ -348,7 +338,7 @@ impl Attempt {
 
     /// Our stderr has lost its reader. With our end closed the child gets SIGPIPE at its next write, as it would without us.
     fn lose_reader(&mut self) {
-        self.release();
+        self.held_until = None;
         self.reader = None;
         self.hung_up = true;
         self.shown = self.kept.len();

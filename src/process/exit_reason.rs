@@ -1,7 +1,6 @@
 //! How a child exited, and how to end this process in the same way.
 
 use std::ffi::c_int;
-use std::fmt;
 
 use nix::libc;
 
@@ -43,15 +42,6 @@ impl ExitReason {
         };
         // SAFETY: _exit(2) takes a number.
         unsafe { libc::_exit(status) }
-    }
-}
-
-impl fmt::Display for ExitReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(status) => write!(f, "exit status {status}"),
-            Self::Killed(signal) => write!(f, "death by signal {signal}"),
-        }
     }
 }
 
