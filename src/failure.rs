@@ -58,10 +58,8 @@ mod tests {
 
     #[test]
     fn hidden_characters_are_written_out() {
-        let hidden =
-            "a\u{1b}[2J\r\n\u{7f}\u{9b}\u{202e}\u{2066}\u{200f}\u{200b}\u{2028}\u{e0041}é'\"\\";
-        let shown =
-            r#"a\u{1b}[2J\r\n\u{7f}\u{9b}\u{202e}\u{2066}\u{200f}\u{200b}\u{2028}\u{e0041}é'"\"#;
+        let hidden = "a\u{1b}[2J\r\n\u{7f}\u{9b}\u{202e}\u{2066}\u{200f}\u{200b}\u{2028}\u{e0041}é'\"\\";
+        let shown = r#"a\u{1b}[2J\r\n\u{7f}\u{9b}\u{202e}\u{2066}\u{200f}\u{200b}\u{2028}\u{e0041}é'"\"#;
         assert_eq!(printable(hidden), shown);
     }
 }

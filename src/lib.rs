@@ -23,14 +23,7 @@
 //! [`process`] knows pipes, pids and signals, and nothing of git. Called as `git-clone-shim` the program is the tool for
 //! people, [`tool`], and nothing of the shim runs.
 
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::indexing_slicing,
-        reason = "a test may fail"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail"))]
 
 use std::ffi::{CStr, c_int};
 

@@ -3,10 +3,7 @@
 //! `main` is C's, not Rust's: the start-up of Rust's standard library ignores SIGPIPE and opens /dev/null on closed
 //! descriptors, and git has to inherit both as our caller left them. It is not faster (110 µs against 111).
 #![no_main]
-#![allow(
-    unsafe_code,
-    reason = "the C entry point has to be exported by its name"
-)]
+#![allow(unsafe_code, reason = "the C entry point has to be exported by its name")]
 
 use std::ffi::{c_char, c_int};
 

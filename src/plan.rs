@@ -101,10 +101,7 @@ impl<'a> Plan<'a> {
     /// Whether it is for a `git clone` that is not switched off.
     #[must_use]
     pub fn is_for_a_clone(&self) -> bool {
-        !matches!(
-            self,
-            Self::PassThrough(Reason::NoClone | Reason::SwitchedOff)
-        )
+        !matches!(self, Self::PassThrough(Reason::NoClone | Reason::SwitchedOff))
     }
 }
 

@@ -39,10 +39,7 @@ impl Settings {
     /// Reads the environment. An empty variable counts as unset, as in most programs that a module file configures.
     #[must_use]
     pub fn from_environment() -> Self {
-        let mut settings = Self {
-            git: set(c"GIT_CLONE_SHIM_GIT"),
-            ..Self::default()
-        };
+        let mut settings = Self { git: set(c"GIT_CLONE_SHIM_GIT"), ..Self::default() };
         if let Some(value) = set(c"GIT_CLONE_SHIM") {
             match value.as_bytes() {
                 b"auto" => {}
@@ -70,8 +67,7 @@ impl Settings {
 
     fn complain(&mut self, name: &str, value: &OsStr, accepted: &str) {
         let value = value.as_bytes().escape_ascii();
-        self.complaints
-            .push(format!("{name}={value} is not {accepted}"));
+        self.complaints.push(format!("{name}={value} is not {accepted}"));
     }
 }
 

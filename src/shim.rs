@@ -39,10 +39,7 @@ pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
     info!(file = %git.file().as_os_str().as_encoded_bytes().escape_ascii(), "the real git");
     let plan = Plan::new(settings.mode, args);
     if plan.is_for_a_clone() {
-        settings
-            .complaints
-            .iter()
-            .for_each(|complaint| failure::print(complaint));
+        settings.complaints.iter().for_each(|complaint| failure::print(complaint));
     }
     match plan {
         Plan::PassThrough(reason) => {
@@ -53,12 +50,7 @@ pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
             info!(reason = reason.to_string(), "no attempt");
             if reason == Reason::DifferentMounts {
                 let place = destination::place(&clone);
-                log::fallback(
-                    "different-mounts",
-                    place.as_deref(),
-                    Duration::ZERO,
-                    settings.syslog,
-                );
+                log::fallback("different-mounts", place.as_deref(), Duration::ZERO, settings.syslog);
             }
             Err(git.exec(&clone.without_hard_links(args), None))
         }
@@ -78,11 +70,8 @@ fn attempt(
     settings: &Settings,
 ) -> Result<Infallible, Failure> {
     let destination = Destination::before_attempt(clone);
-    let attempted = if stderr().is_terminal() && !clone.progress_decided {
-        clone.with_progress(args)
-    } else {
-        args.to_vec()
-    };
+    let attempted =
+        if stderr().is_terminal() && !clone.progress_decided { clone.with_progress(args) } else { args.to_vec() };
     let begun = Instant::now();
     let in_child = || git.clone().exec(&attempted, Some(ENGLISH)).report();
     let attempt = match Attempt::run(in_child, link_failure::is_ruled_out_by) {
@@ -95,14 +84,8 @@ fn attempt(
     info!(exit_reason = ?attempt.exit_reason(), "the attempt");
     // A signal that ends processes prevents the fallback.
     let has_died = attempt.exit_reason() == DIED && !attempt.signalled;
-    let failure = if has_died {
-        link_failure::find(attempt.stderr())
-    } else {
-        None
-    };
-    let Some(failure) = failure.filter(|_| destination.is_some_and(|it| it.is_as_before())) else {
-        attempt.end()
-    };
+    let failure = if has_died { link_failure::find(attempt.stderr()) } else { None };
+    let Some(failure) = failure.filter(|_| destination.is_some_and(|it| it.is_as_before())) else { attempt.end() };
     drop(attempt);
     // A refused link is always cured: without --local git itself copies these very objects. But where links are honest, one that
     // differs from its source tells of an object that another process has exchanged, and git is to check again.
@@ -111,11 +94,6 @@ fn attempt(
         info!(reason = failure.name(), "exec git with these args again");
         return Err(git.exec(args, None));
     }
-    log::fallback(
-        failure.name(),
-        place.as_deref(),
-        begun.elapsed(),
-        settings.syslog,
-    );
+    log::fallback(failure.name(), place.as_deref(), begun.elapsed(), settings.syslog);
     Err(git.exec(&clone.without_hard_links(args), None))
 }

@@ -24,25 +24,12 @@ use crate::support::uv::{NEWEST_UV, TRACE, UV, UvCase};
 static PYTHON: Environment = Environment::new("callers", &["GitPython", "pre-commit"]);
 
 /// Runs a shell script that runs the caller `program`, with `SRC` in its environment.
-fn run(
-    arena: &Arena,
-    program: &Path,
-    script: &str,
-    source: &Path,
-    through_shim: bool,
-) -> RunResult {
+fn run(arena: &Arena, program: &Path, script: &str, source: &Path, through_shim: bool) -> RunResult {
     let shim = through_shim.then(|| arena.shim_directory());
     let program = program.parent().map(Path::to_owned);
-    let directories: Vec<_> = shim
-        .into_iter()
-        .chain([arena.real_directory()])
-        .chain(program)
-        .collect();
+    let directories: Vec<_> = shim.into_iter().chain([arena.real_directory()]).chain(program).collect();
     let mut shell = arena.command("sh");
-    shell
-        .args(["-e", "-c", script])
-        .env("PATH", Arena::path(&directories))
-        .env("SRC", source);
+    shell.args(["-e", "-c", script]).env("PATH", Arena::path(&directories)).env("SRC", source);
     let file = arena.root().join("trace");
     let result = arena.run(trace::into(&file, Call::new(shell)));
     let trace = fs::read_to_string(&file).unwrap();
@@ -64,15 +51,9 @@ const CALLERS: [Caller; 4] = [
     Caller {
         program: || PYTHON.program("pip"),
         files: &[
-            (
-                "pyproject.toml",
-                include_str!("support/tinypkg/pyproject.toml"),
-            ),
+            ("pyproject.toml", include_str!("support/tinypkg/pyproject.toml")),
             ("backend.py", include_str!("support/tinypkg/backend.py")),
-            (
-                "tinypkg/__init__.py",
-                include_str!("support/tinypkg/tinypkg/__init__.py"),
-            ),
+            ("tinypkg/__init__.py", include_str!("support/tinypkg/tinypkg/__init__.py")),
         ],
         script: r#"
             pip install --quiet --no-index --no-cache-dir --no-build-isolation --target=site "git+file://$SRC"
@@ -84,10 +65,7 @@ const CALLERS: [Caller; 4] = [
         // The cargo that runs the tests, and its rustc: rustup's proxies need a home directory.
         program: || Some(env!("CARGO").into()),
         files: &[
-            (
-                "Cargo.toml",
-                "[package]\nname = 'tinycrate'\nversion = '0.1.0'\nedition = '2021'\n",
-            ),
+            ("Cargo.toml", "[package]\nname = 'tinycrate'\nversion = '0.1.0'\nedition = '2021'\n"),
             ("src/lib.rs", ""),
         ],
         script: r#"
@@ -102,10 +80,7 @@ const CALLERS: [Caller; 4] = [
     Caller {
         program: || arrangement::program("npm"),
         files: &[
-            (
-                "package.json",
-                "{\"name\": \"tinypkg\", \"version\": \"1.0.0\"}\n",
-            ),
+            ("package.json", "{\"name\": \"tinypkg\", \"version\": \"1.0.0\"}\n"),
             ("index.js", "module.exports = 42\n"),
         ],
         script: r#"
@@ -118,10 +93,7 @@ const CALLERS: [Caller; 4] = [
     },
     Caller {
         program: || PYTHON.program("pre-commit"),
-        files: &[(
-            ".pre-commit-hooks.yaml",
-            "- {id: names, name: names, entry: echo, language: system}\n",
-        )],
+        files: &[(".pre-commit-hooks.yaml", "- {id: names, name: names, entry: echo, language: system}\n")],
         // It hands on none of our variables to what it runs.
         script: r#"
             export PRE_COMMIT_HOME="$PWD/home"
@@ -155,15 +127,8 @@ fn programs_that_fetch_from_a_repository_work() {
         }
         let real = run(&arena, &program, caller.script, &source, false).outcome;
         assert_eq!(real.stdout, caller.stdout.as_bytes(), "{real:?}");
-        assert!(
-            real.status.success()
-                && (caller.stderr.is_empty() || real.stderr_contains(caller.stderr)),
-            "{real:?}"
-        );
-        assert_eq!(
-            run(&arena, &program, caller.script, &source, true).outcome,
-            real
-        );
+        assert!(real.status.success() && (caller.stderr.is_empty() || real.stderr_contains(caller.stderr)), "{real:?}");
+        assert_eq!(run(&arena, &program, caller.script, &source, true).outcome, real);
     }
 }
 
@@ -177,15 +142,10 @@ fn git_python_is_cured() {
     let plain = with_source(&source, args("clone --no-hardlinks -v -- SRC dst"));
     let expected = arena.run(arena.real(plain));
     for options in ["local=True", "multi_options=['--local']"] {
-        let script = format!(
-            "python -c \"import git, os; git.Repo.clone_from(os.environ['SRC'], 'dst', {options})\""
-        );
+        let script = format!("python -c \"import git, os; git.Repo.clone_from(os.environ['SRC'], 'dst', {options})\"");
         let failed = run(&arena, &python, &script, &source, false).outcome;
         assert_eq!(failed.status.code(), Some(1));
-        assert!(
-            failed.stderr_contains("git.exc.GitCommandError") && failed.stderr_contains(REFUSED),
-            "{failed:?}"
-        );
+        assert!(failed.stderr_contains("git.exc.GitCommandError") && failed.stderr_contains(REFUSED), "{failed:?}");
         let cured = run(&arena, &python, &script, &source, true);
         cured.outcome.succeeded();
         assert_eq!(tree::differences(&cured.tree, &expected.tree), [""; 0]);
@@ -198,12 +158,11 @@ fn make_with_64_clones_at_once_is_cured() {
         return;
     };
     for_each_git(|_, arena| {
-        let arena = arena
-            .with_links_failing(libc::EPERM)
-            .with_variable("GIT_TEMPLATE_DIR", "");
+        let arena = arena.with_links_failing(libc::EPERM).with_variable("GIT_TEMPLATE_DIR", "");
         let source = source::small(&arena, "src");
         let makefile = arena.root().join("Makefile");
-        let rules = "clones := $(shell seq -f clone-%g 64)\nall: $(clones)\n$(clones): ; git clone -q $(OPTION) $(SRC) $@\n";
+        let rules =
+            "clones := $(shell seq -f clone-%g 64)\nall: $(clones)\n$(clones): ; git clone -q $(OPTION) $(SRC) $@\n";
         fs::write(&makefile, rules).unwrap();
         let clone = |option: &str, through_shim| {
             let script = format!("make -s -k -j64 -f {} OPTION={option}", makefile.display());
@@ -211,14 +170,7 @@ fn make_with_64_clones_at_once_is_cured() {
         };
         let failed = clone("-l", false);
         let stderr = String::from_utf8_lossy(&failed.outcome.stderr);
-        assert_eq!(
-            (
-                failed.outcome.status.code(),
-                stderr.matches(REFUSED).count()
-            ),
-            (Some(2), 64),
-            "{stderr}"
-        );
+        assert_eq!((failed.outcome.status.code(), stderr.matches(REFUSED).count()), (Some(2), 64), "{stderr}");
         assert!(failed.tree.is_empty(), "{:?}", failed.tree);
 
         let expected = clone("--no-hardlinks", false);
@@ -241,15 +193,11 @@ fn git_lfs_works_in_clones() {
         arena.assert_cured(&with_source(&source, args("clone -q -l SRC dst")));
         assert_eq!(checked_out(), large);
         // As rattler-build calls it. Excluded files stay pointers.
-        let excluded =
-            "-c lfs.fetchinclude=*.txt -c lfs.fetchexclude=*.bin clone -q --local SRC dst";
+        let excluded = "-c lfs.fetchinclude=*.txt -c lfs.fetchexclude=*.bin clone -q --local SRC dst";
         arena.assert_cured(&with_source(&source, args(excluded)));
         assert!(checked_out().starts_with("version https://git-lfs"));
         let url = format!("file://{}", source.display());
-        arena
-            .assert_twins(&with_source(url, args("clone SRC dst")))
-            .outcome
-            .succeeded();
+        arena.assert_twins(&with_source(url, args("clone SRC dst"))).outcome.succeeded();
         assert_eq!(checked_out(), large);
     });
 }
@@ -263,16 +211,10 @@ fn git_submodule_and_worktree_work() {
         let script = format!("git clone -q --no-hardlinks {} dst", outer.display());
         let cloned = arena.prepare(&script);
         for (line, made) in [
-            (
-                format!("-C dst {ALLOW} submodule update --init"),
-                "dst/inner/three",
-            ),
+            (format!("-C dst {ALLOW} submodule update --init"), "dst/inner/three"),
             ("-C dst worktree add ../tree side".to_owned(), "tree/three"),
         ] {
-            arena
-                .assert_twins_in(&cloned, &args(&line))
-                .outcome
-                .succeeded();
+            arena.assert_twins_in(&cloned, &args(&line)).outcome.succeeded();
             assert!(arena.work_dir().join(made).exists());
         }
         // As fpm-cookery calls it.
@@ -290,15 +232,8 @@ fn uv_is_cured_on_beegfs_and_with_checkouts_on_another_mount() {
     for_each_git(|git, _| {
         let case = UvCase::new(git);
         let shim = case.arena.path_of(true);
-        if let Some((_directory, filesystem)) =
-            mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM })
-        {
-            case.assert_cured(
-                &uv,
-                &shim,
-                |name| filesystem.path().join(name),
-                "Operation not permitted",
-            );
+        if let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM }) {
+            case.assert_cured(&uv, &shim, |name| filesystem.path().join(name), "Operation not permitted");
         }
         // The same without privilege: uv's checkouts are a symbolic link to another device.
         let Some(far) = fault::another_mount(case.arena.root()) else {
@@ -325,8 +260,7 @@ fn newest_uv_does_not_need_its_own_fallback() {
         return;
     };
     let case = UvCase::new(&gits()[0]);
-    let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM })
-    else {
+    let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM }) else {
         return;
     };
     for (name, through_shim) in [("without", false), ("with", true)] {
@@ -338,11 +272,7 @@ fn newest_uv_does_not_need_its_own_fallback() {
         assert_eq!(trace::shows_the_shim(&trace), through_shim, "{trace}");
         assert!(trace.contains("git clone --local "), "{trace}");
         // uv's own fallback drops --local, so there the option comes right after `clone`.
-        assert_eq!(
-            trace.contains("git clone --no-hardlinks "),
-            !through_shim,
-            "{trace}"
-        );
+        assert_eq!(trace.contains("git clone --no-hardlinks "), !through_shim, "{trace}");
         case.assert_installed(outcome);
     }
 }

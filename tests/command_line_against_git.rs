@@ -19,10 +19,7 @@ const GLOBALS: &str = "-C -c --git-dir --work-tree --namespace --super-prefix --
 /// Whether the shim takes `line` for a clone that can link.
 fn is_copied(arena: &Arena, line: &str) -> bool {
     let call = arena.shim(args(line)).env("GIT_CLONE_SHIM", "always");
-    let echo = call
-        .env("GIT_CLONE_SHIM_GIT", "/bin/echo")
-        .run()
-        .succeeded();
+    let echo = call.env("GIT_CLONE_SHIM_GIT", "/bin/echo").run().succeeded();
     let shown = String::from_utf8(echo.stdout).unwrap();
     let copied = shown.strip_suffix(" --no-hardlinks\n");
     assert_eq!(copied.unwrap_or(shown.trim_end()), line);
@@ -33,50 +30,26 @@ fn is_copied(arena: &Arena, line: &str) -> bool {
 fn every_option_that_git_lists_is_read_with_its_value() {
     for_each_git(|_, arena| {
         // What shells complete. An option that ends with `=` takes a value, in the same arg or in the next one.
-        let listed = arena
-            .real(args("clone --git-completion-helper-all"))
-            .run()
-            .succeeded();
+        let listed = arena.real(args("clone --git-completion-helper-all")).run().succeeded();
         let listed = String::from_utf8(listed.stdout).unwrap();
-        let options = listed
-            .split_whitespace()
-            .filter_map(|option| option.strip_prefix("--"));
+        let options = listed.split_whitespace().filter_map(|option| option.strip_prefix("--"));
         let options = options.filter(|option| !option.is_empty());
-        let options: BTreeMap<&str, bool> = options
-            .map(|option| (option.trim_end_matches('='), option.ends_with('=')))
-            .collect();
+        let options: BTreeMap<&str, bool> =
+            options.map(|option| (option.trim_end_matches('='), option.ends_with('='))).collect();
         assert_eq!(options.get("template"), Some(&true), "{listed}");
         let (mut compared, mut with_value) = (0, 0);
-        for prefix in options
-            .keys()
-            .flat_map(|name| (1..=name.len()).map(|length| &name[..length]))
-        {
+        for prefix in options.keys().flat_map(|name| (1..=name.len()).map(|length| &name[..length])) {
             let meant = options.iter().filter(|(name, _)| name.starts_with(prefix));
-            let mut meant: Vec<bool> = options.get(prefix).map_or_else(
-                || meant.map(|(_, takes)| *takes).collect(),
-                |takes| vec![*takes],
-            );
+            let mut meant: Vec<bool> =
+                options.get(prefix).map_or_else(|| meant.map(|(_, takes)| *takes).collect(), |takes| vec![*takes]);
             meant.dedup();
             let line = format!("clone --local --{prefix} --no-local");
             // Else the abbreviation means nothing, or more than one option.
-            let accepted = arena
-                .real(args(&line))
-                .run()
-                .stderr_contains("You must specify a repository");
+            let accepted = arena.real(args(&line)).run().stderr_contains("You must specify a repository");
             if let ([takes_value], true) = (&meant[..], accepted) {
-                assert_eq!(
-                    is_copied(&arena, &format!("{line} ../src dst")),
-                    *takes_value,
-                    "{prefix}"
-                );
+                assert_eq!(is_copied(&arena, &format!("{line} ../src dst")), *takes_value, "{prefix}");
                 if *takes_value {
-                    assert!(
-                        is_copied(
-                            &arena,
-                            &format!("clone --local --{prefix}=--no-local ../src dst")
-                        ),
-                        "{prefix}"
-                    );
+                    assert!(is_copied(&arena, &format!("clone --local --{prefix}=--no-local ../src dst")), "{prefix}");
                     with_value += 1;
                 }
                 compared += 1;
@@ -90,21 +63,13 @@ fn every_option_that_git_lists_is_read_with_its_value() {
 fn every_letter_is_read_with_its_value() {
     for_each_git(|_, arena| {
         for letter in ('a'..='z').chain('A'..='Z').chain('0'..='9') {
-            for bundle in [
-                format!("-{letter}"),
-                format!("-q{letter}"),
-                format!("-lv{letter}"),
-            ] {
+            for bundle in [format!("-{letter}"), format!("-q{letter}"), format!("-lv{letter}")] {
                 let line = format!("clone --local {bundle} --no-local");
                 // git reads an arg too few, if the letter takes a value.
                 let alone = arena.real(args(&format!("clone --local {bundle}"))).run();
                 let takes_value = alone.stderr_contains("requires a value");
                 if takes_value || alone.stderr_contains("You must specify a repository") {
-                    assert_eq!(
-                        is_copied(&arena, &format!("{line} ../src dst")),
-                        takes_value,
-                        "{bundle}"
-                    );
+                    assert_eq!(is_copied(&arena, &format!("{line} ../src dst")), takes_value, "{bundle}");
                 }
             }
         }
@@ -122,11 +87,7 @@ fn every_option_before_the_command_is_read_with_its_value() {
                 continue;
             }
             let is_clone = real.stderr_contains("repository 'absent' does not exist");
-            assert_eq!(
-                is_copied(&arena, &format!("{option} clone -l ../src dst")),
-                is_clone,
-                "{option}: {real:?}"
-            );
+            assert_eq!(is_copied(&arena, &format!("{option} clone -l ../src dst")), is_clone, "{option}: {real:?}");
         }
     });
 }

@@ -92,20 +92,9 @@ struct Scene {
 
 impl Scene {
     /// Doctor is called with these paths.
-    fn new<const N: usize>(
-        arena: Arena,
-        source: PathBuf,
-        args: [PathBuf; N],
-        mounted: impl Any,
-    ) -> Self {
+    fn new<const N: usize>(arena: Arena, source: PathBuf, args: [PathBuf; N], mounted: impl Any) -> Self {
         let (args, mounted) = (args.map(Into::into).to_vec(), Box::new(mounted));
-        Self {
-            arena,
-            source,
-            umask: "022",
-            args,
-            _mounted: mounted,
-        }
+        Self { arena, source, umask: "022", args, _mounted: mounted }
     }
 
     fn within(arena: Arena) -> Self {
@@ -122,10 +111,7 @@ impl Scene {
     /// As with a umask of 002.
     fn shared(self) -> Self {
         change("chmod", "-R g+w", &self.source);
-        Self {
-            umask: "002",
-            ..self
-        }
+        Self { umask: "002", ..self }
     }
 
     /// Runs the call under this scene's umask and fault.
@@ -268,33 +254,20 @@ fn verdict_depends_on_what_comes_first_on_path() {
         let root = arena.root().to_str().unwrap();
         path::shim_copy(&arena, "copy");
         path::wrapper(&arena, "site", &format!("exec {root}/shim/git \"$@\""));
-        path::wrapper(
-            &arena,
-            "wrapper",
-            &format!("PATH=$PATH:/usr/bin:/bin\n{WRAPPER}"),
-        );
-        let on_path =
-            |names: &str| path::join(names.split(' ').map(|name| arena.root().join(name)));
+        path::wrapper(&arena, "wrapper", &format!("PATH=$PATH:/usr/bin:/bin\n{WRAPPER}"));
+        let on_path = |names: &str| path::join(names.split(' ').map(|name| arena.root().join(name)));
         for (names, variable, verdict, next) in PATHS {
             let call = doctor(&arena, [arena.work_dir()]).env("PATH", on_path(names));
             let (name, value) = variable.split_once('=').unwrap_or(("_LOG", ""));
             let call = call.env(&format!("GIT_CLONE_SHIM{name}"), value);
             let outcome = arena.under_fault(|| call.run());
             let (lines, last) = report(&outcome, arena.work_dir());
-            assert!(
-                last.starts_with(&verdict.replace("ROOT", root)),
-                "{names}: {outcome:?}"
-            );
-            let complains = lines
-                .iter()
-                .any(|line| line.starts_with("  GIT_CLONE_SHIM=of is not "));
+            assert!(last.starts_with(&verdict.replace("ROOT", root)), "{names}: {outcome:?}");
+            let complains = lines.iter().any(|line| line.starts_with("  GIT_CLONE_SHIM=of is not "));
             assert_eq!(complains, variable == "=of", "{outcome:?}");
             let step = lines.iter().find_map(|line| line.strip_prefix("  Next: "));
             let (step, next) = (step.unwrap_or_default(), next.replace("ROOT", root));
-            assert!(
-                step.contains(&next) && step.is_empty() == next.is_empty(),
-                "{names}: {outcome:?}"
-            );
+            assert!(step.contains(&next) && step.is_empty() == next.is_empty(), "{names}: {outcome:?}");
         }
         // The order that it names works.
         let source = source::small(&arena, "src");
@@ -359,9 +332,7 @@ fn what_cannot_be_tried_is_neither_good_nor_bad() {
         }
         let outcome = call.cwd(root).run();
         let (lines, last) = report(&outcome, &root.join(line));
-        let row = lines
-            .iter()
-            .find_map(|line| line.split_once(": not tried: "));
+        let row = lines.iter().find_map(|line| line.split_once(": not tried: "));
         let why = why.replace("ROOT", root.to_str().unwrap());
         assert_eq!(row.map_or("", |(_, why)| why), why, "{line}: {outcome:?}");
         assert_eq!(row.is_some(), last.starts_with('–'), "{line}: {outcome:?}");
@@ -387,10 +358,7 @@ fn failure_that_no_copy_cures_is_gits_own() {
             let outcome = doctor(&arena, args).run();
             let (lines, last) = report(&outcome, &here);
             let row = &lines[lines.len() - 2];
-            assert!(
-                row.contains("git itself fails: ") && row.contains(full),
-                "{outcome:?}"
-            );
+            assert!(row.contains("git itself fails: ") && row.contains(full), "{outcome:?}");
             assert!(last.starts_with("✗ Does not work: "), "{outcome:?}");
         }
     });
@@ -415,9 +383,7 @@ fn traps(arena: &Arena) -> (PathBuf, [String; 5]) {
     let trap = path::directory(arena, "trap");
     fs::create_dir_all(trap.join("template/hooks")).unwrap();
     let script = format!("#!/bin/sh\ntouch {}/ran\n", open.display());
-    for name in
-        args("run post-checkout pre-commit reference-transaction template/hooks/post-checkout")
-    {
+    for name in args("run post-checkout pre-commit reference-transaction template/hooks/post-checkout") {
         executable::script(&trap.join(name), &script);
     }
     change("chown", &format!("-R {ATTACKER}"), &trap);
@@ -437,11 +403,7 @@ fn nothing_of_another_user_runs() {
         let ran = open.join("ran");
         for ((name, _), config) in TRAPS.iter().zip(traps) {
             fs::write(arena.root().join("home/.gitconfig"), config + TRUST).unwrap();
-            for line in [
-                "clone -q SRC dst",
-                "-C dst status",
-                "-C dst commit -q --allow-empty -m one",
-            ] {
+            for line in ["clone -q SRC dst", "-C dst status", "-C dst commit -q --allow-empty -m one"] {
                 let line = with_source(&source, args(line));
                 as_user(&arena, &arena.real(line)).cwd(&open).run();
             }
@@ -450,10 +412,7 @@ fn nothing_of_another_user_runs() {
             for line in ["open", "--from src open"] {
                 let call = as_user(&arena, &doctor(&arena, args(line)));
                 let outcome = call.cwd(arena.root()).run();
-                assert!(
-                    report(&outcome, &open).1.starts_with('✓'),
-                    "{name}: {outcome:?}"
-                );
+                assert!(report(&outcome, &open).1.starts_with('✓'), "{name}: {outcome:?}");
                 assert!(!ran.exists(), "{name}: {outcome:?}");
             }
         }
@@ -501,11 +460,7 @@ fn directory_that_another_user_exchanges_is_harmless() {
         for (name, plant) in PLANTED {
             tree::clear(&open);
             for mine in ["mine", "mine2"] {
-                change(
-                    "cp",
-                    &format!("-a {}", precious.display()),
-                    &open.join(mine),
-                );
+                change("cp", &format!("-a {}", precious.display()), &open.join(mine));
             }
             let mut attacker = Command::new("sh");
             attacker.args(["-c", &format!("plant() {{ {plant}; }}{EXCHANGE}")]);
@@ -550,10 +505,7 @@ fn git_that_others_can_exchange_is_not_run() {
             let (lines, _) = report(&outcome, arena.work_dir());
             assert!(!ran.exists(), "{outcome:?}");
             let warning = "/shared/git: not run, since others can write to ";
-            assert!(
-                lines.iter().any(|line| line.contains(warning)),
-                "{outcome:?}"
-            );
+            assert!(lines.iter().any(|line| line.contains(warning)), "{outcome:?}");
         }
     });
 }
@@ -564,12 +516,6 @@ fn names_are_printed_on_one_line_each() {
     let odd = path::directory(&arena, "\u{1b}[31m\n\u{202e}é");
     let outcome = doctor(&arena, ["-v".as_ref(), odd.as_path()]).run();
     let (lines, _) = report(&outcome, &odd);
-    assert!(
-        lines[2].contains(r"\u{1b}[31m\n\u{202e}é: git clones"),
-        "{outcome:?}"
-    );
-    assert!(
-        !lines.concat().contains(['\u{1b}', '\u{202e}']),
-        "{outcome:?}"
-    );
+    assert!(lines[2].contains(r"\u{1b}[31m\n\u{202e}é: git clones"), "{outcome:?}");
+    assert!(!lines.concat().contains(['\u{1b}', '\u{202e}']), "{outcome:?}");
 }

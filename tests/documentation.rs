@@ -86,11 +86,7 @@ impl Stage {
         setting.env("UV", UV.program("uv")?);
         assert!(setting.status().unwrap().success());
         let bin = arena.root().join("usr/bin");
-        let mut stage = Self {
-            _scratch: scratch,
-            path: Arena::path(std::slice::from_ref(&bin)),
-            arena,
-        };
+        let mut stage = Self { _scratch: scratch, path: Arena::path(std::slice::from_ref(&bin)), arena };
         if installed {
             let output = stage.run(&["./git-clone-shim-x86_64 install --prefix /opt"]);
             let line = Regex::new("export PATH=\"/([^\"$]*):").unwrap();
@@ -154,10 +150,7 @@ fn documents_show_what_commands_print() {
             return;
         };
         for ((line, shown), output) in lines.iter().zip(shown).zip(stage.run(&lines)) {
-            assert!(
-                fits(shown, &output),
-                "{name}: $ {line}\nis shown with\n{shown}\nand prints\n{output}"
-            );
+            assert!(fits(shown, &output), "{name}: $ {line}\nis shown with\n{shown}\nand prints\n{output}");
             compared += 1;
         }
     }
@@ -168,10 +161,7 @@ fn documents_show_what_commands_print() {
 fn commands_that_are_not_run_here_name_what_runs_them() {
     let block = Regex::new(r"(?m)(?:^<!-- run by: (.*) -->\n)?^```(sh|console)$").unwrap();
     // The other documents show how to develop.
-    for name in documents()
-        .iter()
-        .filter(|name| name.starts_with("docs") || *name == "README.md")
-    {
+    for name in documents().iter().filter(|name| name.starts_with("docs") || *name == "README.md") {
         for block in block.captures_iter(&text(name)) {
             let exists = match block.get(1).map(|by| by.as_str().split_once(' ')) {
                 None => &block[2] == "console",
@@ -190,9 +180,7 @@ fn test_exists((module, test): (&str, &str)) -> bool {
 #[test]
 fn what_documents_name_exists() {
     let test = Regex::new("`([a-z_]+)::([a-z_]+)`").unwrap();
-    let named =
-        Regex::new(r"`((?:src|tests|packaging|benches|docs|fuzz|man|\.ci)/[A-Za-z0-9_./-]+)`")
-            .unwrap();
+    let named = Regex::new(r"`((?:src|tests|packaging|benches|docs|fuzz|man|\.ci)/[A-Za-z0-9_./-]+)`").unwrap();
     let link = Regex::new(r"\]\(([^):#\n]+)(?:#[^)\n]*)?\)").unwrap();
     let variable = Regex::new(r"_?GIT_CLONE_SHIM(?:_[A-Z]+)*").unwrap();
     let variables = text("src/settings.rs") + &text("src/git/marker.rs");

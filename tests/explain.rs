@@ -41,8 +41,7 @@ type Announced = (&'static str, &'static str, &'static str, &'static str);
 
 const AS_CALLED: &str = "git runs as it is called: ";
 const AT_ONCE: &str = "git runs with --no-hardlinks at once: ";
-const AGAIN: &str =
-    "git runs as it is called, and again with --no-hardlinks if a hard link fails: ";
+const AGAIN: &str = "git runs as it is called, and again with --no-hardlinks if a hard link fails: ";
 
 /// Where links are refused within one mount.
 #[rustfmt::skip]
@@ -88,9 +87,7 @@ fn assert_announced(arena: &Arena, source: &Path, calls: &[Announced]) {
         let ran = ran.filter_map(|ran| ran.lines().next());
         let is_ours = |ran: &&str| ran.starts_with("clone ") || ran.starts_with("ls-remote ");
         // The trace leaves out what comes before the command.
-        let announced = announced
-            .iter()
-            .map(|args| args.trim_start_matches("-c a.b=c "));
+        let announced = announced.iter().map(|args| args.trim_start_matches("-c a.b=c "));
         assert!(announced.eq(ran.filter(is_ours)), "{trace}{done:?}");
     }
 }
@@ -123,9 +120,7 @@ fn shell_reads_the_same_args() {
     let mut shell = arena.command("bash");
     shell.args(["-c", &format!("printf '%s\\0' {shown}")]);
     let read = Call::new(shell).run().succeeded();
-    let words = line
-        .into_iter()
-        .map(|word| [word.as_bytes(), b"\0"].concat());
+    let words = line.into_iter().map(|word| [word.as_bytes(), b"\0"].concat());
     assert_eq!(read.stdout, words.collect::<Vec<_>>().concat(), "{shown}");
 }
 
@@ -198,8 +193,7 @@ fn renamed_tool_says_what_it_is_called() {
         let mut call = tool(&arena, [task]);
         call.command.arg0(format!("/somewhere/{name}"));
         let outcome = call.run();
-        let line =
-            format!("this is git-clone-shim under the name {name}: rename it to git-clone-shim");
+        let line = format!("this is git-clone-shim under the name {name}: rename it to git-clone-shim");
         assert_eq!(first_line(&outcome) == line, is_tool, "{outcome:?}");
         assert!(!is_tool || outcome.is_our_failure(2), "{outcome:?}");
     }

@@ -103,9 +103,7 @@ const NAMES: [&[u8]; 9] = [
 /// An arena in which links are refused, and a source there.
 fn refusing(arena: Arena) -> (Arena, PathBuf) {
     // Without the sample hooks a clone takes half the time.
-    let arena = arena
-        .with_links_failing(libc::EPERM)
-        .with_variable("GIT_TEMPLATE_DIR", "");
+    let arena = arena.with_links_failing(libc::EPERM).with_variable("GIT_TEMPLATE_DIR", "");
     let source = source::small(&arena, "src");
     (arena, source)
 }
@@ -118,10 +116,7 @@ fn every_form_of_the_command_line_is_cured() {
             let line = line.replace("SRC", source.to_str().unwrap());
             // Since git 2.24.
             let unknown = line.contains("--end-of-options")
-                && arena
-                    .run(arena.real(args(&line)))
-                    .outcome
-                    .stderr_contains("unknown option");
+                && arena.run(arena.real(args(&line))).outcome.stderr_contains("unknown option");
             if unknown {
                 arena.assert_twins(&args(&line));
             } else {
@@ -138,10 +133,7 @@ fn names_of_any_bytes_are_cured() {
         for name in NAMES.map(OsStr::from_bytes) {
             let clone = |source: &Path, destination: Option<&OsStr>| -> Args {
                 let destination = destination.map(OsStr::to_owned);
-                with_source(source, args("clone -l SRC"))
-                    .into_iter()
-                    .chain(destination)
-                    .collect()
+                with_source(source, args("clone -l SRC")).into_iter().chain(destination).collect()
             };
             arena.assert_cured(&clone(&source, Some(name)));
             let odd = arena.root().join(name);
@@ -159,10 +151,7 @@ fn work_tree_elsewhere_and_long_paths_are_cured() {
         let (arena, source) = refusing(arena);
         // Longer than git's message can be, with the names of objects.
         let long = "d".repeat(250) + "/";
-        arena.assert_cured(&with_source(
-            &source,
-            args(&format!("clone -l --bare SRC {}", long.repeat(15))),
-        ));
+        arena.assert_cured(&with_source(&source, args(&format!("clone -l --bare SRC {}", long.repeat(15)))));
         let arena = arena.with_variable("GIT_WORK_TREE", "wt");
         for mode in [0o755, 0o775, 0o1777] {
             fs::set_permissions(arena.work_dir(), Permissions::from_mode(mode)).unwrap();
@@ -178,28 +167,17 @@ fn failed_fallback_leaves_what_git_leaves() {
     // A hook, which only the fallback reaches, kills git: git removes what it has made, and nothing of the shim's is left.
     for_each_git(|_, arena| {
         let (arena, source) = refusing(arena);
-        let prepare =
-            |work_dir: &Path| hook::put(work_dir, "reference-transaction", "kill -TERM $PPID");
+        let prepare = |work_dir: &Path| hook::put(work_dir, "reference-transaction", "kill -TERM $PPID");
         for mode in [0o755, 0o775, 0o1777] {
             fs::set_permissions(arena.work_dir(), Permissions::from_mode(mode)).unwrap();
-            for line in [
-                "clone -l --template=template SRC dst",
-                "clone -l --template=template SRC a/dst",
-            ] {
+            for line in ["clone -l --template=template SRC dst", "clone -l --template=template SRC a/dst"] {
                 let line = with_source(&source, args(line));
-                assert!(
-                    arena
-                        .run_in(&prepare, arena.real(line.clone()))
-                        .outcome
-                        .died_of(REFUSED)
-                );
+                assert!(arena.run_in(&prepare, arena.real(line.clone())).outcome.died_of(REFUSED));
                 let expected = arena.run_in(&prepare, arena.real(with_no_hardlinks(&line)));
                 // Since git 2.28.
                 if !expected.outcome.status.success() {
                     assert_eq!(expected.outcome.status.signal(), Some(libc::SIGTERM));
-                    arena
-                        .run_in(&prepare, arena.shim(line))
-                        .assert_equals(&expected);
+                    arena.run_in(&prepare, arena.shim(line)).assert_equals(&expected);
                 }
             }
         }
@@ -211,8 +189,7 @@ fn hardlinks_option_does_not_prevent_the_cure() {
     // `--hardlinks` undoes an earlier `--no-hardlinks`; the shim adds its own after both.
     for_each_git(|_, arena| {
         let (arena, source) = refusing(arena);
-        let expected =
-            arena.run(arena.real(with_source(&source, args("clone --no-hardlinks SRC dst"))));
+        let expected = arena.run(arena.real(with_source(&source, args("clone --no-hardlinks SRC dst"))));
         for line in [
             "clone -l --no-hardlinks --hardlinks SRC dst",
             "clone --no-h -l SRC dst --h",
@@ -240,12 +217,7 @@ fn sources_of_every_size_and_shape_are_cured() {
         )(arena.work_dir());
         for name in ["many", "packed", "worktree", "database"] {
             let mut line = args(&format!("clone --local ../{name}"));
-            line.push(
-                arena
-                    .work_dir()
-                    .join("checkouts/0123456789abcdef/abcdef0")
-                    .into(),
-            );
+            line.push(arena.work_dir().join("checkouts/0123456789abcdef/abcdef0").into());
             let cured = arena.assert_cured(&line);
             assert_eq!(
                 cured.outcome.stderr_contains("warning: "),
@@ -254,10 +226,7 @@ fn sources_of_every_size_and_shape_are_cured() {
             );
             let check = args("-C checkouts/0123456789abcdef/abcdef0 fsck --strict --full");
             let check = arena.real(check).run().succeeded();
-            assert!(
-                !check.stderr_contains("error") && !check.stderr_contains("missing"),
-                "{check:?}"
-            );
+            assert!(!check.stderr_contains("error") && !check.stderr_contains("missing"), "{check:?}");
         }
     });
 }

@@ -49,12 +49,7 @@ fn check(link: Link, place: impl Fn(Arena) -> Option<Place>) {
         let Some(Place(arena, source, _kept)) = place(arena) else {
             return;
         };
-        for line in [
-            "clone -q --bare SRC",
-            "clone -q -l --bare SRC",
-            "clone -q SRC dst",
-            "clone -q --local SRC dst",
-        ] {
+        for line in ["clone -q --bare SRC", "clone -q -l --bare SRC", "clone -q SRC dst", "clone -q --local SRC dst"] {
             assert_cured_where_git_dies(link, &arena, &with_source(&source, args(line)));
         }
         arena.real(args("-C dst fsck --full")).run().succeeded();
@@ -66,10 +61,7 @@ fn assert_cured_where_git_dies(link: Link, arena: &Arena, line: &Args) {
     let real = arena.run(arena.real(line.clone())).outcome;
     let dies = match link {
         Refused(reason) if line.iter().any(|arg| arg == "-l" || arg == "--local") => {
-            assert!(
-                real.died_of(REFUSED) && real.stderr_contains(reason),
-                "{real:?}"
-            );
+            assert!(real.died_of(REFUSED) && real.stderr_contains(reason), "{real:?}");
             true
         }
         Refused(_) => false,
@@ -88,11 +80,7 @@ fn on_fuse(arena: Arena, rule: LinkRule) -> Option<Place> {
     let (directory, filesystem) = mount(rule)?;
     let (arena, source) = arena_on(&filesystem, arena);
     // In this order, so that it is unmounted before its directories are removed.
-    Some(Place(
-        arena,
-        source,
-        vec![Box::new(filesystem), Box::new(directory)],
-    ))
+    Some(Place(arena, source, vec![Box::new(filesystem), Box::new(directory)]))
 }
 
 fn on_sshfs(arena: Arena, options: &str) -> Option<Place> {
@@ -110,11 +98,7 @@ fn on_overlay(arena: Arena, upper: TempDir, options: &str, source: &str) -> Opti
     fs::create_dir_all(lower.join("work")).unwrap();
     let arena = arena.in_directory(&directory.path().join("mount/work"));
     source::small(&arena, lower.join("original").to_str().unwrap());
-    arena
-        .real(args("clone -q original linked"))
-        .cwd(&lower)
-        .run()
-        .succeeded();
+    arena.real(args("clone -q original linked")).cwd(&lower).run().succeeded();
     let script = format!(
         "mkdir {0}/files {0}/work
          mount -t overlay overlay -o lowerdir=lower,upperdir={0}/files,workdir={0}/work,{options} mount",
@@ -122,11 +106,7 @@ fn on_overlay(arena: Arena, upper: TempDir, options: &str, source: &str) -> Opti
     );
     let mounted = as_root(&script, directory, "overlayfs")?;
     let source = mounted.path().join(source);
-    Some(Place(
-        arena,
-        source,
-        vec![Box::new(mounted), Box::new(upper)],
-    ))
+    Some(Place(arena, source, vec![Box::new(mounted), Box::new(upper)]))
 }
 
 #[track_caller]
@@ -137,11 +117,7 @@ fn as_root(script: &str, directory: TempDir, what: &str) -> Option<Mounted> {
 /// Mounts something, with the source in one directory there and the working directory in another.
 fn between(arena: Arena, script: &str, what: &str, [from, to]: [&str; 2]) -> Option<Place> {
     let mounted = as_root(script, tempfile::tempdir().unwrap(), what)?;
-    let [from, to] = [from, to].map(|name| {
-        tempfile::tempdir_in(mounted.directory().join(name))
-            .unwrap()
-            .keep()
-    });
+    let [from, to] = [from, to].map(|name| tempfile::tempdir_in(mounted.directory().join(name)).unwrap().keep());
     let arena = arena.in_directory(&to);
     let source = source::small(&arena, from.join("src").to_str().unwrap());
     Some(Place(arena, source, vec![Box::new(mounted)]))
@@ -158,16 +134,11 @@ fn last_object(source: &Path) -> PathBuf {
 /// On ext4 an object can have 65,000 names.
 fn with_the_most_links(arena: Arena) -> Option<Place> {
     let script = "truncate -s 64M image; mkfs.ext4 -q image; mount -o loop image mount";
-    let mounted = as_root(
-        script,
-        tempfile::tempdir().unwrap(),
-        "ext4 on a loop device",
-    )?;
+    let mounted = as_root(script, tempfile::tempdir().unwrap(), "ext4 on a loop device")?;
     let (arena, source) = source::beside_work_dir(&mounted.path(), arena);
     let (object, names) = (last_object(&source), mounted.path().join("names"));
     fs::create_dir(&names).unwrap();
-    let full =
-        (0..100_000).find_map(|name| fs::hard_link(&object, names.join(name.to_string())).err());
+    let full = (0..100_000).find_map(|name| fs::hard_link(&object, names.join(name.to_string())).err());
     assert_eq!(full.unwrap().raw_os_error(), Some(libc::EMLINK));
     Some(Place(arena, source, vec![Box::new(mounted)]))
 }
@@ -184,11 +155,7 @@ impl Drop for Immutable {
 fn with_an_immutable_object(arena: Arena) -> Option<Place> {
     let source = source::small(&arena, "src");
     let object = last_object(&source);
-    let done = Command::new("chattr")
-        .arg("+i")
-        .arg(&object)
-        .output()
-        .unwrap();
+    let done = Command::new("chattr").arg("+i").arg(&object).output().unwrap();
     if !arrangement::is_root() || !done.status.success() {
         arrangement::missing("filesystem with immutable files for temporary files");
         return None;
@@ -204,10 +171,7 @@ fn in_another_users_cache(arena: Arena) -> Option<Place> {
         return None;
     }
     let source = source::small(&arena, "src");
-    arena
-        .real(args("config --global safe.directory *"))
-        .run()
-        .succeeded();
+    arena.real(args("config --global safe.directory *")).run().succeeded();
     Some(Place(arena.run_by(NOBODY), source, vec![]))
 }
 
@@ -288,10 +252,7 @@ fn every_error_of_link() {
     for_each_git(|_, mut arena| {
         let source = source::small(&arena, "src");
         // As under umask 002, and where all can exchange the objects: git itself copies them without --local.
-        let open = Command::new("chmod")
-            .args(["-R", "go+w"])
-            .arg(&source)
-            .status();
+        let open = Command::new("chmod").args(["-R", "go+w"]).arg(&source).status();
         assert!(open.unwrap().success());
         for (errno, reason) in ERRORS {
             arena = arena.with_links_failing(errno);
@@ -335,10 +296,7 @@ fn every_kind_of_local_source_is_attempted() {
             assert_cured_where_git_dies(Different, &arena, &line.to_vec());
         }
         // An existing path is preferred to `host:path`, and is relative to the last -C.
-        for line in [
-            "-C .. clone -q host:path work/dst",
-            "-C ../pointer -C .. clone -q pointer work/dst",
-        ] {
+        for line in ["-C .. clone -q host:path work/dst", "-C ../pointer -C .. clone -q pointer work/dst"] {
             assert_cured_where_git_dies(Different, &arena, &args(line));
         }
     });
@@ -348,11 +306,7 @@ fn every_kind_of_local_source_is_attempted() {
 fn every_object_is_hard_linked_where_links_work() {
     for_each_git(|_, arena| {
         let many = source::with_loose_objects(&arena, "many", 300);
-        for source in [
-            source::small(&arena, "src"),
-            source::packed(&arena, "packed"),
-            many,
-        ] {
+        for source in [source::small(&arena, "src"), source::packed(&arena, "packed"), many] {
             for line in [
                 "clone --local SRC dst",
                 "clone SRC dst",
@@ -362,15 +316,9 @@ fn every_object_is_hard_linked_where_links_work() {
                 "clone -ql SRC dst",
                 "clone -l SRC",
             ] {
-                arena
-                    .assert_twins(&with_source(&source, args(line)))
-                    .outcome
-                    .succeeded();
+                arena.assert_twins(&with_source(&source, args(line))).outcome.succeeded();
                 let links = tree::object_links(arena.work_dir());
-                assert!(
-                    !links.is_empty() && links.iter().all(|&links| links == 2),
-                    "{line}: {links:?}"
-                );
+                assert!(!links.is_empty() && links.iter().all(|&links| links == 2), "{line}: {links:?}");
             }
         }
     });
@@ -384,22 +332,13 @@ fn plain_clone_where_links_are_honest_is_not_attempted() {
     };
     for_each_git(|_, arena| {
         let (arena, _) = source::beside_work_dir(place.path(), arena);
-        for (line, is_attempted) in [
-            ("clone ../src dst", false),
-            ("-C .. clone src work/dst", false),
-            ("clone -l ../src dst", true),
-        ] {
-            assert_eq!(
-                trace::is_attempted(&arena, &args(line)),
-                is_attempted,
-                "{line}"
-            );
+        for (line, is_attempted) in
+            [("clone ../src dst", false), ("-C .. clone src work/dst", false), ("clone -l ../src dst", true)]
+        {
+            assert_eq!(trace::is_attempted(&arena, &args(line)), is_attempted, "{line}");
         }
         let arena = arena.with_links_failing(libc::EPERM);
-        arena
-            .assert_twins(&args("clone ../src dst"))
-            .outcome
-            .succeeded();
+        arena.assert_twins(&args("clone ../src dst")).outcome.succeeded();
         arena.assert_cured(&args("clone -l ../src dst"));
     });
 }

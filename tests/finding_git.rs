@@ -76,10 +76,7 @@ fn path(arena: &Arena, entries: &str) -> String {
 /// Calls `git --version` by this program of the arena with this PATH. In the working directory are traps.
 fn version(arena: &Arena, program: &str, entries: &str, variables: &[(&str, &str)]) -> Outcome {
     let mut command = arena.command(arena.root().join(program).join("git"));
-    command
-        .arg("--version")
-        .env("PATH", path(arena, entries))
-        .envs(variables.iter().copied());
+    command.arg("--version").env("PATH", path(arena, entries)).envs(variables.iter().copied());
     let traps = |work_dir: &Path| {
         for trap in ["git", "bin/git", "~/git"] {
             fs::create_dir_all(work_dir.join(trap).parent().unwrap()).unwrap();
@@ -113,11 +110,7 @@ const FOUND: [(&str, &str, &str); 38] = [
     ("shim", ".:/shim:bin:/real", "real"),
     ("shim", "/shim:./bin:~:../work:/real", "real"),
     // So are files that no search of PATH would run,
-    (
-        "shim",
-        "/shim:/dir:/plain:/broken:/circle:/fifo:/absent:/real",
-        "real",
-    ),
+    ("shim", "/shim:/dir:/plain:/broken:/circle:/fifo:/absent:/real", "real"),
     ("shim", "/shim:/stale:/real", "real"),
     ("shim", "/shim:/foreign:/real", "real"),
     // links to the shim, and copies, which exec each other.
@@ -149,17 +142,9 @@ fn next_git_on_path_is_used() {
         furnish(&arena);
         for (program, entries, expected) in FOUND {
             let answer = version(&arena, program, entries, &[]);
-            let expected = if expected == "real" {
-                &git.version
-            } else {
-                expected
-            };
+            let expected = if expected == "real" { &git.version } else { expected };
             assert!(answer.stderr.is_empty(), "{program} {entries}: {answer:?}");
-            assert_eq!(
-                answer.stdout,
-                format!("{expected}\n").as_bytes(),
-                "{program} {entries}"
-            );
+            assert_eq!(answer.stdout, format!("{expected}\n").as_bytes(), "{program} {entries}");
         }
     });
 }
@@ -182,60 +167,15 @@ const REFUSED: [(&str, &str, i32, &[&str]); 11] = [
         ],
     ),
     ("/shim:/execs", "", 127, &["GIT_CLONE_SHIM_GIT"]),
-    (
-        "/shim:/stale",
-        "",
-        126,
-        &["cannot run the real git", "GIT_CLONE_SHIM_GIT"],
-    ),
-    (
-        "/shim:/real",
-        "/absent/git",
-        127,
-        &["GIT_CLONE_SHIM_GIT=", "not there"],
-    ),
-    (
-        "/shim:/real",
-        "/broken/git",
-        127,
-        &["GIT_CLONE_SHIM_GIT=", "not there"],
-    ),
-    (
-        "/shim:/real",
-        "/dir/git",
-        126,
-        &["GIT_CLONE_SHIM_GIT=", "not an executable file"],
-    ),
-    (
-        "/shim:/real",
-        "/plain/git",
-        126,
-        &["GIT_CLONE_SHIM_GIT=", "not an executable file"],
-    ),
-    (
-        "/shim:/real",
-        "git",
-        126,
-        &["GIT_CLONE_SHIM_GIT=", "not an absolute path"],
-    ),
-    (
-        "/shim:/real",
-        "./git",
-        126,
-        &["GIT_CLONE_SHIM_GIT=", "not an absolute path"],
-    ),
-    (
-        "/shim:/real",
-        "/shim/git",
-        126,
-        &["GIT_CLONE_SHIM_GIT=", "this shim itself"],
-    ),
-    (
-        "/shim:/real",
-        "/two\nlines",
-        127,
-        &["GIT_CLONE_SHIM_GIT=", "two\\nlines"],
-    ),
+    ("/shim:/stale", "", 126, &["cannot run the real git", "GIT_CLONE_SHIM_GIT"]),
+    ("/shim:/real", "/absent/git", 127, &["GIT_CLONE_SHIM_GIT=", "not there"]),
+    ("/shim:/real", "/broken/git", 127, &["GIT_CLONE_SHIM_GIT=", "not there"]),
+    ("/shim:/real", "/dir/git", 126, &["GIT_CLONE_SHIM_GIT=", "not an executable file"]),
+    ("/shim:/real", "/plain/git", 126, &["GIT_CLONE_SHIM_GIT=", "not an executable file"]),
+    ("/shim:/real", "git", 126, &["GIT_CLONE_SHIM_GIT=", "not an absolute path"]),
+    ("/shim:/real", "./git", 126, &["GIT_CLONE_SHIM_GIT=", "not an absolute path"]),
+    ("/shim:/real", "/shim/git", 126, &["GIT_CLONE_SHIM_GIT=", "this shim itself"]),
+    ("/shim:/real", "/two\nlines", 127, &["GIT_CLONE_SHIM_GIT=", "two\\nlines"]),
 ];
 
 #[test]
@@ -245,10 +185,7 @@ fn error_names_what_was_tried() {
     for (entries, named, status, parts) in REFUSED {
         let named = path(&arena, named);
         let refused = version(&arena, "shim", entries, &[("GIT_CLONE_SHIM_GIT", &named)]);
-        assert!(
-            refused.is_our_failure(status),
-            "{entries} {named}: {refused:?}"
-        );
+        assert!(refused.is_our_failure(status), "{entries} {named}: {refused:?}");
         for part in parts {
             assert!(refused.stderr_contains(part), "{part}: {refused:?}");
         }
@@ -260,23 +197,10 @@ fn named_git_is_used() {
     for_each_git(|git, arena| {
         furnish(&arena);
         // A named git that execs the shim is skipped, and PATH is searched.
-        for (named, expected) in [
-            ("/other/git", "other"),
-            ("", &git.version),
-            ("/back/git", &git.version),
-        ] {
+        for (named, expected) in [("/other/git", "other"), ("", &git.version), ("/back/git", &git.version)] {
             let named = path(&arena, named);
-            let answer = version(
-                &arena,
-                "shim",
-                "/shim:/real",
-                &[("GIT_CLONE_SHIM_GIT", &named)],
-            );
-            assert_eq!(
-                answer.stdout,
-                format!("{expected}\n").as_bytes(),
-                "{named}: {answer:?}"
-            );
+            let answer = version(&arena, "shim", "/shim:/real", &[("GIT_CLONE_SHIM_GIT", &named)]);
+            assert_eq!(answer.stdout, format!("{expected}\n").as_bytes(), "{named}: {answer:?}");
         }
     });
 }
@@ -296,19 +220,14 @@ fn variables_of_a_setgid_shim_are_ignored() {
     chown(&setgid, Some(0), Some(2)).unwrap();
     fs::set_permissions(&setgid, fs::Permissions::from_mode(0o2755)).unwrap();
     let run = |program: &str| {
-        let call = arena
-            .real(args("--version"))
-            .env("PATH", path(&arena, &format!("/{program}:/real:/bin")));
+        let call = arena.real(args("--version")).env("PATH", path(&arena, &format!("/{program}:/real:/bin")));
         let call = call.env("GIT_CLONE_SHIM_GIT", path(&arena, "/other/git"));
         let mut call = call.env("GIT_CLONE_SHIM_LOG", "trace");
         call.command.uid(65534).gid(65534);
         call.run().succeeded()
     };
     let obeyed = run("a");
-    assert!(
-        obeyed.stdout == b"other\n" && obeyed.stderr_contains("git_clone_shim"),
-        "{obeyed:?}"
-    );
+    assert!(obeyed.stdout == b"other\n" && obeyed.stderr_contains("git_clone_shim"), "{obeyed:?}");
     assert_eq!(run("b"), arena.real(args("--version")).run());
 }
 
@@ -321,17 +240,10 @@ fn search_ends_at_the_git() {
     furnish(&arena);
     let trace = arena.root().join("trace");
     let mut call = Call::new(arena.command(strace)).env("PATH", path(&arena, "/shim:/real:/other"));
-    call.command
-        .arg("-o")
-        .arg(&trace)
-        .arg(arena.root().join("shim/git"))
-        .arg("--version");
+    call.command.arg("-o").arg(&trace).arg(arena.root().join("shim/git")).arg("--version");
     call.run().succeeded();
     let traced = fs::read_to_string(&trace).unwrap();
-    assert!(
-        traced.contains("/real/git") && !traced.contains("/other/git"),
-        "{traced}"
-    );
+    assert!(traced.contains("/real/git") && !traced.contains("/other/git"), "{traced}");
 }
 
 #[test]
@@ -367,15 +279,11 @@ fn wrapper_that_forks_the_shim_runs_git_at_once() {
                     fs::write(&count, "").unwrap();
                     // With `off` there is no fallback: the real git's copy would be compared with nothing.
                     let copies = mode == "off" && script == clone;
-                    let script =
-                        script.replace("$COPY", if copies { "--no-hardlinks" } else { "$COPY" });
+                    let script = script.replace("$COPY", if copies { "--no-hardlinks" } else { "$COPY" });
                     let expected = arena.run(arena.script(false, &script));
                     let call = arena.script(
                         true,
-                        &format!(
-                            "PATH={}:/usr/local/bin:/usr/bin:/bin; {script}",
-                            path(&arena, entries)
-                        ),
+                        &format!("PATH={}:/usr/local/bin:/usr/bin:/bin; {script}", path(&arena, entries)),
                     );
                     let call = call.env("GIT_CLONE_SHIM", mode).env("COUNT", &count);
                     let seen = arena.run(call);
@@ -405,36 +313,20 @@ fn marker_of_another_process_hides_no_git() {
     }
     for wrap in wraps {
         let git = |call: &str| format!("$({wrap} -c 'exec git {call}')");
-        let marker = format!(
-            "export _GIT_CLONE_SHIM_SEEN=\"{}\"",
-            git("-c alias.m=\"!echo \\$_GIT_CLONE_SHIM_SEEN\" m")
-        );
+        let marker =
+            format!("export _GIT_CLONE_SHIM_SEEN=\"{}\"", git("-c alias.m=\"!echo \\$_GIT_CLONE_SHIM_SEEN\" m"));
         let again = format!(
             "{marker}; test -n \"$_GIT_CLONE_SHIM_SEEN\" || echo no marker; {tick}; echo \"{}\"",
             git("--version")
         );
-        for (entries, expected) in [
-            ("/shim:/real:/other", "real"),
-            ("/shim:/execs:/real", "real"),
-            ("/shim:/bare:/real", "bare"),
-        ] {
+        for (entries, expected) in
+            [("/shim:/real:/other", "real"), ("/shim:/execs:/real", "real"), ("/shim:/bare:/real", "bare")]
+        {
             let path = path(&arena, entries);
-            let answer = arena
-                .run(arena.script(
-                    true,
-                    &format!("PATH={path}:/usr/local/bin:/usr/bin:/bin; {again}"),
-                ))
-                .outcome;
-            let expected = if expected == "real" {
-                &gits()[0].version
-            } else {
-                expected
-            };
-            assert_eq!(
-                answer.stdout,
-                format!("{expected}\n").as_bytes(),
-                "{wrap} {entries}: {answer:?}"
-            );
+            let answer =
+                arena.run(arena.script(true, &format!("PATH={path}:/usr/local/bin:/usr/bin:/bin; {again}"))).outcome;
+            let expected = if expected == "real" { &gits()[0].version } else { expected };
+            assert_eq!(answer.stdout, format!("{expected}\n").as_bytes(), "{wrap} {entries}: {answer:?}");
         }
     }
 }
@@ -457,11 +349,7 @@ fn nothing_is_looked_at_behind_the_git() {
          exec timeout -s KILL 60 $shim/git --version";
     let script = format!("exec unshare --mount bash -c '{script}'");
     let answer = arena.run(arena.script(true, &script)).outcome.succeeded();
-    assert_eq!(
-        answer.stdout,
-        format!("{}\n", gits()[0].version).as_bytes(),
-        "{answer:?}"
-    );
+    assert_eq!(answer.stdout, format!("{}\n", gits()[0].version).as_bytes(), "{answer:?}");
 }
 
 #[test]
@@ -473,15 +361,9 @@ fn nested_gits_work() {
             "#!/bin/sh\nif [ $1 = 0 ]; then exec \"$SHIM\" --version; fi\n\"$SHIM\" -c alias.n=\"!$0 $(($1 - 1))\" n\n",
         );
         let mut command = arena.command(&nest);
-        command
-            .arg("30")
-            .env("SHIM", arena.shim_directory().join("git"));
+        command.arg("30").env("SHIM", arena.shim_directory().join("git"));
         let answer = arena.run(Call::new(command)).outcome;
-        assert_eq!(
-            answer.stdout,
-            format!("{}\n", git.version).as_bytes(),
-            "{answer:?}"
-        );
+        assert_eq!(answer.stdout, format!("{}\n", git.version).as_bytes(), "{answer:?}");
     });
 }
 
@@ -491,9 +373,7 @@ fn git_is_found_without_path() {
     let arena = Arena::new(&gits()[0]);
     let mut command = arena.command(arena.shim_directory().join("git"));
     command.arg("--version").env_remove("PATH");
-    let there = ["/bin/git", "/usr/bin/git"]
-        .iter()
-        .any(|git| Path::new(git).exists());
+    let there = ["/bin/git", "/usr/bin/git"].iter().any(|git| Path::new(git).exists());
     let status = arena.run(Call::new(command)).outcome.status.code();
     assert_eq!(status, Some(if there { 0 } else { 127 }));
 }

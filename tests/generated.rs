@@ -56,17 +56,18 @@ done
 "#;
 
 /// What a clone can be made of, by a path from the directory of the sources.
-const NAMES: &[u8] = b"src|src|src/|src/.git|.//src|./src//|src/../src|bare.git|bare|bare.git/|worktree|gitfile|gitfile/.git|\
+const NAMES: &[u8] =
+    b"src|src|src/|src/.git|.//src|./src//|src/../src|bare.git|bare|bare.git/|worktree|gitfile|gitfile/.git|\
     separate|shallow|borrowing|unborn|unborn.git|bundle|packed|shared|line\nbreak|invalid\xff\xfe|colon:name|\
     -dash| space |symlink|conf|sha256|reftable|absent";
 
 /// Destinations, from the working directory; none stands for the one that git chooses.
-const DESTINATIONS: &[u8] = b"|dst|dst/|./dst|././dst|deep/er/dst|sub/../dst//|existing|existing/|full|sub/dst|sub/new|new\nline|inva\xfflid|\
+const DESTINATIONS: &[u8] =
+    b"|dst|dst/|./dst|././dst|deep/er/dst|sub/../dst//|existing|existing/|full|sub/dst|sub/new|new\nline|inva\xfflid|\
     -dst|d\"'\\ t";
 
 /// Ways to ask for a local clone.
-const LOCAL: &str =
-    "--local|--local|-l|--lo|--loca|-ql|-lq|-nl|-lv|-lj2|-lo up|-ln -q|--no-local --local";
+const LOCAL: &str = "--local|--local|-l|--lo|--loca|-ql|-lq|-nl|-lv|-lj2|-lo up|-ln -q|--no-local --local";
 
 /// Other options of `clone`, with their values. `UP` stands for the directory of the sources, `HERE` for the working directory.
 const OPTIONS: &str = "-q|-q|-v|-n|-s|--quiet|--verbose|--no-checkout|--bare|--bare|--mirror|--no-bare|--separate-git-dir=HEREsep|\
@@ -183,11 +184,7 @@ impl Case {
         let above = (Some(".."), "", "work/");
         let (directory, up, here) = random.pick(&[in_work, in_work, in_work, in_sub, above]);
         let tmp = format!("{}/", arena.root().join("tmp").display());
-        let replaced = |text: &str| {
-            text.replace("UP", up)
-                .replace("HERE", here)
-                .replace("TMP", &tmp)
-        };
+        let replaced = |text: &str| text.replace("UP", up).replace("HERE", here).replace("TMP", &tmp);
         let words = |text: &str| -> Args { args(&replaced(text)) };
 
         let mut before = directory.map_or_else(Vec::new, |to| vec!["-C".into(), to.into()]);
@@ -241,29 +238,18 @@ impl Case {
             variables.insert(name, replaced(value).into());
         }
         let options = [before, options.concat()].concat();
-        Self {
-            seed,
-            fault,
-            options,
-            end,
-            variables,
-        }
+        Self { seed, fault, options, end, variables }
     }
 
     /// Runs the case with git and a further option of `clone`, in a new working directory.
     fn git(&self, arena: &Arena, further: Option<&str>) -> Option<RunResult> {
         let further = further.map(OsString::from).into_iter().collect();
-        self.run(
-            arena,
-            arena.real([self.options.clone(), further, self.end.clone()].concat()),
-        )
+        self.run(arena, arena.real([self.options.clone(), further, self.end.clone()].concat()))
     }
 
     fn run(&self, arena: &Arena, mut call: Call) -> Option<RunResult> {
         let hooks_ran = arena.work_dir().join("hooks-ran");
-        call.command
-            .envs(&self.variables)
-            .env("HOOKS_RAN", hooks_ran);
+        call.command.envs(&self.variables).env("HOOKS_RAN", hooks_ran);
         let prepare = |work_dir: &Path| {
             for directory in ["sub", "existing", "full"] {
                 fs::create_dir(work_dir.join(directory)).unwrap();
@@ -280,10 +266,7 @@ impl Case {
             Fault::None | Fault::OtherMount | Fault::OtherFile => result = Some(run()),
         }
         // The names of these files are random, and one of them lists the others.
-        let in_reftable = |path: &Path| {
-            path.parent()
-                .is_some_and(|parent| parent.ends_with("reftable"))
-        };
+        let in_reftable = |path: &Path| path.parent().is_some_and(|parent| parent.ends_with("reftable"));
         let mut result = result?;
         result.tree.retain(|path, _| !in_reftable(path));
         Some(result)
@@ -296,31 +279,19 @@ impl Case {
             Came::Refused
         } else if !git.outcome.status.success() {
             Came::Failed
-        } else if tree::object_links(arena.work_dir())
-            .iter()
-            .any(|&links| links > 1)
-        {
+        } else if tree::object_links(arena.work_dir()).iter().any(|&links| links > 1) {
             Came::Linked
         } else {
             Came::Copied
         };
-        let expected = if came == Came::Refused {
-            self.git(arena, Some("--no-hardlinks"))?
-        } else {
-            git
-        };
+        let expected = if came == Came::Refused { self.git(arena, Some("--no-hardlinks"))? } else { git };
         let args = [self.options.clone(), self.end.clone()].concat();
         let shim = || self.run(arena, arena.shim(args.clone())).unwrap();
         let twin = expected.retried_while_late(shim);
         if twin == expected {
             return Some((came, None));
         }
-        let Self {
-            seed,
-            fault,
-            variables,
-            ..
-        } = self;
+        let Self { seed, fault, variables, .. } = self;
         let mut report = format!(
             "\nseed {seed}, {fault:?}, {came:?}, {variables:?}\nexpected {:?}through the shim {:?}",
             expected.outcome, twin.outcome
@@ -364,9 +335,7 @@ fn generated_clones_come_to_what_git_comes_to() {
                 _ => Some(&here),
             };
             let Some(arena) = arena else { continue };
-            if let Some((result, report)) =
-                Case::generate(seed, arena, fault, random).examine(arena)
-            {
+            if let Some((result, report)) = Case::generate(seed, arena, fault, random).examine(arena) {
                 *came.entry(result).or_insert(0) += 1;
                 reports.extend(report.map(|report| format!("{}{report}", git.version)));
             }
@@ -374,17 +343,9 @@ fn generated_clones_come_to_what_git_comes_to() {
         turn += 1;
     });
     eprintln!("git came to: {came:?}");
-    assert!(
-        reports.is_empty(),
-        "{} of {cases} differ:\n{}",
-        reports.len(),
-        reports.join("\n")
-    );
+    assert!(reports.is_empty(), "{} of {cases} differ:\n{}", reports.len(), reports.join("\n"));
     // Else the cases would prove nothing.
-    let at_least = |what, part| {
-        came.get(&what)
-            .is_some_and(|count: &u64| count * part >= cases)
-    };
+    let at_least = |what, part| came.get(&what).is_some_and(|count: &u64| count * part >= cases);
     let various = at_least(Came::Refused, 6) && at_least(Came::Linked, 30);
     assert!(cases < 30 || various, "{came:?}");
 }

@@ -30,13 +30,9 @@ fn set_mode(path: &Path, mode: u32) {
 
 /// The first file below `objects` whose name ends so.
 fn object(objects: &Path, end: &str) -> PathBuf {
-    let mut directories = fs::read_dir(objects)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let mut directories = fs::read_dir(objects).unwrap().map(|entry| entry.unwrap().path());
     let files = directories.find_map(|directory| {
-        let mut files = fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
+        let mut files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
         files.find(|file| file.to_string_lossy().ends_with(end))
     });
     files.unwrap()
@@ -54,24 +50,14 @@ fn destination_that_another_user_has_made_meanwhile_is_not_used() {
         for line in ["clone -l SRC dst", "clone -l --bare SRC dst"] {
             // The attacker makes the directory as soon as git has removed it. What the shim's own process does to look at it, or
             // to make it, is delayed: the attacker is always faster.
-            let script =
-                "until [ -d dst ]; do :; done; while [ -d dst ]; do :; done; mkdir -m 777 dst";
+            let script = "until [ -d dst ]; do :; done; while [ -d dst ]; do :; done; mkdir -m 777 dst";
             let mut attacker = Command::new("sh");
             attacker.args(["-c", script]).current_dir(arena.work_dir());
             let mut attacker = attacker.uid(ATTACKER).gid(ATTACKER).spawn().unwrap();
             let mut command = arena.command(&strace);
             command
-                .args([
-                    "-qq",
-                    "-o",
-                    "/dev/null",
-                    "-e",
-                    "trace=?mkdir,mkdirat,?stat,?lstat,statx,?newfstatat",
-                ])
-                .args([
-                    "-e",
-                    "inject=?mkdir,mkdirat,?stat,?lstat,statx,?newfstatat:delay_enter=100000",
-                ])
+                .args(["-qq", "-o", "/dev/null", "-e", "trace=?mkdir,mkdirat,?stat,?lstat,statx,?newfstatat"])
+                .args(["-e", "inject=?mkdir,mkdirat,?stat,?lstat,statx,?newfstatat:delay_enter=100000"])
                 .arg(arena.shim_directory().join("git"))
                 .args(with_source(&source, args(line)))
                 .env("PATH", arena.path_of(true));
@@ -94,12 +80,7 @@ fn clone_in_a_directory_that_others_can_write_to_is_cured() {
         let source = source::small(&arena, "src");
         for mode in [0o1777, 0o777, 0o2775] {
             set_mode(arena.work_dir(), mode);
-            for line in [
-                "clone -l SRC dst",
-                "clone -l --mirror SRC dst",
-                "clone -l SRC a/b/dst",
-                "clone -l SRC",
-            ] {
+            for line in ["clone -l SRC dst", "clone -l --mirror SRC dst", "clone -l SRC a/b/dst", "clone -l SRC"] {
                 arena.assert_cured(&with_source(&source, args(line)));
             }
             // What the caller prepared stays the destination, even if others can write to it.
@@ -124,10 +105,7 @@ fn object_that_another_user_put_in_place_of_ours_is_copied_as_git_copies_it() {
     }
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
-        let done = Command::new("chown")
-            .args(["-R", &format!("{VICTIM}:{VICTIM}")])
-            .arg(&source)
-            .status();
+        let done = Command::new("chown").args(["-R", &format!("{VICTIM}:{VICTIM}")]).arg(&source).status();
         assert!(done.unwrap().success());
         let arena = arena.run_by(VICTIM);
         let object = object(&source.join(".git/objects"), "");
@@ -157,17 +135,12 @@ fn object_that_another_user_exchanges_while_git_links_it_is_not_copied() {
                 for line in ["clone -l SRC dst", "clone -q SRC dst"] {
                     let line = with_source(&source, args(line));
                     let run = |call: Call| arena.run(race::delayed_at_links(&arena, &call)).outcome;
-                    let dies =
-                        |call: &dyn Fn() -> Call| (0..20).any(|_| run(call()).died_of(DIFFERENT));
+                    let dies = |call: &dyn Fn() -> Call| (0..20).any(|_| run(call()).died_of(DIFFERENT));
                     // Gits before 2.45.1 and 2.39.4 do not check.
                     if dies(&|| arena.real(line.clone())) {
                         let trace = arena.root().join("trace");
                         assert!(dies(&|| arena.shim(line.clone()).env("GIT_TRACE", &trace)));
-                        assert!(
-                            !fs::read_to_string(trace)
-                                .unwrap()
-                                .contains("--no-hardlinks")
-                        );
+                        assert!(!fs::read_to_string(trace).unwrap().contains("--no-hardlinks"));
                         refused += 1;
                     }
                 }
@@ -189,18 +162,8 @@ fn object_that_is_exchanged_once_is_linked_when_git_looks_again() {
         let pack = object(&source.join(".git/objects"), ".pack");
         let trace = arena.root().join("trace");
         let line = with_source(&source, args("clone -q -l SRC dst"));
-        let run = |call: Call| {
-            arena.run(race::delayed_at_links(
-                &arena,
-                &call.env("GIT_TRACE", &trace),
-            ))
-        };
-        let runs = || {
-            fs::read_to_string(&trace)
-                .unwrap_or_default()
-                .matches("built-in: git clone")
-                .count()
-        };
+        let run = |call: Call| arena.run(race::delayed_at_links(&arena, &call.env("GIT_TRACE", &trace)));
+        let runs = || fs::read_to_string(&trace).unwrap_or_default().matches("built-in: git clone").count();
         let died = |limit| {
             let _ = fs::remove_file(&trace);
             race::while_exchanging(
@@ -214,26 +177,14 @@ fn object_that_is_exchanged_once_is_linked_when_git_looks_again() {
         if died(usize::MAX) {
             let linked_again = (0..5).any(|_| {
                 let _ = fs::remove_file(&trace);
-                let shim = race::while_exchanging(
-                    &pack,
-                    None,
-                    || runs() >= 2,
-                    || run(arena.shim(line.clone())),
-                );
+                let shim = race::while_exchanging(&pack, None, || runs() >= 2, || run(arena.shim(line.clone())));
                 shim.outcome.succeeded();
                 runs() == 2
             });
             assert!(linked_again, "the fault does not work");
-            assert!(
-                !fs::read_to_string(&trace)
-                    .unwrap()
-                    .contains("--no-hardlinks")
-            );
+            assert!(!fs::read_to_string(&trace).unwrap().contains("--no-hardlinks"));
             let links = tree::object_links(arena.work_dir());
-            assert!(
-                !links.is_empty() && links.iter().all(|&links| links > 1),
-                "{links:?}"
-            );
+            assert!(!links.is_empty() && links.iter().all(|&links| links > 1), "{links:?}");
             refused += 1;
         }
     });
@@ -244,16 +195,11 @@ fn object_that_is_exchanged_once_is_linked_when_git_looks_again() {
 fn server_that_writes_a_link_failure_starts_no_fallback() {
     // What a server writes reaches stderr as it is: here the program that ssh would run.
     for_each_git(|_, arena| {
-        let message =
-            "fatal: failed to create link 'dst/.git/objects/ab/cdef': Invalid cross-device link";
+        let message = "fatal: failed to create link 'dst/.git/objects/ab/cdef': Invalid cross-device link";
         let script = format!("#!/bin/sh\necho ran >>\"$RAN\"\necho \"{message}\" >&2\nexit 128\n");
         let server = executable::script(&arena.root().join("server"), &script);
         let ran = arena.root().join("ran");
-        for line in [
-            "clone -l host:src dst",
-            "clone -l ssh://host/src dst",
-            "clone -q -l host:src dst",
-        ] {
+        for line in ["clone -l host:src dst", "clone -l ssh://host/src dst", "clone -q -l host:src dst"] {
             let _ = fs::remove_file(&ran);
             let call = |call: Call| call.env("GIT_SSH", &server).env("RAN", &ran);
             let real = arena.run(call(arena.real(args(line))));
@@ -271,7 +217,8 @@ fn configuration_of_the_source_that_imitates_a_link_failure_gains_nothing() {
     // upload-pack in the source repeats the value, line break and all, and dies with 128: git runs again, and dies again.
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
-        let value = "x\\nfatal: failed to create link 'elsewhere/.git/objects/ab/cdef': Invalid cross-device link\\nfatal: ";
+        let value =
+            "x\\nfatal: failed to create link 'elsewhere/.git/objects/ab/cdef': Invalid cross-device link\\nfatal: ";
         let config = format!("[uploadpack]\n\tallowFilter = \"{value}\"\n");
         let file = source.join(".git/config");
         let before = fs::read_to_string(&file).unwrap();

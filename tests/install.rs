@@ -44,9 +44,7 @@ fn assert_same(left: &Tree, right: &Tree, when: &str) {
 /// The rows of a table, one a line, with their columns.
 fn rows(table: &str) -> Vec<Vec<&str>> {
     let lines = table.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .map(|line| line.split('|').map(str::trim).collect())
-        .collect()
+    lines.map(|line| line.split('|').map(str::trim).collect()).collect()
 }
 
 fn in_this_version(text: &str) -> String {
@@ -85,62 +83,33 @@ fn first_installation_is_whole_tries_a_clone_and_is_removed_without_a_trace() {
     let release = site.arena.root().join(format!("git-clone-shim-{MACHINE}"));
     executable::copy(&program, &release);
     let before = tree::read(site.arena.root());
-    let planned = Call::new(site.command(&release, "install", ["--dry-run"]))
-        .run()
-        .succeeded();
+    let planned = Call::new(site.command(&release, "install", ["--dry-run"])).run().succeeded();
     assert_same(&before, &tree::read(site.arena.root()), "--dry-run");
-    assert_eq!(
-        String::from_utf8_lossy(&planned.stdout).lines().count(),
-        2,
-        "{planned:?}"
-    );
+    assert_eq!(String::from_utf8_lossy(&planned.stdout).lines().count(), 2, "{planned:?}");
 
-    let outcome = Call::new(site.command(&release, "install", NOTHING))
-        .run()
-        .succeeded();
+    let outcome = Call::new(site.command(&release, "install", NOTHING)).run().succeeded();
     let installed = in_this_version(INSTALLED);
     let mut found = site.tree();
     found.retain(|path, _| !site.prefix.join(path).is_dir() || path.ends_with("current"));
     let found = found.keys().map(|path| path.to_str().unwrap());
-    assert_eq!(
-        found.collect::<BTreeSet<_>>(),
-        installed.split_whitespace().collect()
-    );
+    assert_eq!(found.collect::<BTreeSet<_>>(), installed.split_whitespace().collect());
     site.assert_works(&site.bin(), VERSION);
     for (file, of) in [
         ("bin/git-clone-shim", &*program),
-        (
-            "share/man/man1/git-clone-shim.1",
-            Path::new("man/git-clone-shim.1"),
-        ),
+        ("share/man/man1/git-clone-shim.1", Path::new("man/git-clone-shim.1")),
         ("share/doc/git-clone-shim/README.md", Path::new("README.md")),
     ] {
         let of = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(of)).unwrap();
-        assert!(
-            fs::read(site.bin().join("..").join(file)).unwrap() == of,
-            "{file}"
-        );
+        assert!(fs::read(site.bin().join("..").join(file)).unwrap() == of, "{file}");
     }
     let text = String::from_utf8(outcome.stdout).unwrap();
     let (tried, last) = text.split_once("\nModule files").unwrap();
-    assert!(
-        tried.contains(": git alone fails with --local, through the shim"),
-        "{text}"
-    );
+    assert!(tried.contains(": git alone fails with --local, through the shim"), "{text}");
     let last: Vec<_> = last.lines().skip(1).collect();
-    assert!(
-        last[0].starts_with(&format!("Installed in {}", site.root().display())),
-        "{text}"
-    );
-    let line = format!(
-        "export PATH=\"{}/current/$(uname -m)/bin:$PATH\"",
-        site.root().display()
-    );
+    assert!(last[0].starts_with(&format!("Installed in {}", site.root().display())), "{text}");
+    let line = format!("export PATH=\"{}/current/$(uname -m)/bin:$PATH\"", site.root().display());
     assert_eq!(last[1], line);
-    assert!(
-        last[2].ends_with("git-clone-shim doctor DIR") && last.len() == 3,
-        "{text}"
-    );
+    assert!(last[2].ends_with("git-clone-shim doctor DIR") && last.len() == 3, "{text}");
 
     let complete = site.tree();
     let without_git = site.install(VERSION, &[]).succeeded().stdout;
@@ -168,14 +137,9 @@ fn first_installation_is_whole_tries_a_clone_and_is_removed_without_a_trace() {
     let would = run(&["--dry-run"]).succeeded().stdout;
     assert_same(&site.tree(), &complete, "--dry-run");
     let removed = String::from_utf8(run(&[]).succeeded().stdout).unwrap();
-    let would = String::from_utf8(would)
-        .unwrap()
-        .replace("Would remove", "Removed");
+    let would = String::from_utf8(would).unwrap().replace("Would remove", "Removed");
     let line = removed.strip_prefix(&would).unwrap();
-    assert!(
-        would.lines().count() == 2 && line.contains("start-up file"),
-        "{removed}"
-    );
+    assert!(would.lines().count() == 2 && line.contains("start-up file"), "{removed}");
     fs::remove_dir(&site.prefix).unwrap();
     assert_same(&tree::read(site.arena.root()), &before, "removed");
     assert_refused(&site.uninstall(&[]), "nothing is installed");
@@ -190,15 +154,8 @@ fn uninstall_goes_on_from_memory_before_it_removes_its_own_file() {
     site.install(VERSION, &[]).succeeded();
     let trace = site.arena.root().join("trace");
     let mut strace = site.arena.command("strace");
-    strace.args([
-        "-e",
-        "trace=execve,?rename,?renameat,?renameat2,?unlink,unlinkat",
-        "-o",
-    ]);
-    strace
-        .arg(&trace)
-        .arg(site.bin().join("git-clone-shim"))
-        .arg("uninstall");
+    strace.args(["-e", "trace=execve,?rename,?renameat,?renameat2,?unlink,unlinkat", "-o"]);
+    strace.arg(&trace).arg(site.bin().join("git-clone-shim")).arg("uninstall");
     Call::new(strace).run().succeeded();
     let trace = fs::read_to_string(trace).unwrap();
     let second = trace.lines().nth(1).unwrap();
@@ -219,11 +176,7 @@ fn printed_line_puts_any_prefix_on_path_in_each_shell() {
         &["tcsh", "-f"],
         &["fish", "--no-config"],
     ];
-    for name in [
-        "plain".into(),
-        "a b/it's \"$HOME\" `x` & | * é".into(),
-        latin1,
-    ] {
+    for name in ["plain".into(), "a b/it's \"$HOME\" `x` & | * é".into(), latin1] {
         let mut site = Site::new();
         site.prefix = site.arena.root().join(name);
         for shell in shells {
@@ -245,10 +198,7 @@ fn printed_line_puts_any_prefix_on_path_in_each_shell() {
             }
             let path = site.path_after(shell, OsStr::from_bytes(line));
             let expected = [site.bin().as_os_str().as_bytes(), b":"].concat();
-            assert!(
-                path.as_bytes().starts_with(&expected),
-                "{shell:?}: {path:?}"
-            );
+            assert!(path.as_bytes().starts_with(&expected), "{shell:?}: {path:?}");
         }
         site.assert_works(&site.bin(), VERSION);
         site.uninstall(&[]).succeeded();
@@ -265,10 +215,7 @@ fn home_that_two_kinds_of_machine_share_holds_a_program_for_each() {
     let site = Site::new();
     let on_other = |program: &OsStr, args: &[&OsStr]| {
         let mut command = site.arena.command(&linux32);
-        command
-            .arg(program)
-            .args(args)
-            .env("PATH", Arena::path(&[]));
+        command.arg(program).args(args).env("PATH", Arena::path(&[]));
         Call::new(command).run().succeeded().stdout
     };
     let told = site.install(VERSION, &[]).succeeded().stdout;
@@ -278,11 +225,7 @@ fn home_that_two_kinds_of_machine_share_holds_a_program_for_each() {
     // There is no program for this processor yet: the line does no harm.
     assert!(!git().starts_with(site.prefix.as_os_str().as_bytes()));
     let program = site.program(VERSION);
-    let args = [
-        "install".as_ref(),
-        "--prefix".as_ref(),
-        site.prefix.as_os_str(),
-    ];
+    let args = ["install".as_ref(), "--prefix".as_ref(), site.prefix.as_os_str()];
     on_other(program.as_os_str(), &args);
     assert!(git().starts_with(site.prefix.as_os_str().as_bytes()));
     site.assert_works(&site.bin(), VERSION);
@@ -300,10 +243,7 @@ fn all_can_read_the_tree_whatever_the_umask() {
         let install = site.install_command(VERSION, &[]);
         let mut masked = site.arena.command("sh");
         masked.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"]);
-        masked
-            .arg(install.get_program())
-            .args(install.get_args())
-            .env("PATH", "/bin");
+        masked.arg(install.get_program()).args(install.get_args()).env("PATH", "/bin");
         Call::new(masked).run().succeeded();
         for path in site.tree().into_keys() {
             let metadata = fs::symlink_metadata(site.prefix.join(&path)).unwrap();
@@ -431,11 +371,7 @@ fn link_that_another_user_puts_into_the_tree_is_not_removed_through() {
             chown(&directory, None, Some(ATTACKER)).unwrap();
             fs::set_permissions(&directory, fs::Permissions::from_mode(0o2775)).unwrap();
         }
-        shell(
-            &site,
-            &format!("cd git-clone-shim; {}", attack[0]),
-            ATTACKER,
-        );
+        shell(&site, &format!("cd git-clone-shim; {}", attack[0]), ATTACKER);
         site.install(&version(2), &[]);
         site.uninstall(&[]);
         assert_same(&tree::read(&precious), &before, attack[0]);
@@ -470,9 +406,7 @@ fn read_only_filesystem_is_refused_and_left_as_it_is() {
 
 #[test]
 fn full_disk_leaves_everything_as_it_was() {
-    let size = fs::metadata(Site::new().program(&version(2)))
-        .unwrap()
-        .len();
+    let size = fs::metadata(Site::new().program(&version(2))).unwrap().len();
     let Some((site, mounted)) = on_a_filesystem(&format!("size={}", 3 * size)) else {
         return;
     };
@@ -487,10 +421,7 @@ fn full_disk_leaves_everything_as_it_was() {
     };
     // Less than the program takes, then a few pages more each time, until all of it fits.
     let mut refusals = 0;
-    for free in [0, size / 2]
-        .into_iter()
-        .chain((0..).map(|pages| size + 8192 * pages))
-    {
+    for free in [0, size / 2].into_iter().chain((0..).map(|pages| size + 8192 * pages)) {
         fill(free);
         let outcome = site.install(&version(2), &[]);
         if outcome.status.success() {
@@ -517,10 +448,7 @@ fn at_once(calls: Vec<Command>) -> Vec<Outcome> {
     thread::scope(|scope| {
         let start = |call| scope.spawn(|| Call::new(call).run());
         let running: Vec<_> = calls.into_iter().map(start).collect();
-        running
-            .into_iter()
-            .map(|call| call.join().unwrap())
-            .collect()
+        running.into_iter().map(|call| call.join().unwrap()).collect()
     })
 }
 
@@ -543,9 +471,7 @@ fn eight_at_once_leave_one_whole_tree_and_all_succeed() {
         }
         assert_same(&site.tree(), &one, "the same version");
     }
-    let different = versions
-        .iter()
-        .map(|version| site.install_command(version, &[]));
+    let different = versions.iter().map(|version| site.install_command(version, &[]));
     for outcome in at_once(different.collect()) {
         outcome.succeeded();
     }
@@ -555,13 +481,8 @@ fn eight_at_once_leave_one_whole_tree_and_all_succeed() {
 }
 
 /// The system calls by which the program changes what is on disk: a run is killed as one of them begins.
-const CALLS: [&str; 5] = [
-    "?mkdir,mkdirat",
-    "write",
-    "?symlink,symlinkat",
-    "?rename,?renameat,?renameat2",
-    "?unlink,unlinkat,?rmdir",
-];
+const CALLS: [&str; 5] =
+    ["?mkdir,mkdirat", "write", "?symlink,symlinkat", "?rename,?renameat,?renameat2", "?unlink,unlinkat,?rmdir"];
 
 /// Runs a command, killed at each of these system calls, and then does `check`, which makes all as it was before.
 fn kill_at_each_call(site: &Site, command: &Command, mut check: impl FnMut(&str)) {
@@ -571,15 +492,9 @@ fn kill_at_each_call(site: &Site, command: &Command, mut check: impl FnMut(&str)
     for call in CALLS {
         for at in 1.. {
             let mut strace = site.arena.command(&program);
-            strace
-                .arg("-o")
-                .arg(&trace)
-                .args(["-e", &format!("trace={call}"), "-e"]);
+            strace.arg("-o").arg(&trace).args(["-e", &format!("trace={call}"), "-e"]);
             strace.arg(format!("inject={call}:signal=KILL:when={at}"));
-            strace
-                .arg(command.get_program())
-                .args(command.get_args())
-                .env("PATH", "/nowhere");
+            strace.arg(command.get_program()).args(command.get_args()).env("PATH", "/nowhere");
             let outcome = Call::new(strace).run();
             let is_killed = outcome.status.signal() == Some(libc::SIGKILL);
             check(&format!("{call} {at}"));
@@ -599,11 +514,7 @@ fn next_run_does_what_a_killed_one_has_not() {
         return;
     }
     let [old, new] = [1, 2].map(version);
-    for (installed, killed) in [
-        (None, "install"),
-        (Some(&old), "install"),
-        (Some(&new), "uninstall"),
-    ] {
+    for (installed, killed) in [(None, "install"), (Some(&old), "install"), (Some(&new), "uninstall")] {
         let site = Site::new();
         let program = site.program(&new);
         let prepare = || {
@@ -682,11 +593,7 @@ fn tree_of_version_0_2_is_upgraded_and_removed() {
             site.install(&version(3), &[]).succeeded();
             site.assert_works(&line, &version(3));
             // And back: by an older program of this tree, which finds the tree itself.
-            let program = site
-                .root()
-                .join(&new)
-                .join(MACHINE)
-                .join("bin/git-clone-shim");
+            let program = site.root().join(&new).join(MACHINE).join("bin/git-clone-shim");
             let mut back = site.arena.command(program);
             Call::new({
                 back.arg("install");
@@ -722,9 +629,6 @@ fn uninstall_leaves_what_install_did_not_write() {
     site.install(VERSION, &[]).succeeded();
     let told = site.uninstall(&[]).succeeded().stdout;
     let told = String::from_utf8(told).unwrap();
-    assert!(
-        told.contains(&format!("Left {}:", site.root().display())),
-        "{told}"
-    );
+    assert!(told.contains(&format!("Left {}:", site.root().display())), "{told}");
     assert_same(&before, &site.tree(), "left");
 }

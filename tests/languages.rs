@@ -15,25 +15,16 @@ use crate::support::gits::{Git, gits};
 use crate::support::source;
 
 /// Locales in which git writes other bytes than UTF-8.
-const CHARSETS: [&str; 4] = [
-    "de_DE.ISO-8859-1",
-    "ru_RU.KOI8-R",
-    "ko_KR.EUC-KR",
-    "tr_TR.UTF-8",
-];
+const CHARSETS: [&str; 4] = ["de_DE.ISO-8859-1", "ru_RU.KOI8-R", "ko_KR.EUC-KR", "tr_TR.UTF-8"];
 
 /// The languages of the message catalogues that are installed beside `git`. A git built without gettext has none.
 fn languages(git: &Git) -> Vec<String> {
     let program = git.file.canonicalize().unwrap();
     let prefix = program.parent().and_then(Path::parent).unwrap();
-    let found = fs::read_dir(prefix.join("share/locale"))
-        .into_iter()
-        .flatten();
+    let found = fs::read_dir(prefix.join("share/locale")).into_iter().flatten();
     let found = found.map(|language| language.unwrap());
     let found = found.filter(|language| language.path().join("LC_MESSAGES/git.mo").exists());
-    found
-        .map(|language| language.file_name().into_string().unwrap())
-        .collect()
+    found.map(|language| language.file_name().into_string().unwrap()).collect()
 }
 
 /// Makes these locales below `directory`, for `LOCPATH`.
@@ -57,10 +48,7 @@ fn every_language_is_cured_and_spoken() {
         return arrangement::missing("locale sources (Debian package locales)");
     }
     let directory = tempfile::tempdir().unwrap();
-    make_locales(
-        directory.path(),
-        &[&CHARSETS[..], &["en_US.UTF-8"]].concat(),
-    );
+    make_locales(directory.path(), &[&CHARSETS[..], &["en_US.UTF-8"]].concat());
     let mut translated = BTreeSet::new();
     for git in gits() {
         let mut arena = Arena::new(git)
@@ -72,24 +60,17 @@ fn every_language_is_cured_and_spoken() {
         let languages = languages(git);
         for language in &languages {
             // By this name gettext finds the catalogue.
-            let _ = symlink(
-                "en_US.UTF-8",
-                directory.path().join(format!("{language}.UTF-8")),
-            );
+            let _ = symlink("en_US.UTF-8", directory.path().join(format!("{language}.UTF-8")));
         }
         let locales = languages.iter().map(|language| format!("{language}.UTF-8"));
-        let locales = locales
-            .chain(CHARSETS.map(str::to_owned))
-            .map(|locale| [("LC_ALL", locale), ("LANGUAGE", String::new())]);
+        let locales =
+            locales.chain(CHARSETS.map(str::to_owned)).map(|locale| [("LC_ALL", locale), ("LANGUAGE", String::new())]);
         // gettext looks in the next catalogue for a message that one lacks, so prefix and message can differ in language.
         let several = ["is:sv", "vi:sv", "ko:tr:de", "it:zh_CN"].map(str::to_owned);
-        let several =
-            several.map(|languages| [("LC_ALL", "C.UTF-8".to_owned()), ("LANGUAGE", languages)]);
+        let several = several.map(|languages| [("LC_ALL", "C.UTF-8".to_owned()), ("LANGUAGE", languages)]);
         for variables in locales.chain(several) {
             let said = variables.clone();
-            arena = variables.into_iter().fold(arena, |arena, (name, value)| {
-                arena.with_variable(name, value)
-            });
+            arena = variables.into_iter().fold(arena, |arena, (name, value)| arena.with_variable(name, value));
             let failed = arena.run(arena.real(line.clone())).outcome;
             assert_eq!(failed.status.code(), Some(128), "{said:?}: {failed:?}");
             translated.extend((!failed.stderr_contains(REFUSED)).then_some(said.clone()));
@@ -97,16 +78,11 @@ fn every_language_is_cured_and_spoken() {
         }
         // The attempt speaks English: where links work, that is what the user sees (docs/differences.md).
         if languages.iter().any(|language| language == "de") {
-            let arena = Arena::new(git)
-                .with_variable("LOCPATH", directory.path())
-                .with_variable("LC_ALL", "de.UTF-8");
+            let arena = Arena::new(git).with_variable("LOCPATH", directory.path()).with_variable("LC_ALL", "de.UTF-8");
             let line = with_source(source::small(&arena, "src"), args("clone -l SRC dst"));
-            let [real, shim] = [arena.real(line.clone()), arena.shim(line)]
-                .map(|call| arena.run(call).outcome.succeeded());
-            assert!(
-                !real.stderr_contains("Cloning into") && shim.stderr_contains("Cloning into"),
-                "{real:?} {shim:?}"
-            );
+            let [real, shim] =
+                [arena.real(line.clone()), arena.shim(line)].map(|call| arena.run(call).outcome.succeeded());
+            assert!(!real.stderr_contains("Cloning into") && shim.stderr_contains("Cloning into"), "{real:?} {shim:?}");
         }
     }
     if translated.is_empty() {

@@ -18,11 +18,7 @@ use crate::support::process;
 use crate::support::wait;
 
 /// The kinds of calls: a pass-through, a clone that links, and one that copies by itself.
-const CALLS: [&str; 3] = [
-    "git -C $SRC log --oneline",
-    "git clone $COPY -l $SRC dst",
-    "git clone $SRC dst",
-];
+const CALLS: [&str; 3] = ["git -C $SRC log --oneline", "git clone $COPY -l $SRC dst", "git clone $SRC dst"];
 
 /// Shell code that sets up the surroundings. `$ROOT` is the arena's directory.
 const SURROUNDINGS: [&str; 17] = [
@@ -60,19 +56,12 @@ fn check(arena: &Arena, wrap: &dyn Fn(&Arena) -> String, surroundings: &[&str]) 
     let mut successes = 0;
     for setup in surroundings {
         for call in CALLS {
-            let script = format!(
-                "exec {} bash -c '{}\nexec {call}'",
-                wrap(arena),
-                setup.replace('\'', "'\\''")
-            );
+            let script = format!("exec {} bash -c '{}\nexec {call}'", wrap(arena), setup.replace('\'', "'\\''"));
             let run = |through_shim: bool, script: &str| -> RunResult {
-                let result =
-                    arena.run(arena.script(through_shim, script).env("ROOT", arena.root()));
+                let result = arena.run(arena.script(through_shim, script).env("ROOT", arena.root()));
                 // What git leaves behind when it is refused something could still write in the next call's directory.
                 let home = arena.root().join("home");
-                wait::until("the processes to end", || {
-                    process::with_home(&home).is_empty()
-                });
+                wait::until("the processes to end", || process::with_home(&home).is_empty());
                 result
             };
             let real = run(false, &script.replace("$COPY", ""));
@@ -82,9 +71,7 @@ fn check(arena: &Arena, wrap: &dyn Fn(&Arena) -> String, surroundings: &[&str]) 
             // Both git alone and the git below the shim fail, but one of them earlier.
             let fails_as_git = !real.outcome.status.success()
                 && (shim.outcome.status, &shim.tree) == (real.outcome.status, &real.tree);
-            let is_own = [125, 126, 127]
-                .iter()
-                .any(|&status| shim.outcome.is_our_failure(status));
+            let is_own = [125, 126, 127].iter().any(|&status| shim.outcome.is_our_failure(status));
             assert!(
                 shim == real || shim == copy || fails_as_git || is_own && shim.tree.is_empty(),
                 "{script}\nshim: {:?}\ngit: {:?}\ncopy: {:?}",
@@ -110,11 +97,7 @@ fn few_processes_change_nothing() {
         return;
     }
     for arena in Arena::linking_and_refusing(&gits()[0]) {
-        fs::write(
-            arena.root().join("home/.gitconfig"),
-            "[safe]\n\tdirectory = *\n",
-        )
-        .unwrap();
+        fs::write(arena.root().join("home/.gitconfig"), "[safe]\n\tdirectory = *\n").unwrap();
         // The program under test may be in a directory that only root can read.
         fs::remove_file(arena.shim_directory().join("git")).unwrap();
         executable::copy(executable::shim(), &arena.shim_directory().join("git"));
@@ -127,13 +110,7 @@ fn few_processes_change_nothing() {
             }
             format!("setpriv --clear-groups --reuid {user} --regid {user}")
         };
-        let few = [
-            "ulimit -u 1",
-            "ulimit -u 2",
-            "ulimit -u 3",
-            "ulimit -u 4",
-            "ulimit -u 5",
-        ];
+        let few = ["ulimit -u 1", "ulimit -u 2", "ulimit -u 3", "ulimit -u 4", "ulimit -u 5"];
         check(&arena, &as_another, &few);
     }
 }
@@ -146,11 +123,7 @@ fn missing_parts_of_the_system_change_nothing() {
     for arena in Arena::linking_and_refusing(&gits()[0]) {
         check(&arena, &|_| "unshare --mount".into(), &MOUNTS);
         // Process 1 of a container.
-        check(
-            &arena,
-            &|_| "unshare --pid --fork --mount-proc".into(),
-            &["true"],
-        );
+        check(&arena, &|_| "unshare --pid --fork --mount-proc".into(), &["true"]);
     }
     // The first child of this git is process 1, and has no parent there. Once it has ended, the kernel makes no other: a fallback
     // cannot work.
@@ -164,14 +137,8 @@ fn shim_or_git_that_goes_while_it_runs_changes_nothing() {
     type Change = fn(&Path);
     let changes: [(Change, &str); 4] = [
         (|file| fs::remove_file(file).unwrap(), "shim/git"),
-        (
-            |file| executable::copy(Path::new("/bin/false"), file),
-            "shim/git",
-        ),
-        (
-            |file| fs::rename(file, file.with_extension("old")).unwrap(),
-            "shim/git",
-        ),
+        (|file| executable::copy(Path::new("/bin/false"), file), "shim/git"),
+        (|file| fs::rename(file, file.with_extension("old")).unwrap(), "shim/git"),
         (|file| fs::remove_file(file).unwrap(), "real/git"),
     ];
     for (change, changed) in changes {
@@ -180,10 +147,7 @@ fn shim_or_git_that_goes_while_it_runs_changes_nothing() {
         fs::remove_file(&shim).unwrap();
         executable::copy(executable::shim(), &shim);
         let stderr = fs::File::create(arena.root().join("stderr")).unwrap();
-        let start = Start {
-            stage: Stage::Transport,
-            ..Start::default()
-        };
+        let start = Start { stage: Stage::Transport, ..Start::default() };
         let mut paused = PausedClone::start_in(arena, true, start, |command| {
             only_stderr(command, stderr);
         });
@@ -197,10 +161,7 @@ fn shim_or_git_that_goes_while_it_runs_changes_nothing() {
             assert!(!stderr.contains(REFUSED), "{stderr}");
         } else {
             // Where no other git is on PATH.
-            assert!(
-                changed == "real/git" && stderr.contains("git-clone-shim: "),
-                "{stderr}"
-            );
+            assert!(changed == "real/git" && stderr.contains("git-clone-shim: "), "{stderr}");
         }
     }
 }

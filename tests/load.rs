@@ -47,10 +47,7 @@ impl Random {
 /// Starts a script under the arena's fault, with stdout and stderr in pipes.
 fn start(arena: &Arena, through_shim: bool, script: &str) -> Child {
     let mut command = arena.script(through_shim, script).command;
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     arena.under_fault(|| command.spawn().unwrap())
 }
 
@@ -58,20 +55,12 @@ fn start(arena: &Arena, through_shim: bool, script: &str) -> Child {
 #[track_caller]
 fn assert_nothing_runs(arena: &Arena) {
     let home = arena.root().join("home");
-    wait::until("the processes to end", || {
-        !process::with_home(&home)
-            .into_iter()
-            .any(process::is_running)
-    });
+    wait::until("the processes to end", || !process::with_home(&home).into_iter().any(process::is_running));
 }
 
 /// Whether the repository `name` has all its objects, and perhaps a work tree without changes.
 fn is_intact(arena: &Arena, name: &str, with_work_tree: bool) -> bool {
-    let status = if with_work_tree {
-        "test -z \"$(git status --porcelain)\""
-    } else {
-        "test -e .git/HEAD"
-    };
+    let status = if with_work_tree { "test -z \"$(git status --porcelain)\"" } else { "test -e .git/HEAD" };
     let check = format!("cd {name} && git fsck --full --strict && {status}");
     arena.script(false, &check).run().status.success()
 }
@@ -89,18 +78,11 @@ fn crowd_of_clones_is_intact() {
         // An attempt that takes longer than the hold shows its first line.
         let first = format!("Cloning into '{name}'...\n");
         let late = stderr.strip_prefix(&first).unwrap();
-        assert!(
-            late == "done.\n" || late == format!("{first}done.\n"),
-            "{stderr}"
-        );
+        assert!(late == "done.\n" || late == format!("{first}done.\n"), "{stderr}");
     }
     assert_nothing_runs(&arena);
     assert!(names.iter().all(|name| is_intact(&arena, name, true)));
-    assert!(
-        tree::object_links(arena.work_dir())
-            .iter()
-            .all(|&links| links == 1)
-    );
+    assert!(tree::object_links(arena.work_dir()).iter().all(|&links| links == 1));
 }
 
 #[test]
@@ -137,31 +119,19 @@ fn calls_in_a_row_leave_nothing_behind() {
     let [before, after] = [before, after].map(|file| fs::read_to_string(file).unwrap());
     assert_eq!(before, after);
     for directory in ["tmp", "work"] {
-        assert_eq!(
-            fs::read_dir(arena.root().join(directory)).unwrap().count(),
-            0,
-            "{directory}"
-        );
+        assert_eq!(fs::read_dir(arena.root().join(directory)).unwrap().count(), 0, "{directory}");
     }
     let report = fs::read_to_string(report).unwrap();
     let field = |number: usize| -> Vec<usize> {
-        let fields = report
-            .lines()
-            .map(|line| line.split_whitespace().nth(number).unwrap());
+        let fields = report.lines().map(|line| line.split_whitespace().nth(number).unwrap());
         fields.map(|field| field.parse().unwrap()).collect()
     };
     let (descriptors, memory) = (field(0), field(2));
     assert_eq!(memory.len(), clones, "{report}");
-    assert!(
-        descriptors.iter().all(|&count| count == descriptors[0]),
-        "{report}"
-    );
+    assert!(descriptors.iter().all(|&count| count == descriptors[0]), "{report}");
     let (first, last) = memory.split_at(clones / 2);
     let [first, last] = [first, last].map(|peaks| *peaks.iter().max().unwrap());
-    eprintln!(
-        "{calls} calls, {clones} fallbacks: {} descriptors, {first} kB, then {last} kB",
-        descriptors[0]
-    );
+    eprintln!("{calls} calls, {clones} fallbacks: {} descriptors, {first} kB, then {last} kB", descriptors[0]);
     // Peaks differ by some pages from run to run.
     assert!(last < first + 512, "{report}");
 }
@@ -180,11 +150,7 @@ enum Left {
 fn left(arena: &Arena) -> Left {
     let entries = fs::read_dir(arena.work_dir().join("dst"));
     if entries.is_ok_and(|mut entries| entries.next().is_some()) {
-        if is_intact(arena, "dst", false) {
-            Left::Repository
-        } else {
-            Left::Part
-        }
+        if is_intact(arena, "dst", false) { Left::Repository } else { Left::Part }
     } else {
         Left::Free
     }
@@ -196,10 +162,7 @@ fn signals_at_random_moments_leave_what_git_leaves() {
     let clone = "exec git clone $COPY -l $SRC dst";
     let longest = [false, true].map(|through_shim| {
         let started = Instant::now();
-        arena
-            .run(arena.script(through_shim, clone))
-            .outcome
-            .succeeded();
+        arena.run(arena.script(through_shim, clone)).outcome.succeeded();
         u64::try_from(started.elapsed().as_micros()).unwrap()
     });
     let mut random = Random(13);
@@ -214,16 +177,13 @@ fn signals_at_random_moments_leave_what_git_leaves() {
             // Not waited for yet, so the pid is still this child's.
             kill(pid, Signal::try_from(signal).unwrap()).unwrap();
             if signal == SIGSTOP {
-                wait::until("the clone to stop", || {
-                    !process::is_running(pid) || process::is_stopped(pid)
-                });
+                wait::until("the clone to stop", || !process::is_running(pid) || process::is_stopped(pid));
                 kill(pid, Signal::SIGCONT).unwrap();
             }
             let status = child.wait().unwrap();
             assert_nothing_runs(&arena);
             let left = left(&arena);
-            let what =
-                format!("{signal} after {delay:?}, shim {through_shim}: {status:?}, {left:?}");
+            let what = format!("{signal} after {delay:?}, shim {through_shim}: {status:?}, {left:?}");
             let ended = match (status.code(), status.signal()) {
                 (Some(0), _) => "succeeded",
                 (_, Some(number)) if number == signal => "killed",
@@ -245,20 +205,12 @@ fn signals_at_random_moments_leave_what_git_leaves() {
             // The same command again: a clone, or git's error that something is there.
             let again = arena.under_fault(|| arena.script(through_shim, clone).run());
             if left == Left::Free {
-                assert!(
-                    again.status.success() && is_intact(&arena, "dst", true),
-                    "{what}: {again:?}"
-                );
+                assert!(again.status.success() && is_intact(&arena, "dst", true), "{what}: {again:?}");
             } else {
-                let occupied =
-                    "destination path 'dst' already exists and is not an empty directory.";
+                let occupied = "destination path 'dst' already exists and is not an empty directory.";
                 assert!(again.died_of(occupied), "{what}: {again:?}");
             }
-            *tally
-                .entry(format!(
-                    "signal {signal}, shim {through_shim}: {ended}, {left:?}"
-                ))
-                .or_default() += 1;
+            *tally.entry(format!("signal {signal}, shim {through_shim}: {ended}, {left:?}")).or_default() += 1;
         }
     }
     eprintln!("{tally:#?}");
@@ -280,21 +232,15 @@ fn two_clones_to_one_destination_damage_nothing() {
             wait::for_moment(Duration::from_micros(random.below(15_000)));
             let outputs = [first, clone()].map(|child| child.wait_with_output().unwrap());
             assert_nothing_runs(&arena);
-            let succeeded = outputs
-                .iter()
-                .filter(|output| output.status.success())
-                .count();
+            let succeeded = outputs.iter().filter(|output| output.status.success()).count();
             assert!(succeeded < 2, "{outputs:?}");
             counts[succeeded] += 1;
             for output in &outputs {
                 // git ends with 1 where it cannot make a directory (`safe_create_dir` in path.c): the other has removed it.
                 // And it aborts where the other has written references already (`BUG` in refs/files-backend.c).
-                let aborted = output.status.signal() == Some(SIGABRT)
-                    && output.stderr.windows(4).any(|text| text == b"BUG:");
-                assert!(
-                    aborted || matches!(output.status.code(), Some(0 | 1 | 128)),
-                    "{output:?}"
-                );
+                let aborted =
+                    output.status.signal() == Some(SIGABRT) && output.stderr.windows(4).any(|text| text == b"BUG:");
+                assert!(aborted || matches!(output.status.code(), Some(0 | 1 | 128)), "{output:?}");
             }
             assert!(succeeded == 0 || is_intact(&arena, "dst", true));
         }

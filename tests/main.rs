@@ -3,13 +3,7 @@
 //! Each file is named for what it tests, each test for what it asserts. A test first shows that the real git fails with the
 //! same args under the same fault, and then what the shim does. What several files need is in `support`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 #![allow(clippy::print_stderr, reason = "a test prints what it ran with")]
 #![allow(unreachable_pub, reason = "support is for the test files only")]
 

@@ -23,11 +23,7 @@ fn git_opens_the_page_beside_the_program() {
         let pages = installed.join("share/man/man1");
         fs::create_dir_all(installed.join("bin")).unwrap();
         fs::create_dir_all(&pages).unwrap();
-        fs::copy(
-            format!("{ROOT}/man/git-clone-shim.1"),
-            pages.join("git-clone-shim.1"),
-        )
-        .unwrap();
+        fs::copy(format!("{ROOT}/man/git-clone-shim.1"), pages.join("git-clone-shim.1")).unwrap();
         for name in ["git", "git-clone-shim"] {
             symlink(executable::shim(), installed.join("bin").join(name)).unwrap();
         }
@@ -47,21 +43,13 @@ fn page_names_every_variable_and_command() {
     let help = Command::new(executable::shim()).arg("--help").output();
     let help = String::from_utf8(help.unwrap().stdout).unwrap();
     let mut named = 0;
-    for (pattern, text, macro_name) in [
-        (
-            r#"c"(_?GIT_CLONE_SHIM[A-Z_]*)""#,
-            read("src/settings.rs"),
-            "Ev",
-        ),
-        (r"(?m)^  ([a-z]+)  +[A-Z]", help, "Cm"),
-    ] {
+    for (pattern, text, macro_name) in
+        [(r#"c"(_?GIT_CLONE_SHIM[A-Z_]*)""#, read("src/settings.rs"), "Ev"), (r"(?m)^  ([a-z]+)  +[A-Z]", help, "Cm")]
+    {
         let names = Regex::new(pattern).unwrap();
         for [name] in names.captures_iter(&text).map(|found| found.extract().1) {
             let item = Regex::new(&format!(r"(?m)^\.It {macro_name} {name}(?-u:\b)")).unwrap();
-            assert!(
-                name == "help" || item.is_match(&page),
-                "the page does not name {name}"
-            );
+            assert!(name == "help" || item.is_match(&page), "the page does not name {name}");
             named += 1;
         }
     }

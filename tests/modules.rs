@@ -52,14 +52,9 @@ impl Modules {
         let real = self.site.arena.real_directory();
         let path = |directories: &[&Path]| {
             let all = directories.iter().copied().chain([real.as_path()]);
-            Arena::path(&all.map(Path::to_owned).collect::<Vec<_>>())
-                .into_string()
-                .unwrap()
+            Arena::path(&all.map(Path::to_owned).collect::<Vec<_>>()).into_string().unwrap()
         };
-        let expected: Vec<_> = steps
-            .iter()
-            .map(|(_, directories)| path(directories))
-            .collect();
+        let expected: Vec<_> = steps.iter().map(|(_, directories)| path(directories)).collect();
         let paths = tool.paths(&self.site.arena, shell, &lines).split_off(1);
         assert_eq!(paths, expected, "{tool:?} in {shell:?}: {lines:?}");
     }
@@ -104,24 +99,13 @@ fn current_version_is_the_default_and_another_one_can_be_loaded() {
     let [old, new] = [1, 2].map(version);
     modules.site.install(&old, &[]).succeeded();
     modules.site.install(&new, &["--no-default"]).succeeded();
-    let (switch, unload) = (
-        format!("module switch git-clone-shim git-clone-shim/{new}"),
-        "module unload git-clone-shim",
-    );
+    let (switch, unload) =
+        (format!("module switch git-clone-shim git-clone-shim/{new}"), "module unload git-clone-shim");
     let (old, new) = (&*modules.bin(&old), &*modules.bin(&new));
     for tool in ModuleTool::all() {
         for shell in ModuleTool::shells() {
             let load = "module load git-clone-shim";
-            modules.assert_paths(
-                tool,
-                shell,
-                &[
-                    (load, &[old]),
-                    (&switch, &[new]),
-                    (unload, &[]),
-                    (load, &[old]),
-                ],
-            );
+            modules.assert_paths(tool, shell, &[(load, &[old]), (&switch, &[new]), (unload, &[]), (load, &[old])]);
         }
     }
 }
@@ -137,13 +121,7 @@ fn module_finds_its_tree_wherever_that_is_moved_and_does_nothing_where_it_is_not
             let away = format!("mv {} {}", there.display(), gone.display());
             let back = format!("mv {} {}", gone.display(), there.display());
             let unload = "module unload git-clone-shim";
-            let while_gone = [
-                (&*away, expected),
-                (unload, &[]),
-                (load, &[]),
-                (unload, &[]),
-                (&*back, &[]),
-            ];
+            let while_gone = [(&*away, expected), (unload, &[]), (load, &[]), (unload, &[]), (&*back, &[])];
             modules.assert_paths(tool, BASH, &[&[(load, expected)][..], &while_gone].concat());
         }
     };
@@ -156,10 +134,7 @@ fn module_finds_its_tree_wherever_that_is_moved_and_does_nothing_where_it_is_not
     modules.site.uninstall(&[]).succeeded();
     modules.place = modules.site.arena.root().join("site/modulefiles");
     let place = modules.place.to_str().unwrap().to_owned();
-    modules
-        .site
-        .install(VERSION, &["--modules", &place])
-        .succeeded();
+    modules.site.install(VERSION, &["--modules", &place]).succeeded();
     assert!(!elsewhere.join("modulefiles").exists());
     steps(&modules, &[&modules.bin(VERSION)]);
     modules.site.uninstall(&["--modules", &place]).succeeded();
@@ -190,10 +165,7 @@ fn sticky_default_survives_a_purge() {
     fs::write(site.join("StdEnv.lua"), default).unwrap();
     let rc = site.join("rc");
     fs::write(&rc, "#%Module1.0\nmodule-tag sticky git-clone-shim\n").unwrap();
-    let sticky = format!(
-        "export MODULERCFILE={}; module load git-clone-shim",
-        rc.display()
-    );
+    let sticky = format!("export MODULERCFILE={}; module load git-clone-shim", rc.display());
     let bin = &*modules.bin(VERSION);
     for tool in ModuleTool::all() {
         let load = match tool {
@@ -201,11 +173,7 @@ fn sticky_default_survives_a_purge() {
             ModuleTool::EnvironmentModules => &sticky,
         };
         let unload = "module --force unload git-clone-shim";
-        modules.assert_paths(
-            tool,
-            BASH,
-            &[(load, &[bin]), ("module purge", &[bin]), (unload, &[])],
-        );
+        modules.assert_paths(tool, BASH, &[(load, &[bin]), ("module purge", &[bin]), (unload, &[])]);
     }
 }
 
@@ -213,28 +181,18 @@ fn sticky_default_survives_a_purge() {
 fn help_and_whatis_are_shown_and_lmod_finds_no_fault() {
     let modules = Modules::new();
     for tool in ModuleTool::all() {
-        let mut lines = vec![
-            modules.usage(),
-            "module help git-clone-shim".into(),
-            "module whatis git-clone-shim".into(),
-        ];
+        let mut lines =
+            vec![modules.usage(), "module help git-clone-shim".into(), "module whatis git-clone-shim".into()];
         if tool == ModuleTool::Lmod {
             lines.push("module --checkSyntax load git-clone-shim".into());
             // Since Lmod 8.5.
-            let checker = tool
-                .place()
-                .as_ref()
-                .unwrap()
-                .join("libexec/check_module_tree_syntax");
+            let checker = tool.place().as_ref().unwrap().join("libexec/check_module_tree_syntax");
             lines.push(format!("{} {}", checker.display(), modules.place.display()));
         }
         let outcome = tool.run(&modules.site.arena, BASH, &lines).succeeded();
         let said = [outcome.stdout.clone(), outcome.stderr.clone()].concat();
         let said = String::from_utf8_lossy(&said);
-        for words in [
-            "GIT_CLONE_SHIM=off git clone",
-            "git clone --local where the filesystem refuses",
-        ] {
+        for words in ["GIT_CLONE_SHIM=off git clone", "git clone --local where the filesystem refuses"] {
             assert!(said.contains(words), "{tool:?}: {said}");
         }
     }

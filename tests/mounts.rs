@@ -72,11 +72,7 @@ fn clone_to_an_automounted_directory_is_copied_by_one_git() {
     let at = |name: &str| place.path().join(name);
     let target = at("target");
     fs::create_dir(&target).unwrap();
-    fs::write(
-        at("map"),
-        format!("work -fstype=bind :{}\n", target.display()),
-    )
-    .unwrap();
+    fs::write(at("map"), format!("work -fstype=bind :{}\n", target.display())).unwrap();
     let master = format!("{} {}\n", at("auto").display(), at("map").display());
     fs::write(at("master"), master).unwrap();
     let mut automount = Command::new("automount");
@@ -86,21 +82,14 @@ fn clone_to_an_automounted_directory_is_copied_by_one_git() {
     automount.process_group(0);
     let _automount = Automount(automount.stderr(Stdio::null()).spawn().unwrap());
     let mounted = format!(" {} autofs ", at("auto").display());
-    wait::until("automount", || {
-        fs::read_to_string("/proc/self/mounts")
-            .unwrap()
-            .contains(&mounted)
-    });
+    wait::until("automount", || fs::read_to_string("/proc/self/mounts").unwrap().contains(&mounted));
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let mut line = with_source(&source, args("clone -q --local SRC"));
         line.push(at("auto/work/dst").into());
         let run = |call: Call| {
             tree::clear(&target);
-            let _ = Command::new("umount")
-                .arg(at("auto/work"))
-                .stderr(Stdio::null())
-                .status();
+            let _ = Command::new("umount").arg(at("auto/work")).stderr(Stdio::null()).status();
             call.run()
         };
         let real = run(arena.real(line.clone()));
@@ -178,12 +167,7 @@ done
 "#;
 
 /// Runs a bash script in a mount namespace of its own, where `run` runs it.
-fn in_mount_namespace(
-    arena: &Arena,
-    script: &str,
-    stdin: String,
-    run: &dyn Fn(Call) -> Outcome,
-) -> Option<String> {
+fn in_mount_namespace(arena: &Arena, script: &str, stdin: String, run: &dyn Fn(Call) -> Outcome) -> Option<String> {
     let mut command = arena.command("unshare");
     command
         .args(["--user", "--map-root-user", "--mount", "bash", "-c", script])
@@ -198,24 +182,15 @@ fn in_mount_namespace(
 }
 
 /// What the shim explains and what comes of it, for so many of [`SOURCES`] and every destination, where `run` runs the script.
-fn compare(
-    sources: usize,
-    run: &dyn Fn(Call) -> Outcome,
-) -> Option<BTreeSet<(String, String, String)>> {
-    let pairs = SOURCES.split(' ').take(sources).flat_map(|source| {
-        DESTINATIONS
-            .split(", ")
-            .map(move |destination| format!("{source} {destination}\n"))
-    });
+fn compare(sources: usize, run: &dyn Fn(Call) -> Outcome) -> Option<BTreeSet<(String, String, String)>> {
+    let pairs = SOURCES
+        .split(' ')
+        .take(sources)
+        .flat_map(|source| DESTINATIONS.split(", ").map(move |destination| format!("{source} {destination}\n")));
     let pairs: BTreeSet<String> = pairs.collect();
     let count = pairs.len();
     let script = format!("{PLACES}\nset +e\n{COMPARE}");
-    let text = in_mount_namespace(
-        &Arena::new(&gits()[0]),
-        &script,
-        pairs.into_iter().collect(),
-        run,
-    )?;
+    let text = in_mount_namespace(&Arena::new(&gits()[0]), &script, pairs.into_iter().collect(), run)?;
     let results = text.lines().map(|line| {
         let mut parts = line.splitn(3, ' ').map(str::to_owned);
         let mut next = || parts.next().unwrap();
@@ -234,35 +209,16 @@ fn kernel_refuses_every_link_that_the_shim_does_not_attempt() {
     for (explained, came, line) in &results {
         // In doubt, the attempt: `..` behind what does not exist yet could lead anywhere, a file could name any repository, and
         // one object can be on another mount than the others.
-        let in_doubt = [
-            "/new/..",
-            "plain/worktree",
-            "plain/gitfile",
-            "plain/packs",
-            "--separate-git-dir",
-        ]
-        .iter()
-        .any(|doubt| line.contains(doubt));
-        // git fails in any case, or links nothing, and `--no-hardlinks` changes nothing.
-        let no_links = ["plain/empty", "plain/shallow"]
+        let in_doubt = ["/new/..", "plain/worktree", "plain/gitfile", "plain/packs", "--separate-git-dir"]
             .iter()
-            .any(|source| line.starts_with(source));
-        assert!(
-            explained == "-" || came != "linked" || no_links,
-            "{came}: {line}"
-        );
-        assert!(
-            explained != "-" || came != "EXDEV" || in_doubt,
-            "{came}: {line}"
-        );
+            .any(|doubt| line.contains(doubt));
+        // git fails in any case, or links nothing, and `--no-hardlinks` changes nothing.
+        let no_links = ["plain/empty", "plain/shallow"].iter().any(|source| line.starts_with(source));
+        assert!(explained == "-" || came != "linked" || no_links, "{came}: {line}");
+        assert!(explained != "-" || came != "EXDEV" || in_doubt, "{came}: {line}");
     }
     for (explained, came) in [("different", "EXDEV"), ("-", "linked")] {
-        assert!(
-            results
-                .iter()
-                .any(|found| found.0 == explained && found.1 == came),
-            "{came}"
-        );
+        assert!(results.iter().any(|found| found.0 == explained && found.1 == came), "{came}");
     }
 }
 
@@ -270,8 +226,7 @@ fn kernel_refuses_every_link_that_the_shim_does_not_attempt() {
 fn kernel_that_tells_no_mounts_refuses_every_link_that_the_shim_does_not_attempt() {
     // Linux before 5.8, and a sandbox.
     for errno in [libc::ENOSYS, libc::EPERM] {
-        let without_statx =
-            |call: Call| fault::with_calls_failing(&[libc::SYS_statx], errno, || call.run());
+        let without_statx = |call: Call| fault::with_calls_failing(&[libc::SYS_statx], errno, || call.run());
         let Some(results) = compare(2, &without_statx) else {
             return;
         };
@@ -340,10 +295,7 @@ fn destination_is_derived_as_git_derives_it() {
             return;
         };
         assert!(text.lines().count() > 20, "{text}");
-        let wrong: Vec<_> = text
-            .lines()
-            .filter(|line| !line.starts_with("1 "))
-            .collect();
+        let wrong: Vec<_> = text.lines().filter(|line| !line.starts_with("1 ")).collect();
         assert_eq!(wrong, [""; 0]);
     });
 }

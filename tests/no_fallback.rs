@@ -68,7 +68,8 @@ const HOOK: &str = "hook() {
 ";
 
 /// Writes [`REFUSED`] and what else belongs to git's message.
-const IMITATE: &str = "echo -e \"fatal: failed to create link \\x27dst/.git/objects/x\\x27: Invalid cross-device link\" >&2";
+const IMITATE: &str =
+    "echo -e \"fatal: failed to create link \\x27dst/.git/objects/x\\x27: Invalid cross-device link\" >&2";
 
 /// Asserts that `line` comes to the same through the shim as with git, and that git ran once.
 #[track_caller]
@@ -102,8 +103,7 @@ fn failure_that_copying_does_not_cure_is_not_retried() {
                 seen.insert((script, line));
                 continue;
             }
-            let [script_text, line_text] =
-                [script, line].map(|text| text.replace("SRC", source.to_str().unwrap()));
+            let [script_text, line_text] = [script, line].map(|text| text.replace("SRC", source.to_str().unwrap()));
             let script_text = format!("{HOOK}{}", script_text.replace("IMITATE", IMITATE));
             let prepare = arena.prepare(&script_text);
             let outcome = assert_same(&arena, &prepare, &args(&line_text));
@@ -114,10 +114,7 @@ fn failure_that_copying_does_not_cure_is_not_retried() {
         }
     });
     for [script, line, message] in rows(ONCE) {
-        assert!(
-            seen.contains(&(script, line)),
-            "no git on this machine says {message:?}: {script}; git {line}"
-        );
+        assert!(seen.contains(&(script, line)), "no git on this machine says {message:?}: {script}; git {line}");
     }
 }
 
@@ -132,22 +129,10 @@ fn names_that_imitate_the_message_are_not_retried() {
             line.chain([source.clone().into(), "dst".into()]).collect()
         };
         for name in [NAME, &fatal] {
-            for option in [
-                "-b",
-                "-c",
-                "-o",
-                "--reference",
-                "--separate-git-dir=/dev/null/x",
-                "--depth",
-                "--filter",
-            ] {
+            for option in ["-b", "-c", "-o", "--reference", "--separate-git-dir=/dev/null/x", "--depth", "--filter"] {
                 assert_once(&arena, &|_| (), &clone(&[option, name]));
             }
-            assert_once(
-                &arena,
-                &|_| (),
-                &["clone", "-l", name, "dst"].map(OsString::from),
-            );
+            assert_once(&arena, &|_| (), &["clone", "-l", name, "dst"].map(OsString::from));
         }
         // With a line break a name can imitate git's message exactly. The status of a usage error is another.
         assert_once(&arena, &|_| (), &clone(&[&format!("--x\n{fatal}")]));
@@ -155,11 +140,7 @@ fn names_that_imitate_the_message_are_not_retried() {
         for option in ["-b", "--reference"] {
             let line = clone(&[option, &broken]);
             let expected = arena.run(arena.real(line.clone()));
-            assert!(
-                expected.outcome.died_of("fatal: "),
-                "{:?}",
-                expected.outcome
-            );
+            assert!(expected.outcome.died_of("fatal: "), "{:?}", expected.outcome);
             arena.run(arena.shim(line)).assert_equals(&expected);
         }
     });
@@ -190,10 +171,7 @@ fn destination_that_git_does_not_clean_up_is_not_retried() {
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
-        let line = with_source(
-            &source,
-            args("--work-tree tree clone -l --separate-git-dir repository SRC dst"),
-        );
+        let line = with_source(&source, args("--work-tree tree clone -l --separate-git-dir repository SRC dst"));
         assert!(assert_once(&arena, &|_| (), &line).died_of(REFUSED));
         // git leaves the gitfile, and a fallback would fail because of that.
         let second = arena.real(with_no_hardlinks(&line)).run();
@@ -215,15 +193,8 @@ fn full_disk_is_not_retried() {
         let (arena, source) = source::beside_work_dir(&disk.path(), arena);
         let filler = disk.path().join("filler");
         let fill = |_: &Path| drop(fs::write(&filler, vec![0; 8 << 20]));
-        let full = assert_once(
-            &arena,
-            &fill,
-            &with_source(&source, args("clone -l SRC dst")),
-        );
-        assert!(
-            full.stderr_contains("No space left on device"),
-            "the disk is not full: {full:?}"
-        );
+        let full = assert_once(&arena, &fill, &with_source(&source, args("clone -l SRC dst")));
+        assert!(full.stderr_contains("No space left on device"), "the disk is not full: {full:?}");
         fs::remove_file(&filler).unwrap();
 
         // A refused link, and then a full disk: the fallback ends as `git clone --no-hardlinks` does.
@@ -234,11 +205,7 @@ fn full_disk_is_not_retried() {
             fs::set_permissions(arena.work_dir(), Permissions::from_mode(mode)).unwrap();
             assert!(arena.run(arena.real(line.clone())).outcome.died_of(REFUSED));
             let expected = arena.run(arena.real(with_no_hardlinks(&line)));
-            assert!(
-                expected.outcome.died_of("No space left on device"),
-                "{:?}",
-                expected.outcome
-            );
+            assert!(expected.outcome.died_of("No space left on device"), "{:?}", expected.outcome);
             arena.run(arena.shim(line.clone())).assert_equals(&expected);
         }
     });
@@ -257,27 +224,13 @@ fn clone_that_git_starts_itself_is_not_cured() {
         let (arena, source) = arena_on(&filesystem, arena);
         let path = source.display();
         for (config, line) in [
-            (
-                "protocol.file.allow=always".to_owned(),
-                format!("-C outer submodule add {path} inner"),
-            ),
-            (
-                format!("url.{path}.insteadOf=far:src"),
-                "clone far:src dst".to_owned(),
-            ),
-            (
-                "alias.copy=clone --local".to_owned(),
-                format!("copy {path} dst"),
-            ),
-            (
-                "alias.copy=!git clone --local".to_owned(),
-                format!("copy {path} dst"),
-            ),
+            ("protocol.file.allow=always".to_owned(), format!("-C outer submodule add {path} inner")),
+            (format!("url.{path}.insteadOf=far:src"), "clone far:src dst".to_owned()),
+            ("alias.copy=clone --local".to_owned(), format!("copy {path} dst")),
+            ("alias.copy=!git clone --local".to_owned(), format!("copy {path} dst")),
         ] {
             let line = [vec!["-c".into(), config.into()], args(&line)].concat();
-            let twin = arena
-                .assert_twins_in(&arena.prepare("git init -q outer"), &line)
-                .outcome;
+            let twin = arena.assert_twins_in(&arena.prepare("git init -q outer"), &line).outcome;
             // Gits before 2.45.1 and 2.39.4 do not check.
             assert_ne!(twin.died_of(DIFFERENT), twin.status.success(), "{twin:?}");
             refused += usize::from(twin.died_of(DIFFERENT));
@@ -309,10 +262,6 @@ fn clone_that_cannot_link_is_git_itself() {
             assert!(!trace::is_attempted(&arena, &line), "{line:?}");
         }
         let ignored = arena.assert_twins(&with_source(url, args("clone --local SRC dst")));
-        assert!(
-            ignored
-                .outcome
-                .stderr_contains("warning: --local is ignored")
-        );
+        assert!(ignored.outcome.stderr_contains("warning: --local is ignored"));
     });
 }

@@ -33,22 +33,11 @@ fn build_reads_no_file_that_another_user_puts_above_the_source() {
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o1777)).unwrap();
     let run = |command: &mut Command, directory: &Path| {
         // With a compiler that only fails, nothing is compiled.
-        command
-            .env("RUSTC", "/bin/false")
-            .env("CARGO_NET_OFFLINE", "true");
-        for variable in [
-            "RUSTUP_TOOLCHAIN",
-            "RUSTC_WRAPPER",
-            "CARGO",
-            "CARGO_TARGET_DIR",
-        ] {
+        command.env("RUSTC", "/bin/false").env("CARGO_NET_OFFLINE", "true");
+        for variable in ["RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER", "CARGO", "CARGO_TARGET_DIR"] {
             command.env_remove(variable);
         }
-        let outcome = Call::new(std::mem::replace(
-            command.current_dir(directory),
-            Command::new("true"),
-        ))
-        .run();
+        let outcome = Call::new(std::mem::replace(command.current_dir(directory), Command::new("true"))).run();
         (fs::remove_file(root.path().join("ran")).is_ok(), outcome)
     };
     let shell = |script: &str| {
@@ -56,25 +45,15 @@ fn build_reads_no_file_that_another_user_puts_above_the_source() {
         shell.args(["-ec", script, "sh"]);
         shell
     };
-    run(shell(ATTACK).uid(ATTACKER).gid(ATTACKER), root.path())
-        .1
-        .succeeded();
+    run(shell(ATTACK).uid(ATTACKER).gid(ATTACKER), root.path()).1.succeeded();
     let tree = root.path().join("tree");
-    let copy = format!(
-        "mkdir {0}; git archive HEAD | tar -x -C {0}",
-        tree.display()
-    );
-    run(&mut shell(&copy), Path::new(env!("CARGO_MANIFEST_DIR")))
-        .1
-        .succeeded();
+    let copy = format!("mkdir {0}; git archive HEAD | tar -x -C {0}", tree.display());
+    run(&mut shell(&copy), Path::new(env!("CARGO_MANIFEST_DIR"))).1.succeeded();
     let (is_attacked, outcome) = run(&mut shell("cargo build --locked"), &tree);
     assert!(is_attacked, "the attack does not work: {outcome:?}");
     for program in ["packaging/build", "./install.sh"] {
         let (is_attacked, outcome) = run(&mut shell(program), &tree);
-        assert!(
-            !is_attacked && !outcome.status.success(),
-            "{program}: {outcome:?}"
-        );
+        assert!(!is_attacked && !outcome.status.success(), "{program}: {outcome:?}");
     }
 }
 
@@ -93,24 +72,13 @@ fn install_sh_without_cargo_or_source_says_what_to_do() {
         };
         let run = |script: &Path| -> Outcome {
             let mut command = Command::new(&shell);
-            command
-                .args((name == "busybox").then_some("sh"))
-                .arg(script);
-            command
-                .env_clear()
-                .env("PATH", root.path())
-                .env("HOME", root.path());
+            command.args((name == "busybox").then_some("sh")).arg(script);
+            command.env_clear().env("PATH", root.path()).env("HOME", root.path());
             Call::new(command).run()
         };
-        for (script, words) in [
-            (&script, "program from a release"),
-            (&link, "is not the source tree"),
-        ] {
+        for (script, words) in [(&script, "program from a release"), (&link, "is not the source tree")] {
             let outcome = run(script);
-            assert!(
-                outcome.stderr_contains(words) && outcome.status.code() == Some(1),
-                "{outcome:?}"
-            );
+            assert!(outcome.stderr_contains(words) && outcome.status.code() == Some(1), "{outcome:?}");
         }
     }
 }
@@ -121,9 +89,7 @@ fn recipes_are_valid_python() {
         return;
     };
     for recipe in ["easybuild/git-clone-shim.eb", "spack/package.py"] {
-        let recipe = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("packaging")
-            .join(recipe);
+        let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(recipe);
         let mut parse = Command::new(&python);
         parse.args(["-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())"]);
         parse.arg(recipe);

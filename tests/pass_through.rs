@@ -73,35 +73,19 @@ fn name_decides_what_the_program_is() {
     let arena = Arena::new(&gits()[0]);
     let run = |name: &str, arg: &str| {
         let mut command = arena.command(arena.shim_directory().join("git"));
-        command
-            .arg0(name)
-            .arg(arg)
-            .env("GIT_CLONE_SHIM_GIT", "/bin/cat");
+        command.arg0(name).arg(arg).env("GIT_CLONE_SHIM_GIT", "/bin/cat");
         Call::new(command).run()
     };
     // A name is passed on; a path becomes the real git's.
     let line = "/proc/self/cmdline";
     assert_eq!(run("git", line).stdout, b"git\0/proc/self/cmdline\0");
-    assert_eq!(
-        run("anything", line).stdout,
-        b"anything\0/proc/self/cmdline\0"
-    );
-    assert_eq!(
-        run("/x/git", line).stdout,
-        b"/bin/cat\0/proc/self/cmdline\0"
-    );
+    assert_eq!(run("anything", line).stdout, b"anything\0/proc/self/cmdline\0");
+    assert_eq!(run("/x/git", line).stdout, b"/bin/cat\0/proc/self/cmdline\0");
     let version = format!("git-clone-shim {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(
-        run("/x/git-clone-shim", "--version").stdout,
-        version.as_bytes()
-    );
+    assert_eq!(run("/x/git-clone-shim", "--version").stdout, version.as_bytes());
     assert!(run("git-clone-shim", "clone").is_our_failure(2));
     // git finds git-clone-shim on PATH.
-    std::os::unix::fs::symlink(
-        executable::shim(),
-        arena.shim_directory().join("git-clone-shim"),
-    )
-    .unwrap();
+    std::os::unix::fs::symlink(executable::shim(), arena.shim_directory().join("git-clone-shim")).unwrap();
     let through = arena.script(true, "git clone-shim --version").run();
     assert_eq!(through.stdout, version.as_bytes());
 }
@@ -122,10 +106,7 @@ fn longest_args_and_environment_reach_git() {
     let fits = sizes.partition_point(|&size| runs(&arena.real_directory(), size)) - 1;
     // The two directories have names of the same length, so what fits for git fits for the shim.
     for less in [0, 10, 50, 100, 200] {
-        assert!(
-            runs(&arena.shim_directory(), fits - less),
-            "{less} less than {fits}"
-        );
+        assert!(runs(&arena.shim_directory(), fits - less), "{less} less than {fits}");
     }
     assert!(!runs(&arena.shim_directory(), fits + 1));
 }

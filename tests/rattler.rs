@@ -17,8 +17,7 @@ fn rattler_works_on_beegfs() {
     let Some(program) = std::env::var_os("GIT_CLONE_SHIM_TEST_RATTLER") else {
         return arrangement::missing("program that GIT_CLONE_SHIM_TEST_RATTLER names");
     };
-    let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM })
-    else {
+    let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM }) else {
         return;
     };
     for_each_git(|_, arena| {

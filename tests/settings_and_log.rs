@@ -28,11 +28,7 @@ fn always_copies_at_once() {
             let (copied, runs) = trace::clones(&arena, &|_| (), &line);
             copied.assert_equals(&expected);
             assert_eq!((runs, expected.outcome.status.success()), (1, true));
-            assert!(
-                tree::object_links(arena.work_dir())
-                    .iter()
-                    .all(|&links| links == 1)
-            );
+            assert!(tree::object_links(arena.work_dir()).iter().all(|&links| links == 1));
         }
     });
 }
@@ -42,30 +38,13 @@ fn always_leaves_other_calls_alone() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let arena = arena.with_variable(MODE, "always");
-        for line in [
-            "--version",
-            "clone --no-local SRC dst",
-            "clone -s SRC dst",
-            "clone -l SRC dst -o",
-            "status",
-        ] {
+        for line in ["--version", "clone --no-local SRC dst", "clone -s SRC dst", "clone -l SRC dst -o", "status"] {
             arena.assert_twins(&with_source(&source, args(line)));
         }
         // git would use the network for these, so only the args that the shim execs are compared.
-        for remote in [
-            "host:path",
-            "me@host:path",
-            "ssh://host/path",
-            "https://host/path",
-            "git://host/src",
-        ] {
-            let echo = arena
-                .shim(args(&format!("clone {remote} dst")))
-                .env("GIT_CLONE_SHIM_GIT", "/bin/echo");
-            assert_eq!(
-                echo.run().stdout,
-                format!("clone {remote} dst\n").as_bytes()
-            );
+        for remote in ["host:path", "me@host:path", "ssh://host/path", "https://host/path", "git://host/src"] {
+            let echo = arena.shim(args(&format!("clone {remote} dst"))).env("GIT_CLONE_SHIM_GIT", "/bin/echo");
+            assert_eq!(echo.run().stdout, format!("clone {remote} dst\n").as_bytes());
         }
     });
 }
@@ -73,9 +52,7 @@ fn always_leaves_other_calls_alone() {
 #[test]
 fn off_execs_git() {
     for_each_git(|_, arena| {
-        let arena = arena
-            .with_links_failing(libc::EPERM)
-            .with_variable(MODE, "off");
+        let arena = arena.with_links_failing(libc::EPERM).with_variable(MODE, "off");
         let source = source::small(&arena, "src");
         let twin = arena.assert_twins(&with_source(&source, args("clone --local SRC dst")));
         assert!(twin.outcome.died_of(REFUSED), "{:?}", twin.outcome);
@@ -97,22 +74,11 @@ fn unknown_value_is_reported_where_a_clone_is_planned_and_counts_as_default() {
         (LOG, "yes", "debug"),
         ("GIT_CLONE_SHIM_SYSLOG", "yes", "0 or 1"),
     ] {
-        let outcome = arena
-            .run(arena.shim(line.clone()).env(name, value))
-            .outcome
-            .succeeded();
-        let end = outcome
-            .stderr
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .unwrap()
-            + 1;
+        let outcome = arena.run(arena.shim(line.clone()).env(name, value)).outcome.succeeded();
+        let end = outcome.stderr.iter().position(|&byte| byte == b'\n').unwrap() + 1;
         let (ours, gits) = outcome.stderr.split_at(end);
         let ours = String::from_utf8(ours.to_owned()).unwrap();
-        assert!(
-            ours.starts_with(&format!("git-clone-shim: {name}=")) && ours.contains(accepted),
-            "{ours}"
-        );
+        assert!(ours.starts_with(&format!("git-clone-shim: {name}=")) && ours.contains(accepted), "{ours}");
         assert_eq!(gits, expected.stderr, "{ours}");
         // Not on every call of a prompt.
         assert_eq!(arena.shim(other.clone()).env(name, value).run(), version);
@@ -128,39 +94,25 @@ fn log_gives_decisions_and_reasons_and_no_args() {
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "hush-hush");
-        let line =
-            "-c http.proxy=http://user:hunter2@proxy/ clone -q -l --origin=upstream SRC secret";
-        let directories = [
-            arena.shim_directory(),
-            arena.root().join("tmp"),
-            arena.real_directory(),
-        ];
+        let line = "-c http.proxy=http://user:hunter2@proxy/ clone -q -l --origin=upstream SRC secret";
+        let directories = [arena.shim_directory(), arena.root().join("tmp"), arena.real_directory()];
         let log = |level: &str| {
             let call = arena.shim(with_source(&source, args(line))).env(LOG, level);
             let call = call.env("PATH", Arena::path(&directories));
             String::from_utf8(arena.run(call).outcome.succeeded().stderr).unwrap()
         };
-        let [_, skipped, found] = directories
-            .each_ref()
-            .map(|directory| directory.join("git"));
+        let [_, skipped, found] = directories.each_ref().map(|directory| directory.join("git"));
         let found = format!("the real git file={}", found.display());
         let skipped = format!("skipped file={}", skipped.display());
         let (info, debug) = (log("info"), log("debug"));
         for (part, shown) in [
             (&found[..], [true, true]),
-            (
-                "this call can hard-link reason=\"--local is in effect",
-                [true, true],
-            ),
+            ("this call can hard-link reason=\"--local is in effect", [true, true]),
             ("exit status 128", [true, true]),
             ("exec git with --no-hardlinks", [true, true]),
             (&skipped, [false, true]),
         ] {
-            assert_eq!(
-                [&info, &debug].map(|log| log.contains(part)),
-                shown,
-                "{part} in {debug}"
-            );
+            assert_eq!([&info, &debug].map(|log| log.contains(part)), shown, "{part} in {debug}");
         }
         for word in ["proxy", "hunter2", "upstream", "hush", "secret"] {
             assert!(!log("trace").contains(word), "{word} in {debug}");
@@ -176,9 +128,7 @@ fn log_gives_decisions_and_reasons_and_no_args() {
 /// Runs a clone through the shim, with this `GIT_CLONE_SHIM_SYSLOG`, where `devices` is /dev.
 #[track_caller]
 fn clone_with_syslog(arena: &Arena, devices: &str, line: &str, value: &str) -> Option<Outcome> {
-    let script = format!(
-        "mount --bind /dev/null '{devices}/null'; mount --rbind '{devices}' /dev; exec git {line}"
-    );
+    let script = format!("mount --bind /dev/null '{devices}/null'; mount --rbind '{devices}' /dev; exec git {line}");
     let mut command = arena.command("unshare");
     command
         .args(["--user", "--map-root-user", "--mount", "sh", "-ec", &script])
@@ -198,16 +148,13 @@ fn system_log_gets_one_datagram_for_each_fallback() {
         let arena = arena.with_links_failing(libc::EPERM);
         let source = source::small(&arena, "src");
         let line = format!("clone -q -l {} dst", source.display());
-        let expected = arena
-            .run(arena.real(with_no_hardlinks(&args(&line))))
-            .outcome;
+        let expected = arena.run(arena.real(with_no_hardlinks(&args(&line)))).outcome;
         let devices = arena.root().join("dev");
         fs::create_dir(&devices).unwrap();
         fs::write(devices.join("null"), "").unwrap();
         let log = UnixDatagram::bind(devices.join("log")).unwrap();
         log.set_nonblocking(true).unwrap();
-        let run =
-            |line: &str, value| clone_with_syslog(&arena, devices.to_str().unwrap(), line, value);
+        let run = |line: &str, value| clone_with_syslog(&arena, devices.to_str().unwrap(), line, value);
         let Some(outcome) = run(&line, "1") else {
             return;
         };
@@ -253,12 +200,9 @@ fn clone_to_another_mount_is_logged_as_fallback() {
     let source = source::small(&arena, "src");
     // Without --local git copies by itself.
     for (line, is_fallback) in [("clone -q -l SRC dst", true), ("clone -q SRC dst", false)] {
-        let call = arena
-            .shim(with_source(&source, args(line)))
-            .env(LOG, "info");
+        let call = arena.shim(with_source(&source, args(line))).env(LOG, "info");
         let outcome = arena.run(call).outcome.succeeded();
-        let logged =
-            outcome.stderr_contains("exec git with --no-hardlinks reason=\"different-mounts\"");
+        let logged = outcome.stderr_contains("exec git with --no-hardlinks reason=\"different-mounts\"");
         assert_eq!(logged, is_fallback, "{outcome:?}");
     }
 }

@@ -31,16 +31,8 @@ fn pause(git: &Git, through_shim: bool, when: When, setup: &str) -> PausedClone 
     }
     let stderr = File::create(arena.root().join("stderr")).unwrap();
     let start = Start {
-        stage: if when == When::RefusedLink {
-            Stage::Transport
-        } else {
-            Stage::Checkout
-        },
-        options: if when == When::Fallback && !through_shim {
-            "-l --no-hardlinks"
-        } else {
-            "-l"
-        },
+        stage: if when == When::RefusedLink { Stage::Transport } else { Stage::Checkout },
+        options: if when == When::Fallback && !through_shim { "-l --no-hardlinks" } else { "-l" },
         script: &format!("{setup} exec git \"$@\""),
         ..Start::default()
     };
@@ -49,11 +41,7 @@ fn pause(git: &Git, through_shim: bool, when: When, setup: &str) -> PausedClone 
         command.stderr(stderr);
     });
     let is_child = paused.git != paused.pid();
-    assert_eq!(
-        is_child,
-        through_shim && when != When::Fallback,
-        "an attempt is a child"
-    );
+    assert_eq!(is_child, through_shim && when != When::Fallback, "an attempt is a child");
     paused
 }
 
@@ -74,30 +62,10 @@ fn signal_ends_clone_as_it_ends_git() {
     // timeout(1) and many job schedulers send it to the group: then git gets it from them and from the shim. Who gets a
     // signal that is not forwarded dies of it, and git with the shim.
     let rows: [(When, &str, &[i32]); 4] = [
-        (
-            When::Checkout,
-            "program",
-            &[
-                SIGTERM,
-                SIGINT,
-                SIGHUP,
-                SIGQUIT,
-                SIGUSR1,
-                SIGUSR2,
-                libc::SIGRTMIN(),
-            ],
-        ),
+        (When::Checkout, "program", &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, libc::SIGRTMIN()]),
         (When::Checkout, "group", &[SIGTERM, SIGINT, SIGHUP]),
-        (
-            When::RefusedLink,
-            "program",
-            &[SIGTERM, SIGINT, SIGHUP, SIGQUIT],
-        ),
-        (
-            When::Fallback,
-            "program",
-            &[SIGTERM, SIGINT, SIGHUP, SIGQUIT],
-        ),
+        (When::RefusedLink, "program", &[SIGTERM, SIGINT, SIGHUP, SIGQUIT]),
+        (When::Fallback, "program", &[SIGTERM, SIGINT, SIGHUP, SIGQUIT]),
     ];
     for_each_git(|git, _| {
         for (when, to, signals) in rows {
@@ -109,11 +77,7 @@ fn signal_ends_clone_as_it_ends_git() {
                     paused.end()
                 });
                 let case = format!("{signal} to the {to}, {when:?}");
-                assert_eq!(
-                    (shim.0, plain.0.signal()),
-                    (plain.0, Some(signal)),
-                    "{case}"
-                );
+                assert_eq!((shim.0, plain.0.signal()), (plain.0, Some(signal)), "{case}");
                 assert!(shim.1.keys().eq(plain.1.keys()), "{case}");
                 assert_eq!(shim.1.is_empty(), when == When::RefusedLink, "{case}");
             }
@@ -134,10 +98,7 @@ fn sigkill_of_shim_ends_git() {
 #[test]
 fn signal_that_git_survives_changes_nothing() {
     // Signals that the caller ignores, and one that git itself ignores once it has shown progress.
-    let rows: [(&str, &[i32]); 2] = [
-        ("trap '' HUP INT USR1;", &[SIGHUP, SIGINT, SIGUSR1]),
-        ("", &[libc::SIGALRM]),
-    ];
+    let rows: [(&str, &[i32]); 2] = [("trap '' HUP INT USR1;", &[SIGHUP, SIGINT, SIGUSR1]), ("", &[libc::SIGALRM])];
     for_each_git(|git, _| {
         for (setup, signals) in rows {
             for through_shim in [true, false] {
@@ -147,11 +108,7 @@ fn signal_that_git_survives_changes_nothing() {
                 }
                 paused.release();
                 let (status, tree) = paused.end();
-                assert_eq!(
-                    (status.code(), tree.is_empty()),
-                    (Some(0), false),
-                    "{setup}"
-                );
+                assert_eq!((status.code(), tree.is_empty()), (Some(0), false), "{setup}");
             }
         }
     });
@@ -191,14 +148,10 @@ fn git_that_is_stopped_alone_goes_on() {
 #[test]
 fn signal_that_the_caller_blocks_stays_pending() {
     // It comes before the attempt, or during it; git alone would not notice it, and a fallback is made.
-    let blocked =
-        "exec env --block-signal=TERM bash -c 'test -z $0 || kill -TERM $$; exec git \"$@\"'";
+    let blocked = "exec env --block-signal=TERM bash -c 'test -z $0 || kill -TERM $$; exec git \"$@\"'";
     for_each_git(|git, _| {
         for comes_before in [true, false] {
-            let setup = format!(
-                "{blocked} '{}' \"$@\";",
-                if comes_before { "yes" } else { "" }
-            );
+            let setup = format!("{blocked} '{}' \"$@\";", if comes_before { "yes" } else { "" });
             let mut paused = pause(git, true, When::RefusedLink, &setup);
             if !comes_before {
                 send(SIGTERM, paused.pid().as_raw());
@@ -216,21 +169,11 @@ fn signal_that_the_caller_blocks_stays_pending() {
 fn many_signals_that_the_caller_ignores_change_nothing() {
     // Real-time signals queue up, where a process that is stopped blocks them.
     for_each_git(|git, _| {
-        let paused = pause(
-            git,
-            true,
-            When::Checkout,
-            "trap '' RTMIN USR1; ulimit -i 100000 2>/dev/null;",
-        );
-        let flood = "kill -STOP $1; for ((i = 0; i < 70000; i++)); do kill -RTMIN $1; done; kill -USR1 $1; kill -CONT $1";
+        let paused = pause(git, true, When::Checkout, "trap '' RTMIN USR1; ulimit -i 100000 2>/dev/null;");
+        let flood =
+            "kill -STOP $1; for ((i = 0; i < 70000; i++)); do kill -RTMIN $1; done; kill -USR1 $1; kill -CONT $1";
         let pid = paused.pid().to_string();
-        assert!(
-            Command::new("bash")
-                .args(["-c", flood, "bash", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("bash").args(["-c", flood, "bash", &pid]).status().unwrap().success());
         paused.release();
         assert_eq!(paused.end().0.code(), Some(0));
     });

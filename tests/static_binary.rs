@@ -48,23 +48,12 @@ fn static_build_needs_nothing_and_names_no_path_of_the_build_machine() {
     let paths = Regex::new(&format!("{source}|/registry/src/|/rustlib/src/")).unwrap();
     let finds = |program: &Path| {
         let mut readelf = Command::new("readelf");
-        let headers = readelf
-            .args(["--all", "--wide"])
-            .arg(program)
-            .output()
-            .unwrap()
-            .stdout;
+        let headers = readelf.args(["--all", "--wide"]).arg(program).output().unwrap().stdout;
         assert!(!headers.is_empty());
-        [
-            needs.is_match(&headers),
-            paths.is_match(&fs::read(program).unwrap()),
-        ]
+        [needs.is_match(&headers), paths.is_match(&fs::read(program).unwrap())]
     };
     assert_eq!(finds(executable::shim()), [cfg!(target_env = "gnu"), true]);
-    for build in PROCESSORS
-        .iter()
-        .filter_map(|(processor, _)| static_build(processor))
-    {
+    for build in PROCESSORS.iter().filter_map(|(processor, _)| static_build(processor)) {
         assert_eq!(finds(&build), [false; 2], "{}", build.display());
     }
 }
@@ -95,10 +84,7 @@ fn static_build_runs_in_an_empty_root() {
 
 #[test]
 fn static_build_for_another_processor_runs() {
-    let (Some(build), Some(emulator)) = (
-        static_build("aarch64"),
-        arrangement::program("qemu-aarch64"),
-    ) else {
+    let (Some(build), Some(emulator)) = (static_build("aarch64"), arrangement::program("qemu-aarch64")) else {
         return;
     };
     for_each_git(|git, arena| {

@@ -34,17 +34,11 @@ const SCRIPTS: [(&str, i32); 13] = [
     ("exec git clone $COPY -l $SRC dst <&- >&-", 0),
     ("exec git clone $COPY -l $SRC dst <&- 2>&-", 0),
     ("exec git clone $COPY -l $SRC dst <&- >&- 2>&-", 0),
-    (
-        "exec git clone $COPY -l $SRC dst <. >/dev/full 2>/dev/full",
-        0,
-    ),
+    ("exec git clone $COPY -l $SRC dst <. >/dev/full 2>/dev/full", 0),
     ("exec git clone $COPY -l $SRC dst >&2 2</dev/null", 0),
     // Where SIGCHLD is ignored, the kernel keeps no status for waitpid(2).
     ("trap '' CHLD; exec git clone $COPY -l $SRC dst", 0),
-    (
-        "echo before >log; git clone $COPY -l $SRC dst 2>>log; cat log",
-        0,
-    ),
+    ("echo before >log; git clone $COPY -l $SRC dst 2>>log; cat log", 0),
     // A slow reader gets every byte.
     (
         "hook 'seq 1 60000 >&2; echo the end >&2'
@@ -52,10 +46,7 @@ const SCRIPTS: [(&str, i32); 13] = [
         0,
     ),
     // Nothing reads: SIGPIPE kills git at its first write.
-    (
-        "mkfifo f; exec 3<>f 2>f 3<&-; exec git clone $COPY -l $SRC dst",
-        libc::SIGPIPE,
-    ),
+    ("mkfifo f; exec 3<>f 2>f 3<&-; exec git clone $COPY -l $SRC dst", libc::SIGPIPE),
     (
         "exec perl -MSocket -e 'socketpair(A, B, AF_UNIX, SOCK_STREAM, 0); close B; open STDERR, \">&A\"; exec @ARGV' \
          git clone $COPY -l $SRC dst",
@@ -78,18 +69,12 @@ fn unusual_streams_are_used_as_by_git() {
 #[test]
 fn first_lines_appear_when_links_are_made() {
     // Before that, other writers to the same file come first: here git's upload-pack, which writes to stdout.
-    let script =
-        "printf '#!/bin/sh\necho early >>log\nexec git upload-pack \"$@\"\n' >up; chmod +x up
+    let script = "printf '#!/bin/sh\necho early >>log\nexec git upload-pack \"$@\"\n' >up; chmod +x up
                   git clone -l -u \"$PWD/up\" $SRC dst >>log 2>>log; cat log";
     for_each_git(|git, arena| {
         source::small(&arena, "src");
-        let [plain, shim] =
-            [false, true].map(|through_shim| arena.run(arena.script(through_shim, script)).outcome);
-        assert_eq!(
-            plain.stdout, b"Cloning into 'dst'...\nearly\ndone.\n",
-            "{}",
-            git.version
-        );
+        let [plain, shim] = [false, true].map(|through_shim| arena.run(arena.script(through_shim, script)).outcome);
+        assert_eq!(plain.stdout, b"Cloning into 'dst'...\nearly\ndone.\n", "{}", git.version);
         assert_eq!(shim.stdout, b"early\nCloning into 'dst'...\ndone.\n");
     });
 }
@@ -107,16 +92,13 @@ fn background_process_keeps_only_stderr() {
         for missing in [&[][..], &[libc::SYS_close_range]] {
             let run = || arena.run(arena.script(true, script)).outcome;
             fault::with_calls_failing(missing, libc::ENOSYS, run).succeeded();
-            let [pid, release, stderr] =
-                ["dst/pid", "release", "stderr"].map(|name| arena.work_dir().join(name));
+            let [pid, release, stderr] = ["dst/pid", "release", "stderr"].map(|name| arena.work_dir().join(name));
             let background = Pid::from_raw(wait::for_line(&pid).parse().unwrap());
             assert!(process::is_running(background));
             assert_eq!(fs::read_to_string(&stderr).unwrap(), shown);
             fs::write(release, "go\n").unwrap();
             let all = format!("{shown}late\nlater\n");
-            wait::until("what it writes", || {
-                fs::read_to_string(&stderr).unwrap() == all
-            });
+            wait::until("what it writes", || fs::read_to_string(&stderr).unwrap() == all);
             wait::until("its end", || !process::is_running(background));
         }
     });
@@ -125,16 +107,14 @@ fn background_process_keeps_only_stderr() {
 #[test]
 fn background_process_lives_where_its_stderr_fails() {
     // As with git. It ignores the hangup, as nohup(1) does.
-    let clone =
-        "hook '(trap \"\" HUP INT; read -r line <../release; echo late >&2; echo >../alive) &'
+    let clone = "hook '(trap \"\" HUP INT; read -r line <../release; echo late >&2; echo >../alive) &'
          git clone -l --template=template $SRC dst; echo $? >cloned; read -r line";
     for_each_git(|_, arena| {
         source::small(&arena, "src");
         for event in ["hangup", "^C", "full"] {
             for through_shim in [false, true] {
                 tree::clear(arena.work_dir());
-                let [release, cloned, alive] =
-                    ["release", "cloned", "alive"].map(|name| arena.work_dir().join(name));
+                let [release, cloned, alive] = ["release", "cloned", "alive"].map(|name| arena.work_dir().join(name));
                 nix::unistd::mkfifo(&release, nix::sys::stat::Mode::S_IRWXU).unwrap();
                 let terminal = Terminal::open();
                 let stderr = if event == "full" { "2>/dev/full" } else { "" };
@@ -148,9 +128,7 @@ fn background_process_lives_where_its_stderr_fails() {
                 if event == "hangup" {
                     drop(terminal);
                 } else {
-                    terminal
-                        .watch()
-                        .type_in(if event == "^C" { b"\x03" } else { b"\n" });
+                    terminal.watch().type_in(if event == "^C" { b"\x03" } else { b"\n" });
                 }
                 session.wait().unwrap();
                 fs::write(&release, "go\n").unwrap();
@@ -169,14 +147,9 @@ fn hold_ends_when_the_documents_say() {
     let arena = Arena::new(&gits()[0]);
     source::small(&arena, "src");
     let trace = arena.root().join("trace");
-    let traced = format!(
-        "-qq -e trace=poll,ppoll -o {} git clone -l $SRC dst",
-        trace.display()
-    );
+    let traced = format!("-qq -e trace=poll,ppoll -o {} git clone -l $SRC dst", trace.display());
     let script = format!("exec {} {traced}", strace.display());
-    let timeout =
-        Regex::new(r"(?m)^poll\(.*, ([1-9]\d*)\) |^ppoll\(.*\{tv_sec=(\d+), tv_nsec=(\d+)\}")
-            .unwrap();
+    let timeout = Regex::new(r"(?m)^poll\(.*, ([1-9]\d*)\) |^ppoll\(.*\{tv_sec=(\d+), tv_nsec=(\d+)\}").unwrap();
     for (seconds, on_terminal) in [(1, true), (10, false)] {
         tree::clear(arena.work_dir());
         let mut command = arena.script(true, &script).command;
@@ -187,44 +160,27 @@ fn hold_ends_when_the_documents_say() {
         command.output().unwrap();
         let traced = fs::read_to_string(&trace).unwrap();
         let found = timeout.captures(&traced).unwrap();
-        let number = |group| {
-            found
-                .get(group)
-                .map(|number| number.as_str().parse::<u64>().unwrap())
-        };
+        let number = |group| found.get(group).map(|number| number.as_str().parse::<u64>().unwrap());
         let milliseconds = number(1).or_else(|| Some(number(2)? * 1000 + number(3)? / 1_000_000));
         let milliseconds = milliseconds.unwrap();
-        assert!(
-            (seconds * 1000 - 500..=seconds * 1000).contains(&milliseconds),
-            "{traced}"
-        );
+        assert!((seconds * 1000 - 500..=seconds * 1000).contains(&milliseconds), "{traced}");
     }
 }
 
 #[test]
 fn hold_ends_after_64_kibibytes() {
     // What an attempt has written is seen where it is more than that, and as much as a pipe holds comes after it.
-    let script = "printf '#!/bin/sh\nhead -c $SIZE /dev/zero >&2; echo >&2; exec git upload-pack \"$@\"\n' >up; chmod +x up
+    let script =
+        "printf '#!/bin/sh\nhead -c $SIZE /dev/zero >&2; echo >&2; exec git upload-pack \"$@\"\n' >up; chmod +x up
          git clone $COPY -l -u \"$PWD/up\" $SRC dst";
     let [_, arena] = Arena::linking_and_refusing(&gits()[0]);
     // The message of the refused link comes after that, too.
     for (size, is_seen) in [((64 << 10) - 500, false), (136 << 10, true)] {
         let run = |through_shim| {
-            arena
-                .run(
-                    arena
-                        .script(through_shim, script)
-                        .env("SIZE", size.to_string()),
-                )
-                .outcome
-                .succeeded()
+            arena.run(arena.script(through_shim, script).env("SIZE", size.to_string())).outcome.succeeded()
         };
         let (shim, copy) = (run(true), run(false));
-        assert_eq!(
-            shim.stderr.len() > copy.stderr.len(),
-            is_seen,
-            "{size}: {shim:?}"
-        );
+        assert_eq!(shim.stderr.len() > copy.stderr.len(), is_seen, "{size}: {shim:?}");
         assert!(shim.stderr.ends_with(&copy.stderr), "{size}: {shim:?}");
     }
 }
@@ -244,34 +200,15 @@ fn reader_that_goes_away_while_shim_writes_does_not_kill_git() {
         return;
     };
     let inject = "-e trace=write -e inject=write:delay_enter=1000000:when=1";
-    let delayed = format!(
-        "exec {} -qo /dev/null {inject} git \"$@\"",
-        strace.display()
-    );
+    let delayed = format!("exec {} -qo /dev/null {inject} git \"$@\"", strace.display());
     // The shim writes git's first line while the hook runs, and what a git that fails at once wrote when it has exited.
-    let stages = [
-        (Stage::Checkout, "while echo gone >&2; do :; done", 141),
-        (Stage::Transport, "exit 1", 128),
-    ];
+    let stages = [(Stage::Checkout, "while echo gone >&2; do :; done", 141), (Stage::Transport, "exit 1", 128)];
     for_each_git(|git, _| {
         for (stage, then, status) in stages {
             let ends = [true, false].map(|through_shim| {
-                let script = if through_shim {
-                    &delayed
-                } else {
-                    Start::default().script
-                };
+                let script = if through_shim { &delayed } else { Start::default().script };
                 let (reader, writer) = pipe().unwrap();
-                let paused = pause(
-                    git,
-                    through_shim,
-                    Start {
-                        stage,
-                        script,
-                        ..Start::default()
-                    },
-                    writer,
-                );
+                let paused = pause(git, through_shim, Start { stage, script, ..Start::default() }, writer);
                 if matches!(stage, Stage::Checkout) {
                     drop(reader);
                     paused.release_to(then);
@@ -292,14 +229,8 @@ fn shim_sleeps_when_stderr_has_hung_up() {
     // A terminal whose SIGHUP is ignored, and a socket, which some callers use as a pipe. poll(2) returns POLLHUP for them
     // at once, so a loop around it would use a whole processor until git exits.
     for_each_git(|git, _| {
-        let (terminal, start) = (
-            Terminal::open(),
-            Start {
-                shell: &SESSION,
-                script: "trap '' HUP; exec git \"$@\"",
-                ..Start::default()
-            },
-        );
+        let (terminal, start) =
+            (Terminal::open(), Start { shell: &SESSION, script: "trap '' HUP; exec git \"$@\"", ..Start::default() });
         let on_terminal = PausedClone::start_in(Arena::new(git), true, start, |command| {
             terminal.connect(command);
         });

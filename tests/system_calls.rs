@@ -33,28 +33,13 @@ const CHANGES: &str = "mkdir mkdirat rename renameat renameat2 unlink unlinkat r
 /// EACCES), of sick filesystems (EIO, ESTALE, ENOSPC), and of signals (EINTR). A call without an error is one that cannot fail:
 /// it is only delayed.
 const ERRORS: [(&str, &str); 15] = [
-    (
-        "stat lstat newfstatat fstat statx readlink readlinkat getcwd",
-        "EACCES EIO ENOENT ESTALE ENOSYS EPERM ENOMEM",
-    ),
-    (
-        "access faccessat faccessat2",
-        "EACCES EIO ENOSYS EPERM EROFS",
-    ),
-    (
-        "open openat",
-        "EMFILE ENFILE EACCES EIO EINTR ENOENT ESTALE ENOMEM",
-    ),
+    ("stat lstat newfstatat fstat statx readlink readlinkat getcwd", "EACCES EIO ENOENT ESTALE ENOSYS EPERM ENOMEM"),
+    ("access faccessat faccessat2", "EACCES EIO ENOSYS EPERM EROFS"),
+    ("open openat", "EMFILE ENFILE EACCES EIO EINTR ENOENT ESTALE ENOMEM"),
     ("read getdents64 pread64 lseek", "EIO EINTR ESTALE"),
-    (
-        "write writev sendto sendmsg",
-        "EIO ENOSPC EINTR EAGAIN EDQUOT",
-    ),
+    ("write writev sendto sendmsg", "EIO ENOSPC EINTR EAGAIN EDQUOT"),
     ("close close_range fsync", "EIO EINTR ENOSPC"),
-    (
-        "pipe2 signalfd4 dup2 dup3 socket fcntl pidfd_open connect",
-        "EMFILE ENFILE ENOSYS EPERM ENOMEM",
-    ),
+    ("pipe2 signalfd4 dup2 dup3 socket fcntl pidfd_open connect", "EMFILE ENFILE ENOSYS EPERM ENOMEM"),
     ("poll ppoll", "EINTR ENOMEM"),
     ("clone clone3 fork vfork", "EAGAIN ENOMEM ENOSYS EPERM"),
     ("wait4 waitid", "ENOSYS EPERM"),
@@ -115,29 +100,16 @@ impl Case<'_> {
     fn run(&self, injection: Option<&str>) -> (RunResult, String) {
         let log = self.arena.root().join("strace.log");
         let mut strace = self.arena.command("timeout");
-        strace
-            .args(["--signal=KILL", "60", "strace", "-qq", "-y", "-o"])
-            .arg(&log);
+        strace.args(["--signal=KILL", "60", "strace", "-qq", "-y", "-o"]).arg(&log);
         strace.args(injection.map(|injection| format!("--inject={injection}")));
-        strace
-            .arg(self.command.get_program())
-            .args(self.command.get_args());
-        strace.envs(
-            self.command
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
+        strace.arg(self.command.get_program()).args(self.command.get_args());
+        strace.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         tree::clear(self.place);
         let outcome = self.arena.under_fault(|| Call::new(strace).run());
         let home = self.arena.root().join("home");
-        wait::until("the processes to end", || {
-            process::with_home(&home).is_empty()
-        });
+        wait::until("the processes to end", || process::with_home(&home).is_empty());
         let tree = tree::read(self.place);
-        (
-            RunResult { outcome, tree },
-            fs::read_to_string(log).unwrap(),
-        )
+        (RunResult { outcome, tree }, fs::read_to_string(log).unwrap())
     }
 
     /// Injects errors and delays into each call of the program's own process, has `judge` tell what came of each run, and
@@ -151,9 +123,7 @@ impl Case<'_> {
         let mut tally = BTreeMap::<Came, usize>::new();
         let mut missed = 0;
         for (number, call) in calls.iter().enumerate() {
-            let is_first = calls[..number]
-                .iter()
-                .all(|earlier| earlier.name != call.name);
+            let is_first = calls[..number].iter().all(|earlier| earlier.name != call.name);
             let is_change = CHANGES.split(' ').any(|name| name == call.name);
             if !all && !is_first || self.is_tool && !is_change {
                 continue;
@@ -161,11 +131,7 @@ impl Case<'_> {
             let errors = errors_of(call);
             // brk(2) has no errors: the kernel returns the old end.
             let error = |error| {
-                if call.name == "brk" {
-                    "retval=0".to_owned()
-                } else {
-                    format!("error={error}")
-                }
+                if call.name == "brk" { "retval=0".to_owned() } else { format!("error={error}") }
             };
             let mut injections: Vec<_> = errors.into_iter().map(error).collect();
             if all || injections.is_empty() {
@@ -178,20 +144,14 @@ impl Case<'_> {
                 let fault = format!("{}:{injection}:when={}", call.name, call.at);
                 let (result, trace) = self.run(Some(&fault));
                 // The shim may make a call less than before; then git has got the fault.
-                let injected = ["(INJECTED)", "(DELAYED)"]
-                    .iter()
-                    .find_map(|mark| trace.find(mark));
+                let injected = ["(INJECTED)", "(DELAYED)"].iter().find_map(|mark| trace.find(mark));
                 let execs = |end| trace[..end].lines().filter(|line| is_exec(line)).count();
                 if injected.is_none_or(|end| execs(end) > 1) {
                     missed += 1;
                     continue;
                 }
                 let fault = format!("{}: {fault}", self.name);
-                assert!(
-                    !result.outcome.stderr_contains("panicked"),
-                    "{fault}: {:?}",
-                    result.outcome
-                );
+                assert!(!result.outcome.stderr_contains("panicked"), "{fault}: {:?}", result.outcome);
                 let came = judge(&result, &fault);
                 // What passes by itself must change nothing.
                 let passes = injection.contains("EINTR") || injection.contains("delay");
@@ -203,19 +163,9 @@ impl Case<'_> {
         let of = |came| tally.get(&came).copied().unwrap_or(0);
         let with_a_fault = tally.values().sum::<usize>();
         let came = [Came::AsWithoutFault, Came::AsGit, Came::OwnError].map(of);
-        eprintln!(
-            "| {} | {} | {with_a_fault} | {} | {} | {} |",
-            self.name,
-            calls.len(),
-            came[0],
-            came[1],
-            came[2]
-        );
+        eprintln!("| {} | {} | {with_a_fault} | {} | {} | {} |", self.name, calls.len(), came[0], came[1], came[2]);
         // Two runs differ by a few calls, where a wake-up comes earlier or later.
-        assert!(
-            missed <= 1 + with_a_fault / 10,
-            "{missed} runs missed the call, {with_a_fault} met it"
-        );
+        assert!(missed <= 1 + with_a_fault / 10, "{missed} runs missed the call, {with_a_fault} met it");
         assert!(self.is_tool || came[0] > 0);
     }
 }
@@ -228,14 +178,8 @@ fn is_exec(line: &str) -> bool {
 /// The calls that the shim's own process makes in this trace, from `main` to the exec of git or to its end.
 fn own_calls(trace: &str) -> Vec<Traced> {
     // What a C library calls last before `main`, in this order; the first of them is called once.
-    const LAST_BEFORE_MAIN: [&str; 6] = [
-        "set_tid_address",
-        "set_robust_list",
-        "rseq",
-        "mprotect",
-        "prlimit64",
-        "munmap",
-    ];
+    const LAST_BEFORE_MAIN: [&str; 6] =
+        ["set_tid_address", "set_robust_list", "rseq", "mprotect", "prlimit64", "munmap"];
     let mut counts = BTreeMap::<&str, usize>::new();
     let mut calls = Vec::new();
     let (mut is_starting, mut is_started) = (false, false);
@@ -244,10 +188,7 @@ fn own_calls(trace: &str) -> Vec<Traced> {
         let Some((name, rest)) = line.split_once('(') else {
             continue;
         };
-        if !name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        {
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             continue;
         }
         let at = counts.entry(name).or_default();
@@ -278,21 +219,11 @@ fn inject_into_shim(name: &str, arena: &Arena, line: &str, copies: bool) {
     arena.use_release();
     let line = with_source(arena.root().join("src"), args(line));
     let real = arena.run(arena.real(line.clone()));
-    let expected = if copies {
-        arena.run(arena.real(with_no_hardlinks(&line)))
-    } else {
-        real.clone()
-    };
+    let expected = if copies { arena.run(arena.real(with_no_hardlinks(&line))) } else { real.clone() };
     expected.outcome.clone().succeeded();
     let mut command = arena.command("git");
     command.args(&line).env("PATH", arena.path_of(true));
-    let case = Case {
-        name,
-        command,
-        arena,
-        place: arena.work_dir(),
-        is_tool: false,
-    };
+    let case = Case { name, command, arena, place: arena.work_dir(), is_tool: false };
     case.run(None).0.assert_equals(&expected);
     case.inject(&|result, fault| {
         if *result == expected {
@@ -301,15 +232,9 @@ fn inject_into_shim(name: &str, arena: &Arena, line: &str, copies: bool) {
         if *result == real {
             return Came::AsGit;
         }
-        let is_own = [125, 126, 127]
-            .iter()
-            .any(|&status| result.outcome.is_our_failure(status));
+        let is_own = [125, 126, 127].iter().any(|&status| result.outcome.is_our_failure(status));
         let differences = tree::differences(&result.tree, &expected.tree);
-        assert!(
-            is_own && result.tree.is_empty(),
-            "{fault}: {:?}\n{differences:?}",
-            result.outcome
-        );
+        assert!(is_own && result.tree.is_empty(), "{fault}: {:?}\n{differences:?}", result.outcome);
         Came::OwnError
     });
 }
@@ -343,14 +268,9 @@ fn clone_where_a_call_always_fails_is_gits() {
         return;
     }
     let [arena, _] = Arena::linking_and_refusing(&gits()[0]);
-    for calls in [
-        "rt_sigprocmask",
-        "poll,ppoll",
-        "wait4,waitid",
-        "signalfd4",
-        "pipe2,?pipe",
-        "clone,?clone3,?fork,?vfork",
-    ] {
+    for calls in
+        ["rt_sigprocmask", "poll,ppoll", "wait4,waitid", "signalfd4", "pipe2,?pipe", "clone,?clone3,?fork,?vfork"]
+    {
         for error in ["EPERM", "ENOSYS"] {
             let inject = format!("--inject={calls}:error={error}");
             arena.assert_script_twins(&format!(
@@ -363,11 +283,7 @@ fn clone_where_a_call_always_fails_is_gits() {
 /// Without digits: doctor prints how long its trials took.
 fn without_numbers(outcome: &Outcome) -> (Option<i32>, Vec<u8>, &[u8]) {
     let text = outcome.stdout.iter().filter(|byte| !byte.is_ascii_digit());
-    (
-        outcome.status.code(),
-        text.copied().collect(),
-        &outcome.stderr,
-    )
+    (outcome.status.code(), text.copied().collect(), &outcome.stderr)
 }
 
 #[test]
@@ -386,37 +302,24 @@ fn tool_survives_each_failed_call() {
             command.env("PATH", arena.path_of(true));
             command
         };
-        let case = Case {
-            name: line,
-            command: start(line),
-            arena: &arena,
-            place: arena.work_dir(),
-            is_tool: true,
-        };
+        let case = Case { name: line, command: start(line), arena: &arena, place: arena.work_dir(), is_tool: true };
         let (expected, _) = case.run(None);
         expected.outcome.clone().succeeded();
         case.inject(&|result, fault| {
             let (outcome, tree) = (&result.outcome, &result.tree);
-            if tree == &expected.tree
-                && without_numbers(outcome) == without_numbers(&expected.outcome)
-            {
+            if tree == &expected.tree && without_numbers(outcome) == without_numbers(&expected.outcome) {
                 return Came::AsWithoutFault;
             }
             let stderr = String::from_utf8_lossy(&outcome.stderr);
-            let is_one_line =
-                stderr.starts_with("git-clone-shim: ") && stderr.trim_end().lines().count() == 1;
+            let is_one_line = stderr.starts_with("git-clone-shim: ") && stderr.trim_end().lines().count() == 1;
             let is_error = is_one_line && matches!(outcome.status.code(), Some(1 | 125));
-            let reports =
-                !outcome.stdout.is_empty() && matches!(outcome.status.code(), Some(0 | 1));
+            let reports = !outcome.stdout.is_empty() && matches!(outcome.status.code(), Some(0 | 1));
             assert!(is_error || reports, "{fault}: {outcome:?}");
             if line.starts_with("install") {
                 // Whatever a run leaves, the next one completes.
                 let again = Call::new(start(line)).run();
                 let differences = tree::differences(&tree::read(case.place), &expected.tree);
-                assert!(
-                    again.status.success() && differences.is_empty(),
-                    "{fault}: {again:?} {differences:?}"
-                );
+                assert!(again.status.success() && differences.is_empty(), "{fault}: {again:?} {differences:?}");
             } else {
                 let removes = fault.contains("rmdir:") || fault.contains("unlink");
                 assert!(removes || tree.is_empty(), "{fault}: {tree:?}");

@@ -17,11 +17,7 @@ use crate::support::wait;
 /// A clone, started by a script that leads the session of a new terminal, which waits in its hook.
 fn pause(git: &Git, through_shim: bool, script: &str) -> (PausedClone, Terminal) {
     let terminal = Terminal::open();
-    let start = Start {
-        shell: &SESSION,
-        script,
-        ..Start::default()
-    };
+    let start = Start { shell: &SESSION, script, ..Start::default() };
     let paused = PausedClone::start_in(Arena::new(git), through_shim, start, |command| {
         terminal.connect(command);
     });
@@ -104,8 +100,7 @@ fn hook_is_told_of_a_new_window_size() {
     for_each_git(|git, _| {
         for through_shim in [true, false] {
             let (paused, terminal) = pause(git, through_shim, Start::default().script);
-            let [ready, size, release] =
-                ["ready", "size", "release"].map(|name| paused.arena.root().join(name));
+            let [ready, size, release] = ["ready", "size", "release"].map(|name| paused.arena.root().join(name));
             // The trap is sprung when `read` has read.
             paused.release_to(&format!(
                 "trap 'stty size </dev/tty >{}' WINCH; echo >{}; read -r line <{}",

@@ -22,23 +22,12 @@ const ANSWERS: [(&str, &str); 3] = [
 ];
 
 /// Runs a script (see [`Arena::script`]) as the leader of a terminal's session. git shows progress at once.
-fn see(
-    arena: &Arena,
-    through_shim: bool,
-    columns: u16,
-    script: &str,
-    answers: Answers<'_>,
-) -> TerminalOutcome {
+fn see(arena: &Arena, through_shim: bool, columns: u16, script: &str, answers: Answers<'_>) -> TerminalOutcome {
     tree::clear(arena.work_dir());
     let script = arena.script(through_shim, script).command;
-    let variables = script
-        .get_envs()
-        .filter_map(|(name, value)| Some((name, value?)));
+    let variables = script.get_envs().filter_map(|(name, value)| Some((name, value?)));
     let mut setsid = arena.command("setsid");
-    setsid
-        .envs(variables)
-        .env("TERM", "xterm")
-        .env("GIT_PROGRESS_DELAY", "0");
+    setsid.envs(variables).env("TERM", "xterm").env("GIT_PROGRESS_DELAY", "0");
     let mut line = vec![script.get_program().to_owned()];
     line.extend(script.get_args().map(Into::into));
     arena.under_fault(|| terminal::run_session(setsid, &line, columns, answers))
@@ -83,17 +72,9 @@ fn assert_same(
     equal: Equal,
     shows: &str,
 ) -> [TerminalOutcome; 2] {
-    let [shim, plain] =
-        [true, false].map(|through_shim| see(arena, through_shim, columns, script, answers));
-    assert!(
-        plain.status.success() && plain.shows(shows),
-        "{script}: {plain:?}"
-    );
-    assert_eq!(
-        (shim.status, equal.of(&shim)),
-        (plain.status, equal.of(&plain)),
-        "{script}: {shim:?}"
-    );
+    let [shim, plain] = [true, false].map(|through_shim| see(arena, through_shim, columns, script, answers));
+    assert!(plain.status.success() && plain.shows(shows), "{script}: {plain:?}");
+    assert_eq!((shim.status, equal.of(&shim)), (plain.status, equal.of(&plain)), "{script}: {shim:?}");
     [shim, plain]
 }
 
@@ -105,24 +86,9 @@ fn progress_is_gits() {
         // git breaks its lines at this width.
         ("git clone $COPY -l $SRC-many dst", 25, Equal::All, "\r"),
         ("git clone $COPY -l -v $SRC-many dst", 80, Equal::All, "\r"),
-        (
-            "git clone $COPY -l -q $SRC-many dst; ls -d dst",
-            80,
-            Equal::All,
-            "dst\r\n",
-        ),
-        (
-            "git clone $COPY -l --progress $SRC-many dst",
-            80,
-            Equal::All,
-            "\r",
-        ),
-        (
-            "git clone $COPY -l --no-progress $SRC-many dst",
-            80,
-            Equal::All,
-            "\r",
-        ),
+        ("git clone $COPY -l -q $SRC-many dst; ls -d dst", 80, Equal::All, "dst\r\n"),
+        ("git clone $COPY -l --progress $SRC-many dst", 80, Equal::All, "\r"),
+        ("git clone $COPY -l --no-progress $SRC-many dst", 80, Equal::All, "\r"),
         // In a fallback the hint is yellow, too.
         (
             "hook :; chmod -x template/hooks/*; git clone $COPY -l --template=template $SRC-many dst",
@@ -146,40 +112,17 @@ fn screen_is_gits() {
     let many = "filter.slow.smudge=printf \"one third\\r\" >&2; printf \"two thirds\\r\" >&2; echo all of it >&2; cat";
     let filter = format!("git clone -l -c '{many}' $SRC-filter dst");
     let submodules = "git -c protocol.file.allow=always clone -l --recurse-submodules";
-    let asks =
-        "printf 'protocol=https\\nhost=example.com\\n' | GIT_TERMINAL_PROMPT=1 git credential fill";
+    let asks = "printf 'protocol=https\\nhost=example.com\\n' | GIT_TERMINAL_PROMPT=1 git credential fill";
     let rows: &[(&str, Answers<'_>, Equal, &str)] = &[
         (&filter, &[], Equal::All, "two thirds\rall of it"),
-        (
-            &format!("{submodules} $SRC-sub dst"),
-            &[],
-            Equal::Lines,
-            "Receiving objects: 100%",
-        ),
-        (
-            &format!("{submodules} --no-progress $SRC-sub dst"),
-            &[],
-            Equal::Lines,
-            "Submodule path 'inner'",
-        ),
-        (
-            &format!("{submodules} -q $SRC-sub dst; ls dst"),
-            &[],
-            Equal::Lines,
-            "inner",
-        ),
-        (
-            "GIT_PAGER='sed s/^/paged:/' git -C $SRC log --color",
-            &[],
-            Equal::All,
-            "\npaged:Author: ",
-        ),
+        (&format!("{submodules} $SRC-sub dst"), &[], Equal::Lines, "Receiving objects: 100%"),
+        (&format!("{submodules} --no-progress $SRC-sub dst"), &[], Equal::Lines, "Submodule path 'inner'"),
+        (&format!("{submodules} -q $SRC-sub dst; ls dst"), &[], Equal::Lines, "inner"),
+        ("GIT_PAGER='sed s/^/paged:/' git -C $SRC log --color", &[], Equal::All, "\npaged:Author: "),
         (asks, &ANSWERS[1..], Equal::All, "password=secret"),
         // The shim forwards what the hook writes, and git asks on the terminal itself: that must come second.
         (
-            &format!(
-                "hook \"echo asking; read -r line </dev/tty; {asks}\"; git clone -l --template=template $SRC dst"
-            ),
+            &format!("hook \"echo asking; read -r line </dev/tty; {asks}\"; git clone -l --template=template $SRC dst"),
             &ANSWERS,
             Equal::Lines,
             "password=secret",
@@ -201,14 +144,7 @@ fn screen_is_gits() {
         if let Some(git_lfs) = arrangement::program("git-lfs") {
             source::with_large_file(&arena, "src-lfs", &git_lfs, &"x".repeat(100_000));
             let shows = "Filtering content: 100% (1/1)";
-            assert_same(
-                &arena,
-                80,
-                "git clone -l $SRC-lfs dst",
-                &[],
-                Equal::Lines,
-                shows,
-            );
+            assert_same(&arena, 80, "git clone -l $SRC-lfs dst", &[], Equal::Lines, shows);
         }
     });
 }
@@ -240,14 +176,8 @@ fn pager_gets_stderr_of_the_fallback_only() {
         let paged = text(&refusing, false);
         assert!(paged.starts_with("paged:Cloning into"), "{paged}");
         let run = || text(&refusing, true);
-        assert_eq!(
-            retry_while_late(run, |seen| seen.len() > paged.len()),
-            paged
-        );
-        assert_eq!(
-            text(&linking, true),
-            text(&linking, false).replace("paged:", "")
-        );
+        assert_eq!(retry_while_late(run, |seen| seen.len() > paged.len()), paged);
+        assert_eq!(text(&linking, true), text(&linking, false).replace("paged:", ""));
     });
 }
 
@@ -256,11 +186,7 @@ fn late_link_failure_is_seen() {
     // The attempt waits until its first line has appeared on the terminal: nothing is held any more.
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
-        let start = Start {
-            stage: Stage::Transport,
-            shell: &SESSION,
-            ..Start::default()
-        };
+        let start = Start { stage: Stage::Transport, shell: &SESSION, ..Start::default() };
         let terminal = Terminal::open();
         let paused = PausedClone::start_in(arena, true, start, |command| terminal.connect(command));
         let terminal = terminal.watch();
@@ -269,18 +195,7 @@ fn late_link_failure_is_seen() {
         paused.release_to(":\n:");
         assert!(paused.end().0.success());
         let screen = String::from_utf8(terminal.screen()).unwrap();
-        let lines: Vec<_> = screen
-            .lines()
-            .map(|line| line.split('\'').next().unwrap())
-            .collect();
-        assert_eq!(
-            lines,
-            [
-                "Cloning into ",
-                REFUSED.trim_end_matches('\''),
-                "Cloning into ",
-                "done."
-            ]
-        );
+        let lines: Vec<_> = screen.lines().map(|line| line.split('\'').next().unwrap()).collect();
+        assert_eq!(lines, ["Cloning into ", REFUSED.trim_end_matches('\''), "Cloning into ", "done."]);
     });
 }

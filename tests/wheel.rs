@@ -30,14 +30,9 @@ fn uv_pip_and_pipx_install_what_uv_needs() {
     let [uv, pipx, wheel] = [&uv, &pipx, &wheel].map(|path| path.to_str().unwrap());
     // What installs it, and what then removes all that the package manager has.
     for (install, remove) in [
+        (format!("{uv} tool run --from {wheel} git-clone-shim install"), format!("{uv} cache clean")),
         (
-            format!("{uv} tool run --from {wheel} git-clone-shim install"),
-            format!("{uv} cache clean"),
-        ),
-        (
-            format!(
-                "python3 -m venv venv; venv/bin/pip install {wheel}; venv/bin/git-clone-shim install"
-            ),
+            format!("python3 -m venv venv; venv/bin/pip install {wheel}; venv/bin/git-clone-shim install"),
             "rm -r venv".to_owned(),
         ),
         (
@@ -50,26 +45,14 @@ fn uv_pip_and_pipx_install_what_uv_needs() {
         fs::create_dir(&home).unwrap();
         let run = |script: &str| {
             let mut shell = case.arena.command("sh");
-            shell
-                .args(["-ec", script])
-                .current_dir(&home)
-                .env("HOME", &home);
-            shell
-                .env("UV_PYTHON_DOWNLOADS", "never")
-                .env("PIPX_DEFAULT_PYTHON", "python3");
+            shell.args(["-ec", script]).current_dir(&home).env("HOME", &home);
+            shell.env("UV_PYTHON_DOWNLOADS", "never").env("PIPX_DEFAULT_PYTHON", "python3");
             let told = Call::new(shell).run().succeeded();
             String::from_utf8(told.stdout).unwrap()
         };
         let told = run(&install);
-        assert!(
-            told.contains(": git alone fails with --local, through the shim"),
-            "{told}"
-        );
-        assert!(
-            programs(&home)
-                .iter()
-                .all(|path| !path.ends_with("bin/git"))
-        );
+        assert!(told.contains(": git alone fails with --local, through the shim"), "{told}");
+        assert!(programs(&home).iter().all(|path| !path.ends_with("bin/git")));
         run(&remove);
         let line = told.lines().rev().nth(1).unwrap();
         let path = run(&format!("{line}; printenv PATH"));
@@ -78,21 +61,13 @@ fn uv_pip_and_pipx_install_what_uv_needs() {
             return;
         };
         let cache = |name: &str| filesystem.path().join(name);
-        case.assert_cured(
-            Path::new(uv),
-            path.trim().as_ref(),
-            cache,
-            "Operation not permitted",
-        );
+        case.assert_cured(Path::new(uv), path.trim().as_ref(), cache, "Operation not permitted");
     }
 }
 
 /// All files below `home` but those of the installation.
 fn programs(home: &Path) -> Vec<PathBuf> {
-    let find = Command::new("find")
-        .arg(home)
-        .args(["!", "-path", "*/.local/opt/*"])
-        .output();
+    let find = Command::new("find").arg(home).args(["!", "-path", "*/.local/opt/*"]).output();
     let found = String::from_utf8(find.unwrap().stdout).unwrap();
     found.lines().map(PathBuf::from).collect()
 }

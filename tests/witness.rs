@@ -32,12 +32,11 @@ const UNUSUAL: &str = "umask 027; ulimit -n 77; ulimit -c 0; exec 7<. 9>>../log;
 const ODD: [&[u8]; 3] = [b"\xff\xfe", b"two\nlines", b"caf\xe9"];
 
 /// The files of /proc/PID that a witness copies.
-const FILES: [&str; 8] = [
-    "cmdline", "environ", "cwd", "fd", "fdinfo", "limits", "stat", "status",
-];
+const FILES: [&str; 8] = ["cmdline", "environ", "cwd", "fd", "fdinfo", "limits", "stat", "status"];
 
 /// The lines of /proc/PID/status that are compared.
-const STATUS: &str = "Uid Gid Groups Umask SigPnd ShdPnd SigBlk SigIgn SigCgt CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs";
+const STATUS: &str =
+    "Uid Gid Groups Umask SigPnd ShdPnd SigBlk SigIgn SigCgt CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs";
 
 /// Fields of /proc/PID/stat, numbered as in proc(5).
 const STAT: [(&str, usize); 8] = [
@@ -66,19 +65,14 @@ fn report_args(process: &str, report: &Path) -> Args {
 /// Strings that end with a zero byte.
 fn strings(bytes: &[u8]) -> Vec<String> {
     let strings = bytes.split_inclusive(|&byte| byte == 0);
-    strings
-        .map(|string| string.escape_ascii().to_string())
-        .collect()
+    strings.map(|string| string.escape_ascii().to_string()).collect()
 }
 
 /// Where a symbolic link leads, without the numbers of terminals and pipes.
 fn target(link: &Path) -> String {
     let target = fs::read_link(link).unwrap();
     let target = target.as_os_str().as_bytes().escape_ascii().to_string();
-    match target
-        .split([':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
-        .next()
-    {
+    match target.split([':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).next() {
         Some("/dev/pts/") => "a terminal".into(),
         Some("pipe") => "a pipe".into(),
         _ => target,
@@ -90,10 +84,7 @@ fn read(report: &Path, program: u32) -> Facts {
     let text = |file: &str| fs::read_to_string(report.join(file)).unwrap();
     let mut facts = Facts::new();
     let mut note = |name: &str, fact: String| drop(facts.insert(name.trim().into(), fact));
-    note(
-        "args",
-        strings(&fs::read(report.join("cmdline")).unwrap()).join("\n"),
-    );
+    note("args", strings(&fs::read(report.join("cmdline")).unwrap()).join("\n"));
     for variable in strings(&fs::read(report.join("environ")).unwrap()) {
         note(&format!("${variable}"), String::new());
     }
@@ -101,14 +92,8 @@ fn read(report: &Path, program: u32) -> Facts {
     for entry in fs::read_dir(report.join("fd")).unwrap() {
         let number = entry.unwrap().file_name().into_string().unwrap();
         let flags = text(&format!("fdinfo/{number}"));
-        let flags = flags
-            .lines()
-            .find(|line| line.starts_with("flags:"))
-            .unwrap();
-        note(
-            &format!("descriptor {number}"),
-            format!("{}, {flags}", target(&report.join("fd").join(&number))),
-        );
+        let flags = flags.lines().find(|line| line.starts_with("flags:")).unwrap();
+        note(&format!("descriptor {number}"), format!("{}, {flags}", target(&report.join("fd").join(&number))));
     }
     for line in text("limits").lines().skip(1) {
         // Columns of fixed widths: the names contain spaces.
@@ -117,12 +102,7 @@ fn read(report: &Path, program: u32) -> Facts {
     }
     // After the name, which can contain anything, comes field 3.
     let stat = text("stat");
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let [ours, programs] = [std::process::id(), program].map(|pid| pid.to_string());
     for (name, number) in STAT {
         let fact = match fields[number - 3] {
@@ -133,10 +113,7 @@ fn read(report: &Path, program: u32) -> Facts {
         };
         note(name, fact.into());
     }
-    for (name, fact) in text("status")
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-    {
+    for (name, fact) in text("status").lines().filter_map(|line| line.split_once(':')) {
         if STATUS.split(' ').any(|compared| compared == name) {
             note(name, fact.trim().into());
         }
@@ -164,23 +141,13 @@ impl WitnessRun {
         for name in ["git", "git-witness"] {
             symlink("/bin/cp", witness.join(name)).unwrap();
         }
-        let git = if git_is_witness {
-            witness
-        } else {
-            arena.real_directory()
-        };
+        let git = if git_is_witness { witness } else { arena.real_directory() };
         Self { arena, git }
     }
 
     /// Has the shell script `setup` start git or the shim on a terminal; returns the reports with these names.
     #[track_caller]
-    fn facts<const N: usize>(
-        &self,
-        through_shim: bool,
-        setup: &str,
-        line: &Args,
-        names: [&str; N],
-    ) -> [Facts; N] {
+    fn facts<const N: usize>(&self, through_shim: bool, setup: &str, line: &Args, names: [&str; N]) -> [Facts; N] {
         tree::clear(self.arena.work_dir());
         let odd = self.arena.work_dir().join(OsStr::from_bytes(ODD[2]));
         fs::create_dir(&odd).unwrap();
@@ -188,26 +155,13 @@ impl WitnessRun {
         for report in &reports {
             fs::create_dir(report).unwrap();
         }
-        let directories = [
-            self.arena.shim_directory(),
-            self.git.clone(),
-            self.arena.root().join("witness"),
-        ];
+        let directories = [self.arena.shim_directory(), self.git.clone(), self.arena.root().join("witness")];
         let program = directories[usize::from(!through_shim)].join("git");
         let terminal = Terminal::open();
         let mut command = self.arena.command("bash");
-        command
-            .args(["-c", setup, "bash"])
-            .arg(program)
-            .args(line)
-            .current_dir(odd);
-        command
-            .env("PATH", Arena::path(&directories))
-            .env("EMPTY", "");
-        command.env(
-            OsStr::from_bytes(b"na\xefve"),
-            OsStr::from_bytes(b"\xff\n="),
-        );
+        command.args(["-c", setup, "bash"]).arg(program).args(line).current_dir(odd);
+        command.env("PATH", Arena::path(&directories)).env("EMPTY", "");
+        command.env(OsStr::from_bytes(b"na\xefve"), OsStr::from_bytes(b"\xff\n="));
         terminal.connect(&mut command);
         let mut child = self.arena.under_fault(|| command.spawn().unwrap());
         drop(command);
@@ -230,9 +184,7 @@ impl WitnessRun {
         });
         hook::post_checkout(root, &reports.join("\n"));
         let root = root.display();
-        args(&format!(
-            "clone {options} --template={root}/template {root}/src dst"
-        ))
+        args(&format!("clone {options} --template={root}/template {root}/src dst"))
     }
 }
 
@@ -245,10 +197,7 @@ fn assert_unusual(facts: &Facts) {
     let ours = Command::new("nice").output().unwrap().stdout;
     let ours: i32 = str::from_utf8(&ours).unwrap().trim().parse().unwrap();
     assert_eq!(facts["nice"], (ours + 5).min(19).to_string());
-    assert!(
-        has(facts, "SigBlk", &[SIGUSR1, SIGRTMIN()]) && has(facts, "SigIgn", &[SIGUSR2]),
-        "{facts:?}"
-    );
+    assert!(has(facts, "SigBlk", &[SIGUSR1, SIGRTMIN()]) && has(facts, "SigIgn", &[SIGUSR2]), "{facts:?}");
     for (name, part) in [
         ("directory", "/caf\\xe9"),
         ("Umask", "0027"),
@@ -282,13 +231,9 @@ fn external_command_inherits_the_same() {
         let mut line = report_args("self", &run.arena.root().join("child"));
         line.splice(2..2, ODD.map(|odd| OsStr::from_bytes(odd).to_owned()));
         line.insert(0, "witness".into());
-        let [[shim], [plain]] =
-            [true, false].map(|through_shim| run.facts(through_shim, UNUSUAL, &line, ["child"]));
+        let [[shim], [plain]] = [true, false].map(|through_shim| run.facts(through_shim, UNUSUAL, &line, ["child"]));
         assert_unusual(&plain);
-        assert!(
-            plain["args"].contains("\n\\xff\\xfe\\x00\ntwo\\nlines\\x00\ncaf\\xe9\\x00\n"),
-            "{plain:?}"
-        );
+        assert!(plain["args"].contains("\n\\xff\\xfe\\x00\ntwo\\nlines\\x00\ncaf\\xe9\\x00\n"), "{plain:?}");
         assert_differences(&shim, &plain, &[]);
     });
 }
@@ -299,8 +244,7 @@ fn git_inherits_the_same() {
     let run = WitnessRun::new(Arena::new(&gits()[0]), true);
     let line = report_args("self", &run.arena.root().join("git"));
     let compare = |setup: &str| {
-        let [[shim], [plain]] =
-            [true, false].map(|through_shim| run.facts(through_shim, setup, &line, ["git"]));
+        let [[shim], [plain]] = [true, false].map(|through_shim| run.facts(through_shim, setup, &line, ["git"]));
         assert_eq!(plain["parent"], "the test");
         assert_differences(&shim, &plain, &[]);
         plain
@@ -311,14 +255,7 @@ fn git_inherits_the_same() {
     let deaf = compare("exec env --ignore-signal=CHLD,INT,RTMIN --block-signal \"$@\"");
     assert!(has(&deaf, "SigIgn", &[SIGCHLD, SIGINT, SIGRTMIN()]));
     assert!(has(&deaf, "SigBlk", &[SIGTERM, SIGCHLD, SIGRTMAX()]));
-    for closed in [
-        "<&-",
-        ">&-",
-        "2>&-",
-        "<&- >&-",
-        "<&- 2>&- 5<.",
-        "<&- >&- 2>&-",
-    ] {
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&- 5<.", "<&- >&- 2>&-"] {
         compare(&format!("exec \"$@\" {closed}"));
     }
 }
@@ -329,35 +266,18 @@ fn supervised_git_has_another_parent_and_a_pipe_as_stderr() {
         let [arena, _] = Arena::linking_and_refusing(git);
         let run = WitnessRun::new(arena, false);
         let line = run.clone("-l");
-        let [[child, git], [plain_child, plain_git]] = [true, false]
-            .map(|through_shim| run.facts(through_shim, UNUSUAL, &line, ["child", "git"]));
+        let [[child, git], [plain_child, plain_git]] =
+            [true, false].map(|through_shim| run.facts(through_shim, UNUSUAL, &line, ["child", "git"]));
         // git gives a hook its stderr as stdout, too.
-        assert_differences(
-            &child,
-            &plain_child,
-            &["$LANGUAGE=C\\x00", "descriptor 1", "descriptor 2"],
-        );
-        assert_differences(
-            &git,
-            &plain_git,
-            &["$LANGUAGE=C\\x00", "args", "descriptor 2", "parent"],
-        );
+        assert_differences(&child, &plain_child, &["$LANGUAGE=C\\x00", "descriptor 1", "descriptor 2"]);
+        assert_differences(&git, &plain_git, &["$LANGUAGE=C\\x00", "args", "descriptor 2", "parent"]);
         for (shim, plain) in [(&child, &plain_child), (&git, &plain_git)] {
             assert_unusual(plain);
             assert!(shim["descriptor 2"].starts_with("a pipe, "), "{shim:?}");
-            assert!(
-                plain["descriptor 2"].starts_with("a terminal, "),
-                "{plain:?}"
-            );
+            assert!(plain["descriptor 2"].starts_with("a terminal, "), "{plain:?}");
         }
-        assert_eq!(
-            [&git["parent"], &plain_git["parent"]],
-            ["the program", "the test"]
-        );
-        assert_eq!(
-            git["args"],
-            plain_git["args"].replace("\nclone\\x00", "\nclone\\x00\n--progress\\x00")
-        );
+        assert_eq!([&git["parent"], &plain_git["parent"]], ["the program", "the test"]);
+        assert_eq!(git["args"], plain_git["args"].replace("\nclone\\x00", "\nclone\\x00\n--progress\\x00"));
     });
 }
 

@@ -21,34 +21,18 @@ pub fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
     let other_mount = fixture.far("clones");
     let here = fixture.directory("clones");
     let memory = other_mount.as_deref().unwrap_or(&here);
-    let beside = Scene {
-        fixture,
-        source: fixture.repository(memory, 10),
-        destination: memory.join("clone"),
-    };
+    let beside = Scene { fixture, source: fixture.repository(memory, 10), destination: memory.join("clone") };
     // What is measured is a twentieth of a clone, and less than its noise.
     let pairs = options.pairs(1000);
     let linked = beside.where_links_are_possible(pairs);
     report.differences("Links possible (against clone --local)", &linked);
     let refused = fault::with_links_failing(libc::EPERM, || beside.where_links_are_refused(pairs));
-    report.differences(
-        "Refused in one mount (against clone --no-hardlinks)",
-        &refused,
-    );
+    report.differences("Refused in one mount (against clone --no-hardlinks)", &refused);
     if other_mount.is_some() {
-        let across = Scene {
-            source: fixture.repository(&here, 10),
-            ..beside
-        };
-        report.differences(
-            "Across mounts (against clone --no-hardlinks)",
-            &across.where_links_are_refused(pairs),
-        );
+        let across = Scene { source: fixture.repository(&here, 10), ..beside };
+        report.differences("Across mounts (against clone --no-hardlinks)", &across.where_links_are_refused(pairs));
     }
-    report.chart(
-        "clone.svg",
-        "Added to git clone of 10 objects, lower is better",
-    );
+    report.chart("clone.svg", "Added to git clone of 10 objects, lower is better");
 }
 
 /// A repository and the place of its clone.
@@ -90,19 +74,11 @@ impl Scene<'_> {
     fn clone(&self, first: &Path, options: &[&str]) -> Command {
         let path = [first, &self.fixture.real()];
         let mut command = self.fixture.git(&path, &["clone".as_ref(), "-n".as_ref()]);
-        command
-            .args(options)
-            .arg(&self.source)
-            .arg(&self.destination);
+        command.args(options).arg(&self.source).arg(&self.destination);
         command
     }
 
-    fn compare(
-        &self,
-        baseline: Command,
-        contenders: &mut [Contender],
-        pairs: usize,
-    ) -> Vec<Difference> {
+    fn compare(&self, baseline: Command, contenders: &mut [Contender], pairs: usize) -> Vec<Difference> {
         compare(baseline, contenders, pairs, || {
             let _ = fs::remove_dir_all(&self.destination);
         })

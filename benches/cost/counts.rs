@@ -25,9 +25,7 @@ struct Counts {
 
 impl Counts {
     fn row(&self, name: &str) -> Vec<String> {
-        let faults = self
-            .page_faults
-            .map_or(String::new(), |count| count.to_string());
+        let faults = self.page_faults.map_or(String::new(), |count| count.to_string());
         let calls = self.system_calls.len().to_string();
         vec![name.into(), self.instructions.to_string(), calls, faults]
     }
@@ -36,8 +34,7 @@ impl Counts {
 /// Counts, and fails if a pass-through does more than recorded, or a supervised clone more in a large repository.
 pub fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
     if let Some(rows) = counts(fixture, options) {
-        let title =
-            "Until git is exec'd or the shim exits, counted by callgrind, strace and wait4(2)";
+        let title = "Until git is exec'd or the shim exits, counted by callgrind, strace and wait4(2)";
         report.table(title, &rows);
     }
     if let Some(rows) = memory(fixture, options) {
@@ -124,11 +121,7 @@ fn before_exec(fixture: &Fixture, path: &[&Path; 2], args: &[&str]) -> Option<Co
         let runs = (0..5).map(|_| Some(usage(fixture, path, args, &[])?.1));
         runs.collect::<Option<Vec<u64>>>()?.into_iter().min()
     };
-    Some(Counts {
-        instructions,
-        system_calls,
-        page_faults: Some(page_faults(path)? - page_faults(&path[1..])?),
-    })
+    Some(Counts { instructions, system_calls, page_faults: Some(page_faults(path)? - page_faults(&path[1..])?) })
 }
 
 /// Counts what the shim itself does in a clone that links, where git is its child.
@@ -140,11 +133,7 @@ fn of_supervised_clone(fixture: &Fixture, source: &Path, destination: &Path) -> 
     fs::remove_dir_all(destination).unwrap();
     let system_calls = strace(fixture, &path, &args)?;
     fs::remove_dir_all(destination).unwrap();
-    Some(Counts {
-        instructions,
-        system_calls,
-        page_faults: None,
-    })
+    Some(Counts { instructions, system_calls, page_faults: None })
 }
 
 /// The instructions that the first git of `path` executes. `part` is `1` for those before its first exec, and empty for those
@@ -171,13 +160,7 @@ fn strace(fixture: &Fixture, path: &[&Path], args: &[&str]) -> Option<Vec<String
 }
 
 /// Runs the first git of `path` under `tool` and returns its process ID; `None`, with a message, if the tool is missing.
-fn run_under(
-    tool: &str,
-    options: &[&str],
-    fixture: &Fixture,
-    path: &[&Path],
-    args: &[&str],
-) -> Option<u32> {
+fn run_under(tool: &str, options: &[&str], fixture: &Fixture, path: &[&Path], args: &[&str]) -> Option<u32> {
     let mut command = fixture.program(&arrangement::program(tool)?, path);
     command.args(options).arg(path[0].join("git")).args(args);
     let mut child = command.spawn().unwrap();
@@ -190,32 +173,16 @@ fn run_under(
 fn memory(fixture: &Fixture, options: &Options) -> Option<Vec<Vec<String>>> {
     let clone = fixture.compiled("clone", Path::new(""))?;
     let shim = fixture.shim();
-    let (much, name) = if options.quick {
-        ("1048576", "1 MiB")
-    } else {
-        ("1073741824", "1 GiB")
-    };
+    let (much, name) = if options.quick { ("1048576", "1 MiB") } else { ("1073741824", "1 GiB") };
     let local = ["clone", "--local", "a", "b"];
     let mut rows = vec![vec![String::new(), "resident".to_owned()]];
     for (what, first, args, noise, refused) in [
-        (
-            "the program that takes the place of git",
-            &clone,
-            &local[..],
-            "0",
-            "0",
-        ),
+        ("the program that takes the place of git", &clone, &local[..], "0", "0"),
         ("a pass-through", &shim, &["--version"], "0", "0"),
         ("a supervised clone", &shim, &local, "0", "0"),
         (&format!("… that writes {name}"), &shim, &local, much, "0"),
         ("a fallback", &shim, &local, "0", "1"),
-        (
-            &format!("… after git wrote {name}"),
-            &shim,
-            &local,
-            much,
-            "1",
-        ),
+        (&format!("… after git wrote {name}"), &shim, &local, much, "1"),
     ] {
         let variables = [("NOISE", noise), ("REFUSED", refused)];
         let (peak, _) = usage(fixture, &[first, &clone], args, &variables)?;
@@ -226,20 +193,11 @@ fn memory(fixture: &Fixture, options: &Options) -> Option<Vec<Vec<String>>> {
 
 /// The peak resident size in KiB and the number of page faults of a call that must succeed, as `programs/usage.c` prints them;
 /// `None`, with a message, if musl-gcc is missing.
-fn usage(
-    fixture: &Fixture,
-    path: &[&Path],
-    args: &[&str],
-    variables: &[(&str, &str)],
-) -> Option<(u64, u64)> {
+fn usage(fixture: &Fixture, path: &[&Path], args: &[&str], variables: &[(&str, &str)]) -> Option<(u64, u64)> {
     let usage = fixture.compiled("usage", Path::new(""))?;
     let mut command = fixture.program(&usage.join("git"), path);
     command.arg(path[0].join("git")).arg("git").args(args);
-    let output = command
-        .envs(variables.iter().copied())
-        .stdout(Stdio::piped())
-        .output()
-        .unwrap();
+    let output = command.envs(variables.iter().copied()).stdout(Stdio::piped()).output().unwrap();
     assert!(output.status.success(), "{command:?}: {output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     let (peak, faults) = text.trim().split_once(' ').unwrap();

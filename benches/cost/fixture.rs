@@ -132,9 +132,7 @@ impl Fixture {
         fs::write(&list, files).unwrap();
         let mut hash = git("-c core.fsync=none hash-object -w --stdin-paths");
         succeed(hash.stdin(fs::File::open(list).unwrap()));
-        succeed(&mut git(
-            "-c user.name=A -c user.email=a@a -c gc.auto=0 commit -q --allow-empty -m x",
-        ));
+        succeed(&mut git("-c user.name=A -c user.email=a@a -c gc.auto=0 commit -q --allow-empty -m x"));
         repository
     }
 }

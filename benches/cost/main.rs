@@ -10,11 +10,7 @@
     clippy::indexing_slicing,
     reason = "a benchmark that cannot measure must stop with a message"
 )]
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "people read its output"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "people read its output")]
 #![allow(unreachable_pub, reason = "no other crate uses this one")]
 
 mod clone;
@@ -120,13 +116,8 @@ fn measure_what_is_built() {
     }
     again.arg(std::env::current_exe().unwrap());
     again.args(std::env::args_os().skip(1)).arg("--shim");
-    again.arg(Path::new(
-        String::from_utf8(built.stdout).unwrap().trim_end(),
-    ));
-    assert!(
-        again.status().unwrap().success(),
-        "the benchmark failed: see its output above"
-    );
+    again.arg(Path::new(String::from_utf8(built.stdout).unwrap().trim_end()));
+    assert!(again.status().unwrap().success(), "the benchmark failed: see its output above");
 }
 
 /// Pins this process and its children to the last core that it may use: moving a process to another core takes longer than

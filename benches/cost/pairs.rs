@@ -15,10 +15,7 @@ pub struct Contender {
 impl Contender {
     /// A single process, which must succeed.
     pub fn new(name: impl Into<String>, command: Command) -> Self {
-        Self {
-            name: name.into(),
-            steps: vec![(command, 0)],
-        }
+        Self { name: name.into(), steps: vec![(command, 0)] }
     }
 
     /// The same process, which must exit with 128, and then `command`, which must succeed.
@@ -65,11 +62,7 @@ impl Spread {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let at = |quarter: usize| values[(values.len() - 1) * quarter / 4];
-        Self {
-            low: at(1),
-            median: at(2),
-            high: at(3),
-        }
+        Self { low: at(1), median: at(2), high: at(3) }
     }
 }
 

@@ -13,10 +13,7 @@ pub fn run(fixture: &Fixture, options: &Options, report: &mut Report) {
     let real = fixture.real();
     let differences = before(fixture, &real, Vec::new(), options.pairs(300));
     report.differences("Added to `git --version`", &differences);
-    report.chart(
-        "pass-through.svg",
-        "Added to git --version, lower is better",
-    );
+    report.chart("pass-through.svg", "Added to git --version, lower is better");
     if let Some(nothing) = fixture.compiled("nothing", Path::new("")) {
         let more = before_nothing(fixture, &nothing);
         let differences = before(fixture, &nothing, more, options.pairs(1000));
@@ -33,10 +30,7 @@ fn before(fixture: &Fixture, real: &Path, more: Vec<Contender>, pairs: usize) ->
     };
     let firsts: [(&str, Option<PathBuf>); 6] = [
         ("the same git again", Some(real.to_owned())),
-        (
-            "C, which only calls execve",
-            fixture.compiled("exec", &file),
-        ),
+        ("C, which only calls execve", fixture.compiled("exec", &file)),
         ("C, which searches PATH", fixture.compiled("walk", &file)),
         ("**git-clone-shim**", Some(fixture.shim())),
         ("`#!/bin/sh`", script("/bin/sh")),
@@ -76,10 +70,7 @@ fn before_nothing(fixture: &Fixture, nothing: &Path) -> Vec<Contender> {
     ];
     if let Some(far) = fixture.far("planned") {
         let across = clone(&["--local"], &far);
-        contenders.push(Contender::new(
-            name("`clone --local` across mounts"),
-            across,
-        ));
+        contenders.push(Contender::new(name("`clone --local` across mounts"), across));
     }
     contenders
 }

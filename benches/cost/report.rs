@@ -59,12 +59,7 @@ impl Report {
         let mut rows = vec![headings.map(str::to_owned).to_vec()];
         for Difference { name, takes, adds } in differences {
             let half = format!("{} … {}", time(adds.low), time(adds.high));
-            rows.push(vec![
-                name.clone(),
-                time(takes.median),
-                time(adds.median),
-                half,
-            ]);
+            rows.push(vec![name.clone(), time(takes.median), time(adds.median), half]);
         }
         self.table(title, &rows);
         // The first one is the baseline again.
@@ -92,12 +87,7 @@ impl Report {
                 let _ = writeln!(body, "<text x=\"10\" y=\"{}\">{heading}</text>", top + 18.0);
                 top += ROW;
             }
-            for Bar {
-                name,
-                adds,
-                is_ours,
-            } in bars
-            {
+            for Bar { name, adds, is_ours } in bars {
                 let (low, end, high) = (scale(adds.low), scale(adds.median), scale(adds.high));
                 let (middle, baseline) = (top + 13.0, top + 18.0);
                 let color = if *is_ours { "#0a7d4f" } else { "#9aa7b5" };
@@ -132,12 +122,8 @@ impl Report {
             fs::write(results.join(file), svg).unwrap();
         }
         let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpus
-            .lines()
-            .find_map(|line| line.strip_prefix("model name"));
-        let model = model
-            .unwrap_or("unknown processor")
-            .trim_start_matches(['\t', ' ', ':']);
+        let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
+        let model = model.unwrap_or("unknown processor").trim_start_matches(['\t', ' ', ':']);
         let kernel = nix::sys::utsname::uname().unwrap();
         let release = kernel.release().to_string_lossy();
         let release = release.split('-').next().unwrap_or_default();

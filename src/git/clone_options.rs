@@ -35,21 +35,11 @@ pub(super) struct CloneOption {
 }
 
 const fn flag(name: &'static str, meaning: Meaning) -> CloneOption {
-    CloneOption {
-        name,
-        letter: None,
-        takes: Takes::Nothing,
-        meaning,
-    }
+    CloneOption { name, letter: None, takes: Takes::Nothing, meaning }
 }
 
 const fn value(name: &'static str) -> CloneOption {
-    CloneOption {
-        name,
-        letter: None,
-        takes: Takes::Value,
-        meaning: Meaning::Other,
-    }
+    CloneOption { name, letter: None, takes: Takes::Value, meaning: Meaning::Other }
 }
 
 impl CloneOption {
@@ -145,11 +135,7 @@ pub(super) fn by_name(name: &[u8]) -> Option<(&'static CloneOption, bool)> {
         OPTIONS.iter().filter_map(move |option| {
             let positive = option.name.strip_prefix("no-");
             // Only what is itself a negation can be negated twice.
-            (positive.is_some() || !twice).then_some((
-                option,
-                positive.unwrap_or(option.name),
-                positive.is_some(),
-            ))
+            (positive.is_some() || !twice).then_some((option, positive.unwrap_or(option.name), positive.is_some()))
         })
     };
     let exact = candidates().find(|(_, long, _)| long.as_bytes() == name);

@@ -10,10 +10,12 @@ use std::path::PathBuf;
 use super::clone_options::{self, Meaning, Takes};
 
 /// Options before the command that take the next arg as their value.
-const GLOBAL_WITH_VALUE: &str = "-C -c --git-dir --work-tree --namespace --super-prefix --config-env --attr-source --shallow-file";
+const GLOBAL_WITH_VALUE: &str =
+    "-C -c --git-dir --work-tree --namespace --super-prefix --config-env --attr-source --shallow-file";
 
 /// Options before the command whose value is part of the arg.
-const GLOBAL_WITH_EQUALS: &str = "--exec-path= --git-dir= --work-tree= --namespace= --super-prefix= --config-env= --attr-source=";
+const GLOBAL_WITH_EQUALS: &str =
+    "--exec-path= --git-dir= --work-tree= --namespace= --super-prefix= --config-env= --attr-source=";
 
 /// Options before the command without a value. With an option that is in none of these lists git exits before it runs a
 /// command.
@@ -126,12 +128,7 @@ struct Options {
 }
 
 impl Options {
-    fn read<'a>(
-        mut self,
-        args: &[&'a CStr],
-        command: usize,
-        directories: Vec<&'a CStr>,
-    ) -> Option<CloneCommand<'a>> {
+    fn read<'a>(mut self, args: &[&'a CStr], command: usize, directories: Vec<&'a CStr>) -> Option<CloneCommand<'a>> {
         let mut positionals = Vec::new();
         let mut options_end = args.len();
         let mut at = command + 1;
@@ -222,10 +219,7 @@ mod tests {
 
     /// `git` and the args of `line`, which are separated by single spaces.
     fn args(line: &str) -> Vec<CString> {
-        format!("git {line}")
-            .split(' ')
-            .map(|arg| CString::new(arg).unwrap())
-            .collect()
+        format!("git {line}").split(' ').map(|arg| CString::new(arg).unwrap()).collect()
     }
 
     fn with_clone<T>(line: &str, look: impl FnOnce(Option<CloneCommand<'_>>) -> T) -> T {
@@ -246,20 +240,15 @@ mod tests {
         let owned = args(line);
         let borrowed: Vec<_> = owned.iter().map(CString::as_c_str).collect();
         let spliced = read(&borrowed).unwrap().without_hard_links(&borrowed);
-        let spliced: Vec<_> = spliced
-            .iter()
-            .skip(1)
-            .map(|arg| arg.to_str().unwrap())
-            .collect();
+        let spliced: Vec<_> = spliced.iter().skip(1).map(|arg| arg.to_str().unwrap()).collect();
         spliced.join(" ")
     }
 
     #[test]
     fn every_spelling_of_local_demands_links() {
-        for spelling in [
-            "--local", "--loca", "--loc", "--lo", "--l", "-l", "-ql", "-lq", "-nl", "-vl", "-l4",
-            "-lj2", "-lnq",
-        ] {
+        for spelling in
+            ["--local", "--loca", "--loc", "--lo", "--l", "-l", "-ql", "-lq", "-nl", "-vl", "-l4", "-lj2", "-lnq"]
+        {
             assert!(demanded(&format!("clone {spelling} a b")), "{spelling}");
             assert!(demanded(&format!("clone a {spelling} b")), "{spelling}");
             assert!(demanded(&format!("clone a b {spelling}")), "{spelling}");
@@ -271,20 +260,12 @@ mod tests {
     #[test]
     fn last_option_wins() {
         assert!(demanded("clone --no-local --local a b"));
-        assert_eq!(
-            linking("clone --local --no-local a b"),
-            Some(Linking::Never)
-        );
+        assert_eq!(linking("clone --local --no-local a b"), Some(Linking::Never));
         assert_eq!(linking("clone -l --no-lo a b"), Some(Linking::Never));
         assert!(demanded("clone --no-hardlinks -l --hardlinks a b"));
         assert!(demanded("clone --no-h --local --h a b"));
-        assert!(demanded(
-            "clone --local --no-hardlinks --no-no-hardlinks a b"
-        ));
-        assert_eq!(
-            linking("clone --hardlinks -l --no-hard a b"),
-            Some(Linking::Never)
-        );
+        assert!(demanded("clone --local --no-hardlinks --no-no-hardlinks a b"));
+        assert_eq!(linking("clone --hardlinks -l --no-hard a b"), Some(Linking::Never));
         assert_eq!(linking("clone -l -s a b"), Some(Linking::Never));
         assert_eq!(linking("clone -ls a b"), Some(Linking::Never));
         assert!(demanded("clone -ls a b --no-shared"));
@@ -378,35 +359,19 @@ mod tests {
 
     #[test]
     fn no_hardlinks_is_the_last_option() {
-        assert_eq!(
-            fallback("clone --local a b"),
-            "clone --local a b --no-hardlinks"
-        );
-        assert_eq!(
-            fallback("clone --local -- a b"),
-            "clone --local --no-hardlinks -- a b"
-        );
+        assert_eq!(fallback("clone --local a b"), "clone --local a b --no-hardlinks");
+        assert_eq!(fallback("clone --local -- a b"), "clone --local --no-hardlinks -- a b");
         assert_eq!(
             fallback("-C x clone -l --end-of-options a --"),
             "-C x clone -l --no-hardlinks --end-of-options a --"
         );
-        assert_eq!(
-            fallback("clone -l -b -- a b"),
-            "clone -l -b -- a b --no-hardlinks"
-        );
-        assert_eq!(
-            fallback("clone --hardlinks a b -l --h"),
-            "clone --hardlinks a b -l --h --no-hardlinks"
-        );
+        assert_eq!(fallback("clone -l -b -- a b"), "clone -l -b -- a b --no-hardlinks");
+        assert_eq!(fallback("clone --hardlinks a b -l --h"), "clone --hardlinks a b -l --h --no-hardlinks");
     }
 
     #[test]
     fn missing_value_is_not_supplied() {
-        for line in [
-            "clone --local a b -o",
-            "clone -l a b --origin",
-            "clone -l a -nb",
-        ] {
+        for line in ["clone --local a b -o", "clone -l a b --origin", "clone -l a -nb"] {
             assert_eq!(linking(line), None, "{line}");
         }
     }
@@ -414,42 +379,17 @@ mod tests {
     #[test]
     fn progress_options_of_the_caller_are_recognised() {
         let decided = |line: &str| with_clone(line, |clone| clone.unwrap().progress_decided);
-        for line in [
-            "--progress",
-            "--no-progress",
-            "--prog",
-            "-q",
-            "--quiet",
-            "--qui",
-            "-lq",
-            "-v -q",
-            "-qqv -q",
-        ] {
+        for line in ["--progress", "--no-progress", "--prog", "-q", "--quiet", "--qui", "-lq", "-v -q", "-qqv -q"] {
             assert!(decided(&format!("clone {line} a b")), "{line}");
         }
-        for line in [
-            "--local",
-            "-v",
-            "-q -v",
-            "-q --no-quiet",
-            "--verbose",
-            "-qqv",
-        ] {
+        for line in ["--local", "-v", "-q -v", "-q --no-quiet", "--verbose", "-qqv"] {
             assert!(!decided(&format!("clone {line} a b")), "{line}");
         }
     }
 
     #[test]
     fn args_of_any_bytes_are_read() {
-        let args = [
-            c"git",
-            c"clone",
-            c"--l\xff",
-            c"-\xff\xfel",
-            c"\xff",
-            c"",
-            c"-",
-        ];
+        let args = [c"git", c"clone", c"--l\xff", c"-\xff\xfel", c"\xff", c"", c"-"];
         let clone = read(&args).unwrap();
         assert_eq!(clone.linking, Linking::Demanded);
         assert_eq!(clone.positionals, [c"\xff", c"", c"-"]);
@@ -457,19 +397,7 @@ mod tests {
 
     #[test]
     fn directories_and_positionals_are_collected() {
-        let args = [
-            c"git",
-            c"-C",
-            c"x",
-            c"-C",
-            c"y",
-            c"clone",
-            c"--mirror",
-            c"-l",
-            c"src",
-            c"--",
-            c"--dst",
-        ];
+        let args = [c"git", c"-C", c"x", c"-C", c"y", c"clone", c"--mirror", c"-l", c"src", c"--", c"--dst"];
         let clone = read(&args).unwrap();
         assert_eq!(clone.directory(), PathBuf::from("x/y"));
         assert_eq!(clone.positionals, [c"src", c"--dst"]);

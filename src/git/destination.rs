@@ -34,11 +34,7 @@ pub fn directory(clone: &CloneCommand<'_>) -> Option<PathBuf> {
 pub fn place(clone: &CloneCommand<'_>) -> Option<PathBuf> {
     let path = directory(clone)?;
     for ancestor in path.ancestors() {
-        let directory = if ancestor.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            ancestor
-        };
+        let directory = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
         match fs::metadata(directory) {
             Ok(found) => return found.is_dir().then(|| directory.to_owned()),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -66,10 +62,7 @@ impl Destination {
     pub fn before_attempt(clone: &CloneCommand<'_>) -> Option<Self> {
         let directory = directory(clone)?;
         let existing = identity(&directory);
-        Some(Self {
-            directory,
-            existing,
-        })
+        Some(Self { directory, existing })
     }
 
     /// Whether the attempt has left it as it was: absent, or an empty directory. git removes what it made for a clone that fails, and
@@ -81,8 +74,7 @@ impl Destination {
         match fs::symlink_metadata(&self.directory) {
             Err(error) => error.kind() == ErrorKind::NotFound,
             Ok(found) => {
-                let is_same =
-                    || self.existing.is_some() && self.existing == identity(&self.directory);
+                let is_same = || self.existing.is_some() && self.existing == identity(&self.directory);
                 let is_ours = found.is_dir() && found.uid() == geteuid().as_raw();
                 (is_ours || is_same()) && is_empty(&self.directory)
             }
@@ -110,10 +102,7 @@ fn is_empty(path: &Path) -> bool {
 /// host in it, git derives another; nothing is there by this name then, before the attempt and after it.
 fn derived(source: &[u8], bare: bool) -> Option<Vec<u8>> {
     let mut name = source.trim_ascii_end();
-    while let Some(shorter) = name
-        .strip_suffix(b"/")
-        .or_else(|| name.strip_suffix(b"/.git"))
-    {
+    while let Some(shorter) = name.strip_suffix(b"/").or_else(|| name.strip_suffix(b"/.git")) {
         name = shorter;
     }
     let name = name.rsplit(|&byte| byte == b'/' || byte == b':').next()?;
@@ -149,11 +138,7 @@ mod tests {
             ("../x/a:b", false, "b"),
             ("file:///a/src.git", false, "src"),
         ] {
-            assert_eq!(
-                derived(source.as_bytes(), bare).as_deref(),
-                Some(expected.as_bytes()),
-                "{source}"
-            );
+            assert_eq!(derived(source.as_bytes(), bare).as_deref(), Some(expected.as_bytes()), "{source}");
         }
         assert_eq!(derived(b"/", false), None);
         assert_eq!(derived(b"", false), None);
@@ -163,22 +148,10 @@ mod tests {
     #[test]
     fn destination_is_relative_to_the_last_directory() {
         let at = |args: &[_]| directory(&read(args).unwrap());
-        assert_eq!(
-            at(&[c"git", c"-C", c"x", c"-C", c"", c"-C", c"y", c"clone", c"s"]),
-            Some(PathBuf::from("x/y/s"))
-        );
-        assert_eq!(
-            at(&[c"git", c"-C", c"x", c"-C", c"/y", c"clone", c"s", c"d"]),
-            Some(PathBuf::from("/y/d"))
-        );
-        assert_eq!(
-            at(&[c"git", c"-C", c"x", c"clone", c"s", c"/d"]),
-            Some(PathBuf::from("/d"))
-        );
-        assert_eq!(
-            at(&[c"git", c"clone", c"--bare", c"s"]),
-            Some(PathBuf::from("s.git"))
-        );
+        assert_eq!(at(&[c"git", c"-C", c"x", c"-C", c"", c"-C", c"y", c"clone", c"s"]), Some(PathBuf::from("x/y/s")));
+        assert_eq!(at(&[c"git", c"-C", c"x", c"-C", c"/y", c"clone", c"s", c"d"]), Some(PathBuf::from("/y/d")));
+        assert_eq!(at(&[c"git", c"-C", c"x", c"clone", c"s", c"/d"]), Some(PathBuf::from("/d")));
+        assert_eq!(at(&[c"git", c"clone", c"--bare", c"s"]), Some(PathBuf::from("s.git")));
         assert_eq!(at(&[c"git", c"clone"]), None);
     }
 
@@ -186,19 +159,13 @@ mod tests {
     fn only_an_empty_directory_is_as_before() {
         let place = tempfile::tempdir().unwrap();
         let at = place.path().join("dst");
-        let before = || Destination {
-            directory: at.clone(),
-            existing: identity(&at),
-        };
+        let before = || Destination { directory: at.clone(), existing: identity(&at) };
         let absent = before();
         assert!(absent.is_as_before());
         fs::create_dir(&at).unwrap();
         let empty = before();
         assert!(absent.is_as_before() && empty.is_as_before(), "it is ours");
-        let link = Destination {
-            directory: place.path().join("link"),
-            existing: None,
-        };
+        let link = Destination { directory: place.path().join("link"), existing: None };
         symlink(&at, &link.directory).unwrap();
         assert!(!link.is_as_before(), "a symbolic link that was not there");
         fs::write(at.join("file"), "").unwrap();

@@ -3,7 +3,8 @@
 use regex::bytes::Regex;
 
 /// What git prints when a hard link fails (`copy_or_link_directory` in builtin/clone.c), always at the beginning of a line.
-const MESSAGES: &str = r"(?m-u)^fatal: (?:(failed to create link)|(hardlink different from source at)|hardlink cannot be checked at) '";
+const MESSAGES: &str =
+    r"(?m-u)^fatal: (?:(failed to create link)|(hardlink different from source at)|hardlink cannot be checked at) '";
 
 /// A line that git prints when it has made every link.
 const DONE: &[u8] = b"done.\n";
@@ -36,14 +37,9 @@ impl LinkFailure {
 #[must_use]
 pub fn find(stderr: &[u8]) -> Option<LinkFailure> {
     let lines = stderr.split_inclusive(|&byte| byte == b'\n');
-    let before_done: usize = lines
-        .take_while(|&line| line != DONE)
-        .map(<[u8]>::len)
-        .sum();
+    let before_done: usize = lines.take_while(|&line| line != DONE).map(<[u8]>::len).sum();
     // Compiled here only, since it takes 0.4 ms.
-    let found = Regex::new(MESSAGES)
-        .ok()?
-        .captures(stderr.get(..before_done)?)?;
+    let found = Regex::new(MESSAGES).ok()?.captures(stderr.get(..before_done)?)?;
     Some(if found.get(1).is_some() {
         LinkFailure::Refused
     } else if found.get(2).is_some() {
@@ -56,9 +52,7 @@ pub fn find(stderr: &[u8]) -> Option<LinkFailure> {
 /// Whether these lines of git's stderr show that it has made every link.
 #[must_use]
 pub fn is_ruled_out_by(lines: &[u8]) -> bool {
-    lines
-        .split_inclusive(|&byte| byte == b'\n')
-        .any(|line| line == DONE)
+    lines.split_inclusive(|&byte| byte == b'\n').any(|line| line == DONE)
 }
 
 #[cfg(test)]
@@ -68,18 +62,9 @@ mod tests {
     #[test]
     fn each_message_is_found_at_the_beginning_of_a_line() {
         let expected = [
-            (
-                "fatal: failed to create link 'b/x': Operation not permitted\n",
-                LinkFailure::Refused,
-            ),
-            (
-                "fatal: hardlink different from source at 'b/x'\n",
-                LinkFailure::Different,
-            ),
-            (
-                "fatal: hardlink cannot be checked at 'b/x': No such file\n",
-                LinkFailure::Unchecked,
-            ),
+            ("fatal: failed to create link 'b/x': Operation not permitted\n", LinkFailure::Refused),
+            ("fatal: hardlink different from source at 'b/x'\n", LinkFailure::Different),
+            ("fatal: hardlink cannot be checked at 'b/x': No such file\n", LinkFailure::Unchecked),
         ];
         for (message, failure) in expected {
             for before in ["", "Cloning into 'b'...\n", "a\u{e4}\n\n"] {
@@ -88,13 +73,7 @@ mod tests {
                     assert_eq!(find(stderr.as_bytes()), Some(failure), "{stderr}");
                 }
             }
-            for before in [
-                &b"Cloning into '\xff"[..],
-                b"remote: ",
-                b"error: ",
-                b" ",
-                b"done.\n",
-            ] {
+            for before in [&b"Cloning into '\xff"[..], b"remote: ", b"error: ", b" ", b"done.\n"] {
                 let stderr = [before, message.as_bytes()].concat();
                 assert_eq!(find(&stderr), None, "{}", stderr.escape_ascii());
             }

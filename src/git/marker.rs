@@ -57,10 +57,7 @@ impl Marker {
         let (pid, ticks) = (u32::try_from(number()?).ok()?, number()?);
         let files = parts.next().filter(|files| files.starts_with(b"/"))?;
         let lead_back = leads_back(pid, ticks, files);
-        let mut marker = Self {
-            lead_back,
-            ..Self::default()
-        };
+        let mut marker = Self { lead_back, ..Self::default() };
         if lead_back != LeadsBack::No {
             marker.add(Path::new(OsStr::from_bytes(files)));
             marker.inherited = marker.files.len();
@@ -76,8 +73,7 @@ impl Marker {
         // Not split at colons: the path in GIT_CLONE_SHIM_GIT may contain some.
         let listed = (0..self.files.len()).rposition(|at| {
             let rest = self.files.get(at..);
-            rest.and_then(|rest| rest.strip_prefix(b":")?.strip_prefix(file))
-                .is_some_and(ends)
+            rest.and_then(|rest| rest.strip_prefix(b":")?.strip_prefix(file)).is_some_and(ends)
         });
         match listed {
             None => LeadsBack::No,
@@ -107,34 +103,19 @@ impl Marker {
 fn leads_back(pid: u32, ticks: u64, files: &[u8]) -> LeadsBack {
     if pid == std::process::id() {
         // exec keeps the pid. A process that started later only has the same number.
-        return if has_started_by(ticks) {
-            LeadsBack::Surely
-        } else {
-            LeadsBack::No
-        };
+        return if has_started_by(ticks) { LeadsBack::Surely } else { LeadsBack::No };
     }
     // git puts its exec-path first on PATH for all that it runs; a wrapper leaves PATH as it is.
-    let first = path()
-        .as_bytes()
-        .split(|&byte| byte == b':')
-        .next()
-        .unwrap_or_default();
+    let first = path().as_bytes().split(|&byte| byte == b':').next().unwrap_or_default();
     let exec_path = environment::variable(c"GIT_EXEC_PATH").map(OsStr::as_bytes);
     if first.ends_with(b"/git-core") || exec_path == Some(first) {
         return LeadsBack::No;
     }
-    let last = files
-        .windows(2)
-        .rposition(|two| two == b":/")
-        .map_or(0, |at| at + 1);
+    let last = files.windows(2).rposition(|two| two == b":/").map_or(0, |at| at + 1);
     let last = ShortCString::of(&[files.get(last..).unwrap_or_default()]);
     if begins_with(last.as_c_str(), b"#!") {
         // A shell forks more often than once for what stands in a pipeline or in parentheses.
-        if is_ancestor(pid) {
-            LeadsBack::Surely
-        } else {
-            LeadsBack::No
-        }
+        if is_ancestor(pid) { LeadsBack::Surely } else { LeadsBack::No }
     } else if pid == std::os::unix::process::parent_id() {
         LeadsBack::Perhaps
     } else {
@@ -159,25 +140,14 @@ mod tests {
         let mut marker = read(ours, ticks_since_boot(), ":/a/git:/b/git").unwrap();
         marker.add(Path::new("/b:c/git"));
         for tried in ["/a/git", "/b/git", "/b:c/git"] {
-            assert_eq!(
-                marker.leads_back(Path::new(tried)),
-                LeadsBack::Surely,
-                "{tried}"
-            );
+            assert_eq!(marker.leads_back(Path::new(tried)), LeadsBack::Surely, "{tried}");
         }
         for untried in ["/a", "/a/gi", "/b:c", "/a/git:", "/x", "git"] {
-            assert_eq!(
-                marker.leads_back(Path::new(untried)),
-                LeadsBack::No,
-                "{untried}"
-            );
+            assert_eq!(marker.leads_back(Path::new(untried)), LeadsBack::No, "{untried}");
         }
         let entry = marker.entry();
         let entry = str::from_utf8(entry.as_c_str().to_bytes()).unwrap();
-        assert!(
-            entry.starts_with(&format!("_GIT_CLONE_SHIM_SEEN={ours}:")),
-            "{entry}"
-        );
+        assert!(entry.starts_with(&format!("_GIT_CLONE_SHIM_SEEN={ours}:")), "{entry}");
         assert!(entry.ends_with(":/a/git:/b/git:/b:c/git"), "{entry}");
         let reused = read(ours, 0, ":/a/git").unwrap();
         assert_eq!(reused.leads_back(Path::new("/a/git")), LeadsBack::No);
@@ -194,9 +164,7 @@ mod tests {
 
     #[test]
     fn invalid_marker_is_ignored() {
-        for invalid in [
-            "", ":", "x:1:/a", "1:/a", "1x:1:/a", "-1:1:/a", "1:1", "1:1:", "1:1:a",
-        ] {
+        for invalid in ["", ":", "x:1:/a", "1:/a", "1x:1:/a", "-1:1:/a", "1:1", "1:1:", "1:1:a"] {
             assert!(Marker::parse(invalid.as_bytes()).is_none(), "{invalid}");
         }
     }

@@ -33,11 +33,7 @@ const HONEST: [u32; 11] = [
 #[must_use]
 pub fn filesystem_type(path: &Path) -> u32 {
     // The kernel's type is a signed long or an unsigned int, depending on the architecture; the number has 32 bits.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the upper half repeats the sign"
-    )]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the upper half repeats the sign")]
     statfs(path).map_or(0, |found| found.filesystem_type().0 as u32)
 }
 

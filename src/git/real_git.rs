@@ -64,18 +64,12 @@ impl RealGit {
             marker: Marker::from_environment(),
         };
         // A wrapper that is named and leads back here is passed over, as one on PATH is.
-        let named = named
-            .map(Path::new)
-            .filter(|file| search.marker.leads_back(file) != LeadsBack::Surely);
+        let named = named.map(Path::new).filter(|file| search.marker.leads_back(file) != LeadsBack::Surely);
         let file = match named {
             Some(file) => search.check_named(file)?,
             None => search.next().ok_or_else(|| search.none_found())?,
         };
-        Ok(Self {
-            file,
-            named: named.is_some(),
-            search,
-        })
+        Ok(Self { file, named: named.is_some(), search })
     }
 
     /// Its path, as it was found or named: never resolved, since some gits look at their own name.
@@ -100,10 +94,8 @@ impl RealGit {
                 ),
             };
             // As execvp(3): after these errors the next entry of PATH is tried. ENOEXEC: it is for another processor.
-            let may_go_on = matches!(
-                errno,
-                Errno::EACCES | Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENOEXEC
-            );
+            let may_go_on =
+                matches!(errno, Errno::EACCES | Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENOEXEC);
             match self.search.next() {
                 Some(next) if may_go_on && !self.named => self.file = next,
                 _ => return failure,
@@ -149,25 +141,17 @@ impl Search {
     /// would call each other for ever.
     fn entries_to_search(&self) -> impl Iterator<Item = &OsStr> {
         let called = startup::path_as_called().map_or(&b""[..], CStr::to_bytes);
-        let name = called
-            .rsplit(|&byte| byte == b'/')
-            .next()
-            .map_or(0, <[u8]>::len);
+        let name = called.rsplit(|&byte| byte == b'/').next().map_or(0, <[u8]>::len);
         let directory = trimmed(called.get(..called.len() - name).unwrap_or_default());
         let is_ours = |entry: &OsStr| is_absolute(&entry) && trimmed(entry.as_bytes()) == directory;
         let behind = self.entries().position(is_ours);
         let behind = behind.map_or(0, |ours| ours + 1);
-        self.entries()
-            .skip(behind)
-            .chain(self.entries().take(behind))
+        self.entries().skip(behind).chain(self.entries().take(behind))
     }
 
     /// The entries of PATH, in order.
     fn entries(&self) -> impl Iterator<Item = &OsStr> {
-        self.path
-            .as_bytes()
-            .split(|&byte| byte == b':')
-            .map(OsStr::from_bytes)
+        self.path.as_bytes().split(|&byte| byte == b':').map(OsStr::from_bytes)
     }
 
     fn check_named(&self, file: &Path) -> Result<ShortCString, Failure> {
@@ -178,10 +162,7 @@ impl Search {
             Some(why) => (failure::CANNOT_INVOKE, why),
             None => return Ok(named),
         };
-        let line = format!(
-            "{OVERRIDE}={} is {why}; set it to the absolute path of the real git",
-            show(file)
-        );
+        let line = format!("{OVERRIDE}={} is {why}; set it to the absolute path of the real git", show(file));
         Err(Failure { status, line })
     }
 
@@ -198,10 +179,7 @@ impl Search {
         }
         line += " nothing more; put the real git on PATH, or its absolute path in ";
         line += OVERRIDE;
-        Failure {
-            status: failure::NOT_FOUND,
-            line,
-        }
+        Failure { status: failure::NOT_FOUND, line }
     }
 
     /// Why `file` cannot be the real git; `None` if it can.

@@ -59,16 +59,11 @@ pub fn is_url(clone: &CloneCommand<'_>) -> bool {
 
 /// As `is_git_directory` in setup.c. HEAD may be a symbolic link to a branch that does not exist yet.
 fn is_git_directory(path: &Path) -> bool {
-    path.join("HEAD").symlink_metadata().is_ok()
-        && path.join("objects").is_dir()
-        && path.join("refs").is_dir()
+    path.join("HEAD").symlink_metadata().is_ok() && path.join("objects").is_dir() && path.join("refs").is_dir()
 }
 
 /// The source of `clone` as a path of this machine, with each of `suffixes`.
-fn candidates<'a>(
-    clone: &CloneCommand<'_>,
-    suffixes: &'a [&str],
-) -> impl Iterator<Item = PathBuf> + use<'a> {
+fn candidates<'a>(clone: &CloneCommand<'_>, suffixes: &'a [&str]) -> impl Iterator<Item = PathBuf> + use<'a> {
     let source = clone.positionals.first();
     let source = source.map(|source| clone.directory().join(OsStr::from_bytes(source.to_bytes())));
     source.into_iter().flat_map(|source| {

@@ -80,10 +80,7 @@ impl Attempt {
         let parent = getpid();
         // We are no child of ours: any other answer means that we could not wait for one.
         let answer = waitpid(parent, Some(WaitPidFlag::WNOHANG));
-        answer
-            .err()
-            .filter(|&error| error == Errno::ECHILD)
-            .ok_or(Errno::ENOSYS)?;
+        answer.err().filter(|&error| error == Errno::ECHILD).ok_or(Errno::ENOSYS)?;
         let signals = Watch::begin()?;
         // SAFETY: this program has one thread, so the child may do whatever the parent may.
         let child = match unsafe { fork() }? {
@@ -95,11 +92,7 @@ impl Attempt {
             }
         };
         drop(writer);
-        let hold = if io::stderr().is_terminal() {
-            HOLD_ON_TERMINAL
-        } else {
-            HOLD_ELSEWHERE
-        };
+        let hold = if io::stderr().is_terminal() { HOLD_ON_TERMINAL } else { HOLD_ELSEWHERE };
         let mut attempt = Self {
             child,
             signals,
@@ -184,9 +177,7 @@ impl Attempt {
     /// Waits until something has happened, and does what is to be done then. While something waits to be written nothing is read:
     /// the child waits for a slow reader, as it would without us.
     fn step(&mut self) {
-        let left = self
-            .held_until
-            .map(|until| until.saturating_duration_since(Instant::now()));
+        let left = self.held_until.map(|until| until.saturating_duration_since(Instant::now()));
         let timeout = match left {
             Some(Duration::ZERO) => {
                 debug!("the time of the hold is over");
@@ -222,11 +213,7 @@ impl Attempt {
         let watching = writing || !self.hung_up;
         if watching {
             // Without events, poll(2) still reports that a pipe has lost its reader.
-            let events = if writing {
-                PollFlags::POLLOUT
-            } else {
-                PollFlags::empty()
-            };
+            let events = if writing { PollFlags::POLLOUT } else { PollFlags::empty() };
             polled.push(PollFd::new(stderr.as_fd(), events));
         }
         let _ = poll(&mut polled, timeout);
@@ -239,10 +226,7 @@ impl Attempt {
         while let Some(arrival) = self.signals.next() {
             match arrival {
                 Arrival::Child => self.reap(),
-                Arrival::Signal {
-                    number,
-                    from_terminal,
-                } => {
+                Arrival::Signal { number, from_terminal } => {
                     self.signalled = true;
                     // Once the child is reaped, its number may be another process's.
                     if self.exit_reason.is_none() && (before_fork || !from_terminal) {
@@ -291,11 +275,7 @@ impl Attempt {
             self.kept.drain(..KEEP);
             self.shown -= KEEP;
         }
-        let line = self
-            .kept
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |at| at + 1);
+        let line = self.kept.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         self.kept.extend_from_slice(new);
         if self.held_until.is_some() {
             let is_over = (self.ends_hold)(self.kept.get(line..).unwrap_or_default());

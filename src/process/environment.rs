@@ -59,12 +59,7 @@ pub fn with<'v>(variables: &'v [&'v CStr]) -> impl Iterator<Item = *const c_char
         new.map_or(entry, |variable| variable.as_ptr())
     });
     let is_new = move |variable: &&&CStr| !entries().any(|entry| same_name(entry, variable));
-    replaced.chain(
-        variables
-            .iter()
-            .filter(is_new)
-            .map(|variable| variable.as_ptr()),
-    )
+    replaced.chain(variables.iter().filter(is_new).map(|variable| variable.as_ptr()))
 }
 
 /// The value in an entry of [`entries`], if it is one of the variable `name`, which has no NUL.

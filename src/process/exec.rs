@@ -20,11 +20,7 @@ const NULL: [*const c_char; 1] = [ptr::null()];
 ///
 /// The environment keeps its order, its duplicates and even entries without a `=`.
 #[must_use]
-pub fn exec<'a>(
-    file: &'a CStr,
-    args: impl Iterator<Item = &'a CStr> + Clone,
-    variables: &[&CStr],
-) -> Errno {
+pub fn exec<'a>(file: &'a CStr, args: impl Iterator<Item = &'a CStr> + Clone, variables: &[&CStr]) -> Errno {
     let mut environment = SmallVec::<[_; 256]>::new();
     environment.extend(environment::with(variables).chain(NULL));
     let errno = execute_or_interpret(file, args.clone(), &environment);
@@ -53,11 +49,7 @@ fn execute_or_interpret<'a>(
 }
 
 #[inline(never)]
-fn execute<'a>(
-    file: &CStr,
-    args: impl Iterator<Item = &'a CStr>,
-    environment: &[*const c_char],
-) -> Errno {
+fn execute<'a>(file: &CStr, args: impl Iterator<Item = &'a CStr>, environment: &[*const c_char]) -> Errno {
     let mut args_and_null = SmallVec::<[_; 64]>::new();
     args_and_null.extend(args.map(CStr::as_ptr).chain(NULL));
     // SAFETY: both arrays end with a null pointer, and their strings outlive the call. nix's execve(2) would copy them.

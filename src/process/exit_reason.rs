@@ -51,32 +51,12 @@ mod tests {
 
     #[test]
     fn wait_statuses_become_exit_reasons() {
-        assert_eq!(
-            ExitReason::from_wait_status(0x0000),
-            Some(ExitReason::Exited(0))
-        );
-        assert_eq!(
-            ExitReason::from_wait_status(0x8000),
-            Some(ExitReason::Exited(128))
-        );
-        assert_eq!(
-            ExitReason::from_wait_status(0xff00),
-            Some(ExitReason::Exited(255))
-        );
-        assert_eq!(
-            ExitReason::from_wait_status(0x000f),
-            Some(ExitReason::Killed(15))
-        );
-        assert_eq!(
-            ExitReason::from_wait_status(0x0083),
-            Some(ExitReason::Killed(3)),
-            "with a core file"
-        );
-        assert_eq!(
-            ExitReason::from_wait_status(0x0022),
-            Some(ExitReason::Killed(34)),
-            "a real-time signal"
-        );
+        assert_eq!(ExitReason::from_wait_status(0x0000), Some(ExitReason::Exited(0)));
+        assert_eq!(ExitReason::from_wait_status(0x8000), Some(ExitReason::Exited(128)));
+        assert_eq!(ExitReason::from_wait_status(0xff00), Some(ExitReason::Exited(255)));
+        assert_eq!(ExitReason::from_wait_status(0x000f), Some(ExitReason::Killed(15)));
+        assert_eq!(ExitReason::from_wait_status(0x0083), Some(ExitReason::Killed(3)), "with a core file");
+        assert_eq!(ExitReason::from_wait_status(0x0022), Some(ExitReason::Killed(34)), "a real-time signal");
         assert_eq!(ExitReason::from_wait_status(0x137f), None, "stopped");
         assert_eq!(ExitReason::from_wait_status(0xffff), None, "continued");
     }

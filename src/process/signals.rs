@@ -82,12 +82,8 @@ impl Watch {
         }
         // SI_KERNEL alone does not mean the terminal: SIGALRM of an alarm(2) set by our caller has it too, and SIGHUP of a
         // terminal goes to the leader of the session only.
-        let from_terminal =
-            info.ssi_code == libc::SI_KERNEL && matches!(number, libc::SIGINT | libc::SIGQUIT);
-        Some(Arrival::Signal {
-            number,
-            from_terminal,
-        })
+        let from_terminal = info.ssi_code == libc::SI_KERNEL && matches!(number, libc::SIGINT | libc::SIGQUIT);
+        Some(Arrival::Signal { number, from_terminal })
     }
 
     /// Puts the signals back as our caller had them. The child calls this itself, since it never drops the watch.

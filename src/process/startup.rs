@@ -35,10 +35,7 @@ pub unsafe fn from_main(argc: c_int, argv: *const *const c_char) -> SmallVec<[&'
 ///
 /// The file has been removed, and there is no /proc.
 pub fn own_file() -> nix::Result<FileStat> {
-    path_as_called()
-        .ok_or(Errno::ENOENT)
-        .and_then(stat)
-        .or_else(|_| stat(c"/proc/self/exe"))
+    path_as_called().ok_or(Errno::ENOENT).and_then(stat).or_else(|_| stat(c"/proc/self/exe"))
 }
 
 /// An absolute path that leads to the file that this process was started from: `/proc/self/exe`, which is that very file even if

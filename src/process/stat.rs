@@ -20,11 +20,7 @@ pub fn ticks_since_boot() -> u64 {
     // SAFETY: clock_gettime(2) fills in the struct, which all zero is valid for if it does not. By number, since the first use
     // of libc's function reads the kernel's vDSO, which takes three page faults.
     let now = unsafe {
-        libc::syscall(
-            libc::SYS_clock_gettime,
-            libc::CLOCK_BOOTTIME,
-            now.as_mut_ptr(),
-        );
+        libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_BOOTTIME, now.as_mut_ptr());
         now.assume_init()
     };
     let part = now.tv_nsec.unsigned_abs() * TICKS_PER_SECOND / 1_000_000_000;
@@ -59,11 +55,7 @@ fn field(process: impl Display, number: usize) -> Option<u64> {
     // The second field is the program's name in parentheses, and can hold anything.
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let behind = str::from_utf8(stat.get(name_end + 1..)?).ok()?;
-    behind
-        .split_ascii_whitespace()
-        .nth(number.checked_sub(3)?)?
-        .parse()
-        .ok()
+    behind.split_ascii_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -36,10 +36,7 @@ pub(super) fn poll_stderr(events: PollFlags, timeout: PollTimeout) -> nix::Resul
 /// descriptor 2, and we would write to ourselves.
 pub(super) fn occupy_closed() -> io::Result<()> {
     loop {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/null")?;
+        let file = OpenOptions::new().read(true).write(true).open("/dev/null")?;
         if file.as_raw_fd() > libc::STDERR_FILENO {
             return Ok(());
         }

@@ -178,21 +178,12 @@ impl Trial {
             Ok(()) if needs_shim => (WORKS, format!("git alone fails with --local{CURED}")),
             Ok(()) => (WORKS, "git clones by itself".to_owned()),
         };
-        Ok(Self {
-            mark,
-            words,
-            needs_shim,
-            details,
-        })
+        Ok(Self { mark, words, needs_shim, details })
     }
 
     fn not_tried(why: impl Display) -> Self {
         let words = format!("not tried: {why}");
-        Self {
-            mark: NOT_TRIED,
-            words,
-            ..Self::default()
-        }
+        Self { mark: NOT_TRIED, words, ..Self::default() }
     }
 }
 
@@ -249,11 +240,7 @@ impl Private {
             command.args(args.split(' ')).current_dir(new.entry(SOURCE));
             if let Err(words) = finish(&mut command) {
                 let words = format!("git itself fails: {words}");
-                return Err(Trial {
-                    mark: FAILS,
-                    words,
-                    ..Trial::default()
-                });
+                return Err(Trial { mark: FAILS, words, ..Trial::default() });
             }
         }
         Ok(new)
@@ -298,11 +285,7 @@ fn exposed(path: &Path) -> Option<PathBuf> {
         let Ok(found) = fs::metadata(path) else {
             return false;
         };
-        let group = if user.is_root() && found.gid() != 0 {
-            0o020
-        } else {
-            0
-        };
+        let group = if user.is_root() && found.gid() != 0 { 0o020 } else { 0 };
         let others_write = found.mode() & (0o002 | group) != 0;
         let is_sticky = found.mode() & 0o1000 != 0;
         let trusted = [0, user.as_raw(), owner_of_all];
@@ -384,9 +367,7 @@ impl Program {
     fn ask(file: PathBuf) -> Self {
         let answer = |name: &str| {
             let mut command = Command::new(&file);
-            command
-                .env("GIT_CLONE_SHIM_LOG", "info")
-                .stdin(Stdio::null());
+            command.env("GIT_CLONE_SHIM_LOG", "info").stdin(Stdio::null());
             let output = command.arg0(name).arg("--version").output();
             let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
             match output {
@@ -405,10 +386,9 @@ impl Program {
         } else {
             match answer("git") {
                 // Only a shim writes such a log.
-                (_, log) if log.contains("git_clone_shim") => (
-                    Kind::LeadsToShim,
-                    "a wrapper that calls the shim".to_owned(),
-                ),
+                (_, log) if log.contains("git_clone_shim") => {
+                    (Kind::LeadsToShim, "a wrapper that calls the shim".to_owned())
+                }
                 (version, error) => (Kind::Git, version + &error),
             }
         };
@@ -425,12 +405,7 @@ fn gits_on_path() -> impl Iterator<Item = PathBuf> {
 }
 
 /// The mark of the verdict, its text, and what to do first.
-fn judge(
-    trials: &[Trial],
-    first: Option<&Program>,
-    real: &Program,
-    mode: Mode,
-) -> (char, String, Option<String>) {
+fn judge(trials: &[Trial], first: Option<&Program>, real: &Program, mode: Mode) -> (char, String, Option<String>) {
     let own = fs::read_link(startup::own_path()).unwrap_or_else(|_| startup::own_path());
     let is_shim = |git: &PathBuf| {
         let is_own = git.canonicalize().is_ok_and(|git| git == own);
@@ -444,9 +419,7 @@ fn judge(
     let mut next = None;
     if let (Kind::LeadsToShim, Some(shim)) = (&real.kind, &shim) {
         let (wrapper, shim) = (real.file.display(), shim.display());
-        next = Some(format!(
-            "on PATH, put {wrapper} before {shim} and not behind it"
-        ));
+        next = Some(format!("on PATH, put {wrapper} before {shim} and not behind it"));
     }
     let any = |is: fn(&Trial) -> bool| trials.iter().any(is);
     // (1) Something fails whatever PATH and the settings are.
@@ -476,14 +449,9 @@ fn judge(
             (FAILS, text, Some(put_first(&shim)))
         }
         _ => {
-            let text =
-                "Would work: git alone fails here, with the shim it clones. It is not on PATH yet.";
+            let text = "Would work: git alone fails here, with the shim it clones. It is not on PATH yet.";
             let installed = own.with_file_name("git");
-            let next = if installed.exists() {
-                put_first(&installed)
-            } else {
-                format!("{} install", quoted(&own))
-            };
+            let next = if installed.exists() { put_first(&installed) } else { format!("{} install", quoted(&own)) };
             (WORKS, text.to_owned(), Some(next))
         }
     }

@@ -15,11 +15,7 @@ use crate::tool::quoted;
 #[derive(Args)]
 pub(super) struct Options {
     /// The args that git is called with; `git` itself may come first
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "ARGS"
-    )]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     args: Vec<OsString>,
 }
 
@@ -37,10 +33,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
             return Ok(failure.status);
         }
     };
-    let given = options
-        .args
-        .strip_prefix(&[OsString::from("git")])
-        .unwrap_or(&options.args);
+    let given = options.args.strip_prefix(&[OsString::from("git")]).unwrap_or(&options.args);
     let given = given.iter().cloned().map(OsString::into_vec);
     let owned: Vec<CString> = [b"git".to_vec()]
         .into_iter()
@@ -50,10 +43,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
         .collect();
     let args: Vec<&CStr> = owned.iter().map(CString::as_c_str).collect();
     let command = |args: &[&CStr]| {
-        let words = args
-            .iter()
-            .skip(1)
-            .map(|arg| quoted(OsStr::from_bytes(arg.to_bytes())));
+        let words = args.iter().skip(1).map(|arg| quoted(OsStr::from_bytes(arg.to_bytes())));
         let words: Vec<String> = [quoted(git.file())].into_iter().chain(words).collect();
         format!("  {}\n", words.join(" "))
     };

@@ -61,11 +61,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     );
     let version = tree.root.join(VERSION);
     let place = version.join(uname()?.machine());
-    let on_path = if options.no_default {
-        version
-    } else {
-        tree.root.join(CURRENT)
-    };
+    let on_path = if options.no_default { version } else { tree.root.join(CURRENT) };
     if options.place.dry_run {
         let (shown, modules, link) = (place.display(), tree.modules.display(), on_path.display());
         let mut text = format!("Would write {shown} and {modules}/{VERSION}{{,.lua}}\n");
@@ -115,10 +111,7 @@ fn write(tree: &Tree, place: &Path) -> Result<()> {
         return Ok(());
     }
     let shown = place.display();
-    ensure!(
-        !place.exists(),
-        "another build of {VERSION} is in {shown}: uninstall it first"
-    );
+    ensure!(!place.exists(), "another build of {VERSION} is in {shown}: uninstall it first");
     let version = tree.root.join(VERSION);
     if !version.exists() {
         // Another run may be first, for this processor or for another one.

@@ -88,16 +88,10 @@ pub fn misnamed(args: &[&CStr]) -> Option<i32> {
         return None;
     };
     let name = called.to_bytes().rsplit(|&byte| byte == b'/').next()?;
-    let is_task = || {
-        Tool::command()
-            .find_subcommand(OsStr::from_bytes(task.to_bytes()))
-            .is_some()
-    };
+    let is_task = || Tool::command().find_subcommand(OsStr::from_bytes(task.to_bytes())).is_some();
     (name != b"git" && is_task()).then(|| {
         let name = String::from_utf8_lossy(name);
-        failure::print(&format!(
-            "this is {NAME} under the name {name}: rename it to {NAME}"
-        ));
+        failure::print(&format!("this is {NAME} under the name {name}: rename it to {NAME}"));
         USAGE
     })
 }
@@ -107,9 +101,7 @@ fn which() -> Result<i32> {
     match RealGit::find(Settings::from_environment().git) {
         Ok(git) => {
             let line = [git.file().as_os_str().as_bytes(), b"\n"].concat();
-            stdout()
-                .write_all(&line)
-                .context("cannot write the output")?;
+            stdout().write_all(&line).context("cannot write the output")?;
             Ok(0)
         }
         Err(failure) => Ok(failure.report()),
@@ -119,11 +111,8 @@ fn which() -> Result<i32> {
 /// What is wrong with the args, in one line like all our errors, with what clap suggests instead.
 fn one_line(error: &clap::Error, task: Option<&OsStr>) -> String {
     let text = error.render().to_string();
-    let paragraphs = text
-        .split("\n\n")
-        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
-    let said =
-        paragraphs.take_while(|said| !said.starts_with("Usage:") && !said.starts_with("For more"));
+    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let said = paragraphs.take_while(|said| !said.starts_with("Usage:") && !said.starts_with("For more"));
     let said = said.collect::<Vec<_>>().join("; ");
     let what = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "nothing to do",
@@ -171,13 +160,8 @@ mod tests {
     #[test]
     fn manual_lists_every_subcommand_and_option_and_no_other() {
         let tool = Tool::command();
-        let subcommands: BTreeSet<&str> = tool
-            .get_subcommands()
-            .map(clap::Command::get_name)
-            .collect();
-        let items = MANUAL
-            .lines()
-            .filter_map(|line| line.strip_prefix(".It Cm "));
+        let subcommands: BTreeSet<&str> = tool.get_subcommands().map(clap::Command::get_name).collect();
+        let items = MANUAL.lines().filter_map(|line| line.strip_prefix(".It Cm "));
         let listed: BTreeSet<&str> = items
             .map(|item| item.split(' ').next().unwrap())
             .filter(|name| !["auto", "always", "off"].contains(name))
@@ -195,15 +179,9 @@ mod tests {
             let options: BTreeSet<String> = subcommand
                 .get_arguments()
                 .filter_map(|option| {
-                    let value = option
-                        .get_value_names()
-                        .filter(|_| option.get_action().takes_values());
+                    let value = option.get_value_names().filter(|_| option.get_action().takes_values());
                     let value = value.map(|names| format!(" Ar {}", names[0].to_lowercase()));
-                    Some(format!(
-                        ".Op Fl -{}{}",
-                        option.get_long()?,
-                        value.unwrap_or_default()
-                    ))
+                    Some(format!(".Op Fl -{}{}", option.get_long()?, value.unwrap_or_default()))
                 })
                 .collect();
             let shown = synopsis(subcommand.get_name()).lines();
@@ -213,10 +191,7 @@ mod tests {
             // Each is described below, too.
             for option in options {
                 let name = option.split(' ').nth(2).unwrap();
-                assert!(
-                    MANUAL.matches(&format!("Fl {name}")).count() > 1,
-                    "{option}"
-                );
+                assert!(MANUAL.matches(&format!("Fl {name}")).count() > 1, "{option}");
             }
         }
     }

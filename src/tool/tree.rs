@@ -72,18 +72,10 @@ impl Tree {
             let is_odd = |byte: &u8| byte.is_ascii_control() || *byte == b':';
             let has_odd = path.as_os_str().as_bytes().iter().any(is_odd);
             let shown = path.display();
-            ensure!(
-                !has_odd,
-                "{shown} has a colon or control character: it cannot be on PATH"
-            );
+            ensure!(!has_odd, "{shown} has a colon or control character: it cannot be on PATH");
         }
         let (root, modules) = (prefix.join(NAME), modulefiles.join(NAME));
-        Ok(Self {
-            prefix,
-            modulefiles,
-            root,
-            modules,
-        })
+        Ok(Self { prefix, modulefiles, root, modules })
     }
 
     /// Whether a module file finds the tree from its own path.
@@ -100,18 +92,13 @@ impl Tree {
         for directory in [&self.root, &self.modules] {
             let shown = directory.display();
             if let Ok(found) = directory.symlink_metadata() {
-                ensure!(
-                    !found.is_symlink(),
-                    "{shown} is a symbolic link: name where it leads to"
-                );
+                ensure!(!found.is_symlink(), "{shown} is a symbolic link: name where it leads to");
                 ensure!(is_trusted(&found), "{shown} belongs to another user");
             }
             if geteuid().is_root() {
                 check_way(directory)?;
                 // And where symbolic links lead.
-                let mut found = directory
-                    .ancestors()
-                    .filter_map(|path| path.canonicalize().ok());
+                let mut found = directory.ancestors().filter_map(|path| path.canonicalize().ok());
                 check_way(&found.next().unwrap_or_default())?;
             }
         }
@@ -127,8 +114,7 @@ impl Tree {
             // In version 0.2 without a directory for the processor.
             let has_program = |path: &Path| path.join("bin").join(NAME).is_file();
             let mut machines = names_in(&version).into_iter();
-            is_number
-                && (has_program(&version) || machines.any(|name| has_program(&version.join(name))))
+            is_number && (has_program(&version) || machines.any(|name| has_program(&version.join(name))))
         });
         names
     }
@@ -209,8 +195,7 @@ fn check_way(path: &Path) -> Result<()> {
         let Ok(found) = here.symlink_metadata() else {
             continue;
         };
-        let is_open =
-            found.is_dir() && found.mode() & (libc::S_IWOTH | libc::S_ISVTX) == libc::S_IWOTH;
+        let is_open = found.is_dir() && found.mode() & (libc::S_IWOTH | libc::S_ISVTX) == libc::S_IWOTH;
         let shown = here.display();
         ensure!(
             is_trusted(&found) && !is_open,

@@ -48,10 +48,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     let mut versions = tree.versions();
     if let Some(version) = &options.version {
         let (shown, there) = (version.display(), list(&versions));
-        ensure!(
-            versions.contains(version),
-            "{shown} is not installed: there is {there}"
-        );
+        ensure!(versions.contains(version), "{shown} is not installed: there is {there}");
         let current = fs::read_link(tree.root.join(CURRENT)).unwrap_or_default();
         ensure!(
             current != *version,
@@ -78,17 +75,11 @@ pub(super) fn run(options: &Options) -> Result<i32> {
                 // A run that is killed leaves a whole version or none, and the next run does the rest.
                 let renamed = fs::rename(&path, temporary(&path));
                 let removed = renamed.and_then(|()| remove(&temporary(&path)));
-                removed.with_context(|| {
-                    format!("cannot remove all in {shown}: run this again later")
-                })?;
+                removed.with_context(|| format!("cannot remove all in {shown}: run this again later"))?;
             }
         }
         if !names.is_empty() {
-            let did = if options.place.dry_run {
-                "Would remove"
-            } else {
-                "Removed"
-            };
+            let did = if options.place.dry_run { "Would remove" } else { "Removed" };
             lines.push(format!("{did} {shown}/{{{}}}\n", list(&names)));
         }
     }
@@ -99,9 +90,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
         }
         ensure!(!lines.is_empty(), "nothing is installed in {root}");
         if tree.root.exists() {
-            lines.push(format!(
-                "Left {root}: it holds what install did not write\n"
-            ));
+            lines.push(format!("Left {root}: it holds what install did not write\n"));
         }
         let line = "Remove its line from your shell's start-up file; in a running shell: hash -r\n";
         lines.push(line.to_owned());
@@ -125,9 +114,5 @@ fn go_on_from_memory(own: &Path, tree: &Tree, options: &Options) -> Result<()> {
     let mut command = Command::new(format!("/proc/self/fd/{}", memory.as_raw_fd()));
     command.arg0(NAME).arg("uninstall").args(&options.version);
     command.arg("--prefix").arg(&tree.prefix);
-    Err(command
-        .arg("--modules")
-        .arg(&tree.modulefiles)
-        .exec()
-        .into())
+    Err(command.arg("--modules").arg(&tree.modulefiles).exec().into())
 }

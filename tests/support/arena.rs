@@ -95,22 +95,12 @@ impl Arena {
         symlink(&git.file, root.path().join("real/git")).unwrap();
         symlink(executable::shim(), root.path().join("shim/git")).unwrap();
         let work_dir = root.path().join("work");
-        Self {
-            root,
-            other_mount: None,
-            work_dir,
-            link_error: None,
-            variables: Vec::new(),
-            user: None,
-        }
+        Self { root, other_mount: None, work_dir, link_error: None, variables: Vec::new(), user: None }
     }
 
     /// An arena where links succeed, and one where they are refused, each with a small source `src`.
     pub fn linking_and_refusing(git: &Git) -> [Self; 2] {
-        let arenas = [
-            Self::new(git),
-            Self::new(git).with_links_failing(libc::EPERM),
-        ];
+        let arenas = [Self::new(git), Self::new(git).with_links_failing(libc::EPERM)];
         for arena in &arenas {
             let source = source::small(arena, "src");
             let real = arena.real(with_source(source, args("clone -q -l SRC dst")));
@@ -132,11 +122,7 @@ impl Arena {
         let shim = self.shim_directory().join("git");
         fs::remove_file(&shim).unwrap();
         executable::copy(executable::shim(), &shim);
-        for directory in [
-            &self.work_dir,
-            &self.root().join("home"),
-            &self.root().join("tmp"),
-        ] {
+        for directory in [&self.work_dir, &self.root().join("home"), &self.root().join("tmp")] {
             chown(directory, Some(user), Some(user)).unwrap();
         }
         self.user = Some(user);
@@ -196,8 +182,7 @@ impl Arena {
 
     /// A PATH of these directories and the system's.
     pub fn path(directories: &[PathBuf]) -> OsString {
-        let system =
-            ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+        let system = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(PathBuf::from);
         std::env::join_paths(directories.iter().cloned().chain(system)).unwrap()
     }
 
@@ -231,16 +216,8 @@ impl Arena {
             .env("GIT_TERMINAL_PROMPT", "0")
             // A slow checkout would show progress.
             .env("GIT_PROGRESS_DELAY", "3600")
-            .envs([
-                ("GIT_AUTHOR_NAME", "A"),
-                ("GIT_AUTHOR_EMAIL", "a@a"),
-                ("GIT_AUTHOR_DATE", date),
-            ])
-            .envs([
-                ("GIT_COMMITTER_NAME", "C"),
-                ("GIT_COMMITTER_EMAIL", "c@c"),
-                ("GIT_COMMITTER_DATE", date),
-            ])
+            .envs([("GIT_AUTHOR_NAME", "A"), ("GIT_AUTHOR_EMAIL", "a@a"), ("GIT_AUTHOR_DATE", date)])
+            .envs([("GIT_COMMITTER_NAME", "C"), ("GIT_COMMITTER_EMAIL", "c@c"), ("GIT_COMMITTER_DATE", date)])
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.work_dir);
         if let Some(user) = self.user {
@@ -277,8 +254,7 @@ impl Arena {
     /// Asserts that a script comes to the same through the shim as with the real git; returns that.
     #[track_caller]
     pub fn assert_script_twins(&self, script: &str) -> RunResult {
-        let [shim, plain] =
-            [true, false].map(|through_shim| self.run(self.script(through_shim, script)));
+        let [shim, plain] = [true, false].map(|through_shim| self.run(self.script(through_shim, script)));
         eprintln!("{script}");
         shim.assert_equals(&plain);
         plain
@@ -294,10 +270,7 @@ impl Arena {
         tree::clear(&self.work_dir);
         prepare(&self.work_dir);
         let outcome = self.under_fault(|| call.run());
-        RunResult {
-            outcome,
-            tree: tree::read(&self.work_dir),
-        }
+        RunResult { outcome, tree: tree::read(&self.work_dir) }
     }
 
     /// Calls `start` under the arena's fault, which all processes that it starts inherit.
@@ -317,18 +290,9 @@ impl Arena {
 
     /// As [`Arena::assert_cured`], in a working directory that `prepare` has filled, where the real git ends with `message`.
     #[track_caller]
-    pub fn assert_cured_in(
-        &self,
-        prepare: &dyn Fn(&Path),
-        args: &Args,
-        message: &str,
-    ) -> RunResult {
+    pub fn assert_cured_in(&self, prepare: &dyn Fn(&Path), args: &Args, message: &str) -> RunResult {
         let failed = self.run_in(prepare, self.real(args.clone()));
-        assert!(
-            failed.outcome.died_of(message),
-            "the fault does not work: {:?}",
-            failed.outcome
-        );
+        assert!(failed.outcome.died_of(message), "the fault does not work: {:?}", failed.outcome);
         self.assert_copied_in(prepare, args)
     }
 
@@ -336,18 +300,11 @@ impl Arena {
     #[track_caller]
     pub fn assert_copied_in(&self, prepare: &dyn Fn(&Path), args: &Args) -> RunResult {
         let expected = self.run_in(prepare, self.real(with_no_hardlinks(args)));
-        assert!(
-            expected.outcome.status.success(),
-            "copying does not cure it: {:?}",
-            expected.outcome
-        );
+        assert!(expected.outcome.status.success(), "copying does not cure it: {:?}", expected.outcome);
         let cured = self.run_in(prepare, self.shim(args.clone()));
         cured.assert_equals(&expected);
         let links = tree::object_links(&self.work_dir);
-        assert!(
-            !links.is_empty() && links.iter().all(|&links| links == 1),
-            "{links:?}"
-        );
+        assert!(!links.is_empty() && links.iter().all(|&links| links == 1), "{links:?}");
         cured
     }
 

@@ -5,14 +5,8 @@ use std::path::PathBuf;
 /// Reports that a test cannot arrange what it needs. Fails where `CI` is set: there everything must be present.
 #[track_caller]
 pub fn missing(what: &str) {
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "CI is set, and this machine has no {what}"
-    );
-    eprintln!(
-        "NOT TESTED at {}: this machine has no {what}",
-        std::panic::Location::caller()
-    );
+    assert!(std::env::var_os("CI").is_none(), "CI is set, and this machine has no {what}");
+    eprintln!("NOT TESTED at {}: this machine has no {what}", std::panic::Location::caller());
 }
 
 /// A program on the PATH of these tests; reports it if there is none.

@@ -19,11 +19,7 @@ pub struct Call {
 
 impl Call {
     pub fn new(command: Command) -> Self {
-        Self {
-            command,
-            stdin: Vec::new(),
-            errno: None,
-        }
+        Self { command, stdin: Vec::new(), errno: None }
     }
 
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -51,10 +47,7 @@ impl Call {
     pub fn run(mut self) -> Outcome {
         let args = self.command.get_args().map(OsStr::to_owned).collect();
         let run = || {
-            self.command
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped());
+            self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = self.command.spawn().unwrap();
             let mut stdin = child.stdin.take().unwrap();
             // In a thread of its own: the program may write before it has read all of it, and it may not read at all.
@@ -88,12 +81,7 @@ pub struct Outcome {
 
 impl Outcome {
     fn new(args: Vec<OsString>, output: Output) -> Self {
-        Self {
-            args,
-            status: output.status,
-            stdout: output.stdout,
-            stderr: output.stderr,
-        }
+        Self { args, status: output.status, stdout: output.stdout, stderr: output.stderr }
     }
 
     /// Whether git ended with status 128 and this message on stderr.
@@ -102,9 +90,7 @@ impl Outcome {
     }
 
     pub fn stderr_contains(&self, text: &str) -> bool {
-        self.stderr
-            .windows(text.len())
-            .any(|window| window == text.as_bytes())
+        self.stderr.windows(text.len()).any(|window| window == text.as_bytes())
     }
 
     /// Whether the shim itself failed: with this status, an empty stdout, and one line of its own on stderr.
@@ -139,12 +125,7 @@ impl fmt::Debug for Outcome {
         }
         for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             let shown = stream.get(..2000.min(stream.len())).unwrap();
-            writeln!(
-                f,
-                "    {name} ({} bytes): {}",
-                stream.len(),
-                shown.escape_ascii()
-            )?;
+            writeln!(f, "    {name} ({} bytes): {}", stream.len(), shown.escape_ascii())?;
         }
         Ok(())
     }

@@ -24,12 +24,7 @@ pub fn release() -> PathBuf {
 
 /// Copies the program `from` to `to`.
 pub fn copy(from: &Path, to: &Path) {
-    let done = Command::new("install")
-        .args(["-m", "755"])
-        .arg(from)
-        .arg(to)
-        .status()
-        .unwrap();
+    let done = Command::new("install").args(["-m", "755"]).arg(from).arg(to).status().unwrap();
     assert!(done.success());
 }
 
@@ -41,12 +36,8 @@ pub fn script(to: &Path, text: &str) -> PathBuf {
 
 /// Writes a program, a script or another, to `to`.
 pub fn write(to: &Path, bytes: &[u8]) {
-    let mut install = Command::new("install")
-        .args(["-m", "755", "/dev/stdin"])
-        .arg(to)
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut install =
+        Command::new("install").args(["-m", "755", "/dev/stdin"]).arg(to).stdin(Stdio::piped()).spawn().unwrap();
     install.stdin.take().unwrap().write_all(bytes).unwrap();
     assert!(install.wait().unwrap().success());
 }

@@ -5,9 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use landlock::{
-    AccessFs, CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr, RulesetError,
-};
+use landlock::{AccessFs, CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr, RulesetError};
 use nix::libc;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tempfile::TempDir;
@@ -20,27 +18,19 @@ pub fn with_links_failing<T: Send>(errno: i32, test: impl FnOnce() -> T + Send) 
 }
 
 /// Runs `test` where these system calls fail with `errno`, for it and all processes that it starts.
-pub fn with_calls_failing<T: Send>(
-    calls: &[libc::c_long],
-    errno: i32,
-    test: impl FnOnce() -> T + Send,
-) -> T {
+pub fn with_calls_failing<T: Send>(calls: &[libc::c_long], errno: i32, test: impl FnOnce() -> T + Send) -> T {
     let refuse = SeccompAction::Errno(u32::try_from(errno).unwrap());
     let calls: BTreeMap<_, _> = calls.iter().map(|&call| (call, vec![])).collect();
     let architecture = std::env::consts::ARCH.try_into().unwrap();
-    let filter: BpfProgram = SeccompFilter::new(calls, SeccompAction::Allow, refuse, architecture)
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let filter: BpfProgram =
+        SeccompFilter::new(calls, SeccompAction::Allow, refuse, architecture).unwrap().try_into().unwrap();
     // A filter applies to one thread and cannot be removed: use a new thread.
     thread::scope(|scope| {
         let filtered = scope.spawn(|| {
             seccompiler::apply_filter(&filter).unwrap();
             test()
         });
-        filtered
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        filtered.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -75,13 +65,10 @@ pub fn another_mount(from: &Path) -> Option<TempDir> {
     let probe = from.join("probe");
     fs::write(&probe, "").unwrap();
     let places = ["/dev/shm", "/tmp", "/var/tmp", "/run/shm"];
-    let found = places
-        .iter()
-        .filter_map(|place| tempfile::tempdir_in(place).ok())
-        .find(|place| {
-            let refused = fs::hard_link(&probe, place.path().join("probe"));
-            refused.is_err_and(|error| error.raw_os_error() == Some(libc::EXDEV))
-        });
+    let found = places.iter().filter_map(|place| tempfile::tempdir_in(place).ok()).find(|place| {
+        let refused = fs::hard_link(&probe, place.path().join("probe"));
+        refused.is_err_and(|error| error.raw_os_error() == Some(libc::EXDEV))
+    });
     fs::remove_file(&probe).unwrap();
     if found.is_none() {
         arrangement::missing("second filesystem to write to");

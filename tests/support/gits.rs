@@ -63,15 +63,8 @@ pub fn gits() -> &'static [Git] {
 
 /// The git at `file`, unless it is a shim of ours, which writes a log to stderr when asked to.
 fn real(file: &Path) -> Option<Git> {
-    let answer = Command::new(file)
-        .arg("--version")
-        .env("GIT_CLONE_SHIM_LOG", "info")
-        .output()
-        .ok()?;
+    let answer = Command::new(file).arg("--version").env("GIT_CLONE_SHIM_LOG", "info").output().ok()?;
     let version = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
     (answer.status.success() && answer.stderr.is_empty() && version.starts_with("git version"))
-        .then(|| Git {
-            file: file.to_owned(),
-            version,
-        })
+        .then(|| Git { file: file.to_owned(), version })
 }

@@ -103,20 +103,13 @@ impl Site {
 
     /// All below the prefix.
     pub fn tree(&self) -> Tree {
-        if self.prefix.exists() {
-            tree::read(&self.prefix)
-        } else {
-            Tree::new()
-        }
+        if self.prefix.exists() { tree::read(&self.prefix) } else { Tree::new() }
     }
 
     /// Asserts that `git` in this directory is the shim, of this version.
     #[track_caller]
     pub fn assert_works(&self, bin: &Path, version: &str) {
-        let expected = [
-            format!("git-clone-shim {version}\n"),
-            format!("{}\n", gits()[0].version),
-        ];
+        let expected = [format!("git-clone-shim {version}\n"), format!("{}\n", gits()[0].version)];
         for (name, expected) in ["git-clone-shim", "git"].into_iter().zip(expected) {
             let mut command = self.arena.command(bin.join(name));
             let told = Call::new({

@@ -20,12 +20,7 @@ pub enum ModuleTool {
 use ModuleTool::{EnvironmentModules, Lmod};
 
 /// The shells in which both of them work.
-const SHELLS: [&[&str]; 4] = [
-    &["bash", "--norc"],
-    &["zsh", "-f"],
-    &["fish", "--no-config"],
-    &["tcsh", "-f"],
-];
+const SHELLS: [&[&str]; 4] = [&["bash", "--norc"], &["zsh", "-f"], &["fish", "--no-config"], &["tcsh", "-f"]];
 
 impl ModuleTool {
     /// Those that this machine has; prints which it has not.
@@ -62,13 +57,7 @@ impl ModuleTool {
     pub fn call(self, arena: &Arena, shell: &[&str], lines: &[String]) -> Call {
         let script = arena.root().join("script");
         // In a file, since csh knows an alias from the next line on.
-        fs::write(
-            &script,
-            [&[self.start(shell)], lines, &[String::new()]]
-                .concat()
-                .join("\n"),
-        )
-        .unwrap();
+        fs::write(&script, [&[self.start(shell)], lines, &[String::new()]].concat().join("\n")).unwrap();
         let mut command = arena.command(shell[0]);
         command.args(&shell[1..]).arg(&script);
         Call::new(command)
@@ -77,18 +66,11 @@ impl ModuleTool {
     /// PATH after each of these lines in `shell`.
     #[track_caller]
     pub fn paths(self, arena: &Arena, shell: &[&str], lines: &[String]) -> Vec<String> {
-        let shown: Vec<_> = lines
-            .iter()
-            .map(|line| format!("{line}\nprintenv PATH"))
-            .collect();
+        let shown: Vec<_> = lines.iter().map(|line| format!("{line}\nprintenv PATH")).collect();
         let outcome = self.run(arena, shell, &shown);
         let printed = String::from_utf8(outcome.stdout.clone()).unwrap();
         let paths: Vec<_> = printed.lines().map(str::to_owned).collect();
-        assert_eq!(
-            paths.len(),
-            lines.len(),
-            "{self:?} in {shell:?}: {outcome:?}"
-        );
+        assert_eq!(paths.len(), lines.len(), "{self:?} in {shell:?}: {outcome:?}");
         paths
     }
 
@@ -119,9 +101,7 @@ impl ModuleTool {
                 let package = unpacked("environment-modules")?;
                 Ok(package.join(library).join("modulecmd.tcl"))
             })?;
-            run(Command::new("tclsh")
-                .arg(&place)
-                .args(["bash", "--version"]))?;
+            run(Command::new("tclsh").arg(&place).args(["bash", "--version"]))?;
             Ok(place)
         });
         match self {
@@ -132,10 +112,7 @@ impl ModuleTool {
 }
 
 /// What an environment variable names, or else this.
-fn named_or(
-    variable: &str,
-    otherwise: impl FnOnce() -> Result<PathBuf, String>,
-) -> Result<PathBuf, String> {
+fn named_or(variable: &str, otherwise: impl FnOnce() -> Result<PathBuf, String>) -> Result<PathBuf, String> {
     env::var_os(variable).map_or_else(otherwise, |named| Ok(named.into()))
 }
 
@@ -154,9 +131,7 @@ fn unpacked(package: &str) -> Result<PathBuf, String> {
             mv new package
         "#;
         let mut shell = Command::new("sh");
-        run(shell
-            .args(["-ec", script, "sh", package])
-            .current_dir(&directory))?;
+        run(shell.args(["-ec", script, "sh", package]).current_dir(&directory))?;
     }
     Ok(usr)
 }

@@ -50,10 +50,6 @@ impl Drop for Mounted {
 
 fn shell(script: &str, directory: &Path) -> Command {
     let mut command = Command::new("sh");
-    command
-        .args(["-ec", script])
-        .current_dir(directory)
-        .env("PATH", Arena::path(&[]))
-        .stdin(Stdio::null());
+    command.args(["-ec", script]).current_dir(directory).env("PATH", Arena::path(&[])).stdin(Stdio::null());
     command
 }

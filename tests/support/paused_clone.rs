@@ -39,12 +39,7 @@ pub struct Start<'a> {
 
 impl Default for Start<'_> {
     fn default() -> Self {
-        Self {
-            stage: Stage::Checkout,
-            options: "-l",
-            shell: &["bash"],
-            script: "exec git \"$@\"",
-        }
+        Self { stage: Stage::Checkout, options: "-l", shell: &["bash"], script: "exec git \"$@\"" }
     }
 }
 
@@ -59,20 +54,11 @@ pub struct PausedClone {
 
 impl PausedClone {
     /// Starts a clone in this arena, under its fault, and returns when it waits; `arrange` sets up the streams.
-    pub fn start_in(
-        arena: Arena,
-        through_shim: bool,
-        start: Start<'_>,
-        arrange: impl FnOnce(&mut Command),
-    ) -> Self {
+    pub fn start_in(arena: Arena, through_shim: bool, start: Start<'_>, arrange: impl FnOnce(&mut Command)) -> Self {
         let source = source::small(&arena, "src");
         let [started, release] = ["started", "release"].map(|name| arena.root().join(name));
         nix::unistd::mkfifo(&release, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let waits = format!(
-            "echo $PPID >{}; read -r line <{}; eval \"$line\"",
-            started.display(),
-            release.display()
-        );
+        let waits = format!("echo $PPID >{}; read -r line <{}; eval \"$line\"", started.display(), release.display());
         let mut line = args("clone");
         match start.stage {
             Stage::Checkout => {
@@ -97,12 +83,7 @@ impl PausedClone {
         arrange(&mut command);
         let child = arena.under_fault(|| command.spawn().unwrap());
         let git = Pid::from_raw(wait::for_line(&started).parse().unwrap());
-        Self {
-            arena,
-            child,
-            git,
-            release,
-        }
+        Self { arena, child, git, release }
     }
 
     /// The process that the test started.
@@ -141,11 +122,7 @@ impl PausedClone {
         let status = self.wait();
         wait::until("git to end", || !process::is_running(self.git));
         let destination = self.arena.work_dir().join("dst");
-        let tree = if destination.exists() {
-            tree::read(&destination)
-        } else {
-            Tree::new()
-        };
+        let tree = if destination.exists() { tree::read(&destination) } else { Tree::new() };
         (ExitStatus::from_raw(status.into_raw() & !0x80), tree)
     }
 }

@@ -42,9 +42,7 @@ fn has_in(process: Pid, set: &str, signal: i32) -> bool {
 /// The processes that run `program` and were started with this home directory.
 pub fn running(program: &Path, home: &Path) -> Vec<Pid> {
     let program = program.canonicalize().unwrap();
-    let runs_program = |process: &Pid| {
-        fs::read_link(format!("/proc/{process}/exe")).is_ok_and(|file| file == program)
-    };
+    let runs_program = |process: &Pid| fs::read_link(format!("/proc/{process}/exe")).is_ok_and(|file| file == program);
     let mut processes = with_home(home);
     processes.retain(runs_program);
     processes
@@ -58,9 +56,7 @@ pub fn with_home(home: &Path) -> Vec<Pid> {
         let mut variables = environment.split(|&byte| byte == 0);
         variables.any(|variable| variable == home)
     };
-    let processes = fs::read_dir("/proc")
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
     processes
         .filter(|process| has_home(process))
         .filter_map(|process| process.file_name()?.to_str()?.parse().ok())

@@ -18,11 +18,7 @@ pub struct Environment {
 impl Environment {
     /// An environment with these packages.
     pub const fn new(name: &'static str, packages: &'static [&'static str]) -> Self {
-        Self {
-            name,
-            packages,
-            programs: OnceLock::new(),
-        }
+        Self { name, packages, programs: OnceLock::new() }
     }
 
     /// One of its programs; `python` and `pip` are always there.
@@ -49,9 +45,7 @@ impl Environment {
         };
         // Without an index, pip succeeds if everything is installed already.
         if install(&["--no-index"]).is_err() {
-            run(Command::new("python3")
-                .args(["-m", "venv", "--clear"])
-                .arg(&directory))?;
+            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory))?;
             install(&[])?;
         }
         Ok(programs)
@@ -62,11 +56,7 @@ impl Environment {
 fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| error.to_string())?;
     let written = [output.stdout, output.stderr].concat();
-    output
-        .status
-        .success()
-        .then_some(())
-        .ok_or_else(|| String::from_utf8_lossy(&written).into_owned())
+    output.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&written).into_owned())
 }
 
 /// A git repository with a package `tinypkg`, whose `ANSWER` is 42.

@@ -56,9 +56,7 @@ pub fn while_exchanging<T>(
 ) -> T {
     let spares = tempfile::tempdir_in(file.ancestors().nth(5).unwrap()).unwrap();
     // Files that keep another name: a file without any name cannot be linked, and git would copy.
-    let names: Vec<PathBuf> = (0..64)
-        .map(|name| spares.path().join(name.to_string()))
-        .collect();
+    let names: Vec<PathBuf> = (0..64).map(|name| spares.path().join(name.to_string())).collect();
     for name in &names {
         fs::copy(file, name).unwrap();
         chown(name, owner, owner).unwrap();
@@ -67,11 +65,7 @@ pub fn while_exchanging<T>(
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            for name in names
-                .iter()
-                .cycle()
-                .take_while(|_| !is_over.load(Ordering::Relaxed))
-            {
+            for name in names.iter().cycle().take_while(|_| !is_over.load(Ordering::Relaxed)) {
                 if is_enough() {
                     thread::yield_now();
                     continue;

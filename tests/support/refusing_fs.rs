@@ -15,10 +15,9 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
-    BackgroundSession, BsdFileFlags, Config, FileAttr, FileHandle, FileType, Filesystem,
-    FopenFlags, Generation, INodeNo as Ino, LockOwner, MountOption, OpenFlags, RenameFlags,
-    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen,
-    ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BackgroundSession, BsdFileFlags, Config, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
+    INodeNo as Ino, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
@@ -99,17 +98,11 @@ impl RefusingFs {
             umask(Mode::empty());
             let mut config = Config::default();
             // The kernel then checks permissions itself, for access(2) and exec too.
-            config.mount_options = vec![
-                MountOption::FSName("refusing-fs".into()),
-                MountOption::DefaultPermissions,
-            ];
+            config.mount_options = vec![MountOption::FSName("refusing-fs".into()), MountOption::DefaultPermissions];
             fuser::spawn_mount(filesystem, target, &config)
         });
         let session = mounting.join().map_err(|_| Errno::EIO)??;
-        Ok(Self {
-            mountpoint,
-            _session: session,
-        })
+        Ok(Self { mountpoint, _session: session })
     }
 
     /// The mountpoint, absolute and free of symbolic links.
@@ -234,24 +227,14 @@ impl State {
         }
     }
 
-    fn remove(
-        &mut self,
-        directory: Ino,
-        name: &OsStr,
-        call: fn(PathBuf) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn remove(&mut self, directory: Ino, name: &OsStr, call: fn(PathBuf) -> io::Result<()>) -> io::Result<()> {
         call(self.path(directory)?.join(name))?;
         let path = self.paths[&directory].join(name);
         self.leave(&path);
         Ok(())
     }
 
-    fn rename(
-        &mut self,
-        from: (Ino, &OsStr),
-        to: (Ino, &OsStr),
-        flags: RenameFlags,
-    ) -> io::Result<()> {
+    fn rename(&mut self, from: (Ino, &OsStr), to: (Ino, &OsStr), flags: RenameFlags) -> io::Result<()> {
         if !flags.is_empty() {
             return Err(Errno::EINVAL.into());
         }
@@ -278,22 +261,12 @@ impl State {
             }
         });
         let follow = UtimensatFlags::NoFollowSymlink;
-        Ok(utimensat(
-            AT_FDCWD,
-            &self.path(node)?,
-            &accessed,
-            &modified,
-            follow,
-        )?)
+        Ok(utimensat(AT_FDCWD, &self.path(node)?, &accessed, &modified, follow)?)
     }
 
     fn open(&mut self, node: Ino, file: File) -> FileHandle {
         let handle = self.next();
-        let open = Open {
-            node,
-            file: Arc::new(file),
-            listing: Vec::new(),
-        };
+        let open = Open { node, file: Arc::new(file), listing: Vec::new() };
         self.open.insert(handle, open);
         FileHandle(handle)
     }

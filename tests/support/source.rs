@@ -33,11 +33,7 @@ pub fn beside_work_dir(directory: &Path, arena: Arena) -> (Arena, PathBuf) {
     let (work_dir, source) = (directory.join("work"), directory.join("src"));
     fs::create_dir(&work_dir).unwrap();
     // Not made there: that can take long.
-    let copied = Command::new("cp")
-        .arg("-R")
-        .arg(small(&arena, "src"))
-        .arg(&source)
-        .status();
+    let copied = Command::new("cp").arg("-R").arg(small(&arena, "src")).arg(&source).status();
     assert!(copied.unwrap().success());
     (arena.in_directory(&work_dir), source)
 }
@@ -72,11 +68,7 @@ pub fn with_submodule(arena: &Arena, name: &str) -> PathBuf {
 /// A repository whose files all go through the filter of this name.
 pub fn with_filter(arena: &Arena, name: &str, filter: &str) -> PathBuf {
     let source = small(arena, name);
-    fs::write(
-        source.join(".gitattributes"),
-        format!("* filter={filter}\n"),
-    )
-    .unwrap();
+    fs::write(source.join(".gitattributes"), format!("* filter={filter}\n")).unwrap();
     for line in ["add .gitattributes", "commit -q -m filter"] {
         arena.real(args(line)).cwd(&source).run().succeeded();
     }
@@ -88,12 +80,7 @@ pub fn with_large_file(arena: &Arena, name: &str, git_lfs: &Path, content: &str)
     std::os::unix::fs::symlink(git_lfs, arena.real_directory().join("git-lfs")).unwrap();
     let source = small(arena, name);
     fs::write(source.join("large.bin"), content).unwrap();
-    for line in [
-        "lfs install --skip-repo",
-        "lfs track *.bin",
-        "add .",
-        "commit -q -m large",
-    ] {
+    for line in ["lfs install --skip-repo", "lfs track *.bin", "add .", "commit -q -m large"] {
         arena.real(args(line)).cwd(&source).run().succeeded();
     }
     source
@@ -102,20 +89,12 @@ pub fn with_large_file(arena: &Arena, name: &str, git_lfs: &Path, content: &str)
 /// A repository whose objects are in one pack.
 pub fn packed(arena: &Arena, name: &str) -> PathBuf {
     let source = small(arena, name);
-    arena
-        .real(args("repack -q -a -d"))
-        .cwd(&source)
-        .run()
-        .succeeded();
+    arena.real(args("repack -q -a -d")).cwd(&source).run().succeeded();
     assert_eq!(loose_objects(&source), 0);
     source
 }
 
 fn loose_objects(source: &Path) -> usize {
-    let fans = fs::read_dir(source.join(".git/objects"))
-        .unwrap()
-        .map(|entry| entry.unwrap());
-    fans.filter(|entry| entry.file_name().len() == 2)
-        .map(|entry| fs::read_dir(entry.path()).unwrap().count())
-        .sum()
+    let fans = fs::read_dir(source.join(".git/objects")).unwrap().map(|entry| entry.unwrap());
+    fans.filter(|entry| entry.file_name().len() == 2).map(|entry| fs::read_dir(entry.path()).unwrap().count()).sum()
 }

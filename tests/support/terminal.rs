@@ -44,11 +44,7 @@ impl Terminal {
         let far = far.open(ptsname_r(&near).unwrap()).unwrap();
         let near = File::from(OwnedFd::from(near));
         resize(&near, columns);
-        Self {
-            near,
-            far,
-            screen: Arc::default(),
-        }
+        Self { near, far, screen: Arc::default() }
     }
 
     /// Connects a command's three streams to it.
@@ -68,11 +64,7 @@ impl Terminal {
                 screen.lock().unwrap().extend_from_slice(&chunk[..count]);
             }
         });
-        WatchedTerminal {
-            near: self.near,
-            screen: self.screen,
-            reading,
-        }
+        WatchedTerminal { near: self.near, screen: self.screen, reading }
     }
 }
 
@@ -154,11 +146,7 @@ pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> Term
         terminal.type_in(answer.as_bytes());
     }
     let bytes = terminal.screen();
-    TerminalOutcome {
-        status: child.wait().unwrap(),
-        bytes,
-        columns,
-    }
+    TerminalOutcome { status: child.wait().unwrap(), bytes, columns }
 }
 
 /// What the leader of a session runs: its arguments as a command. It stays until the test has read the screen, because the kernel
@@ -166,15 +154,8 @@ pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> Term
 const LEADER: &str = "\"$@\"; status=$?; printf '\\0'; read -r; exit \"$status\"";
 
 /// Runs a command as [`run`] does, in a new session whose controlling terminal is the new one. `setsid` is setsid(1).
-pub fn run_session(
-    mut setsid: Command,
-    line: &[OsString],
-    columns: u16,
-    answers: &[(&str, &str)],
-) -> TerminalOutcome {
-    setsid
-        .args(["--ctty", "bash", "-c", LEADER, "bash"])
-        .args(line);
+pub fn run_session(mut setsid: Command, line: &[OsString], columns: u16, answers: &[(&str, &str)]) -> TerminalOutcome {
+    setsid.args(["--ctty", "bash", "-c", LEADER, "bash"]).args(line);
     let mut outcome = run(setsid, columns, &[answers, &[("\0", "\n")]].concat());
     let end = outcome.bytes.iter().position(|&byte| byte == 0);
     outcome.bytes.truncate(end.unwrap());

@@ -13,8 +13,7 @@ const MARKER: &str = "_GIT_CLONE_SHIM_SEEN";
 
 /// Has every git that `call` starts append to `file`.
 pub fn into(file: &Path, call: Call) -> Call {
-    call.env("GIT_TRACE2", file)
-        .env("GIT_TRACE2_ENV_VARS", MARKER)
+    call.env("GIT_TRACE2", file).env("GIT_TRACE2_ENV_VARS", MARKER)
 }
 
 /// Whether the gits of this trace were reached through the shim.
@@ -36,17 +35,12 @@ pub fn clones(arena: &Arena, prepare: &dyn Fn(&Path), line: &Args) -> (RunResult
 /// Whether the shim waits for git, rather than become git, for this clone, which must succeed.
 pub fn is_attempted(arena: &Arena, line: &Args) -> bool {
     let file = arena.root().join("parent");
-    let script = format!(
-        "read -r _ _ _ parent _ </proc/$PPID/stat; echo $parent >{}",
-        file.display()
-    );
+    let script = format!("read -r _ _ _ parent _ </proc/$PPID/stat; echo $parent >{}", file.display());
     let prepare = |work_dir: &Path| {
         let _ = fs::remove_file(&file);
         hook::post_checkout(work_dir, &script);
     };
-    let call = arena
-        .shim(line.clone())
-        .env("GIT_TEMPLATE_DIR", arena.work_dir().join("template"));
+    let call = arena.shim(line.clone()).env("GIT_TEMPLATE_DIR", arena.work_dir().join("template"));
     arena.run_in(&prepare, call).outcome.succeeded();
     fs::read_to_string(file).unwrap().trim() != std::process::id().to_string()
 }

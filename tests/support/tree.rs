@@ -24,13 +24,7 @@ pub struct Entry {
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let content = &self.content[..self.content.len().min(60)];
-        write!(
-            f,
-            "{:o} links {} {}",
-            self.mode,
-            self.links,
-            content.escape_ascii()
-        )
+        write!(f, "{:o} links {} {}", self.mode, self.links, content.escape_ascii())
     }
 }
 
@@ -43,32 +37,17 @@ pub fn read(root: &Path) -> Tree {
             let path = entry.unwrap().path();
             let metadata = fs::symlink_metadata(&path).unwrap();
             let content = if metadata.is_symlink() {
-                fs::read_link(&path)
-                    .unwrap()
-                    .as_os_str()
-                    .as_bytes()
-                    .to_owned()
+                fs::read_link(&path).unwrap().as_os_str().as_bytes().to_owned()
             } else if metadata.is_file() && !path.ends_with("index") {
                 fs::read(&path).unwrap()
             } else {
                 Vec::new()
             };
-            let links = if metadata.is_file() {
-                metadata.nlink()
-            } else {
-                1
-            };
+            let links = if metadata.is_file() { metadata.nlink() } else { 1 };
             if metadata.is_dir() {
                 directories.push(path.clone());
             }
-            tree.insert(
-                path.strip_prefix(root).unwrap().to_owned(),
-                Entry {
-                    mode: metadata.mode(),
-                    links,
-                    content,
-                },
-            );
+            tree.insert(path.strip_prefix(root).unwrap().to_owned(), Entry { mode: metadata.mode(), links, content });
         }
     }
     tree
@@ -78,17 +57,11 @@ pub fn read(root: &Path) -> Tree {
 pub fn object_links(root: &Path) -> Vec<u64> {
     let is_object = |path: &Path| {
         let mut parents = path.ancestors().skip(1).filter_map(Path::file_name);
-        parents.any(|name| name == "objects")
-            && !path.ancestors().any(|part| part.ends_with("objects/info"))
+        parents.any(|name| name == "objects") && !path.ancestors().any(|part| part.ends_with("objects/info"))
     };
     let tree = read(root);
-    let files = tree
-        .iter()
-        .filter(|(_, entry)| entry.mode & 0o170_000 == 0o100_000);
-    files
-        .filter(|(path, _)| is_object(path))
-        .map(|(_, entry)| entry.links)
-        .collect()
+    let files = tree.iter().filter(|(_, entry)| entry.mode & 0o170_000 == 0o100_000);
+    files.filter(|(path, _)| is_object(path)).map(|(_, entry)| entry.links).collect()
 }
 
 /// Removes everything below `root`, but not `root`.
@@ -97,11 +70,8 @@ pub fn clear(root: &Path) {
         let path = entry.unwrap().path();
         // Retried: sshfs caches directory listings for a while, and a hook may still be writing.
         wait::until("the removal of files", || {
-            let removed = if path.is_dir() && !path.is_symlink() {
-                fs::remove_dir_all(&path)
-            } else {
-                fs::remove_file(&path)
-            };
+            let removed =
+                if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.is_ok() || path.symlink_metadata().is_err()
         });
     }
@@ -110,17 +80,6 @@ pub fn clear(root: &Path) {
 /// The entries in which two trees differ, for a message that can be read.
 pub fn differences(left: &Tree, right: &Tree) -> Vec<String> {
     let paths: std::collections::BTreeSet<_> = left.keys().chain(right.keys()).collect();
-    let differing = paths
-        .into_iter()
-        .filter(|path| left.get(*path) != right.get(*path));
-    differing
-        .map(|path| {
-            format!(
-                "{}: {:?} / {:?}",
-                path.display(),
-                left.get(path),
-                right.get(path)
-            )
-        })
-        .collect()
+    let differing = paths.into_iter().filter(|path| left.get(*path) != right.get(*path));
+    differing.map(|path| format!("{}: {:?} / {:?}", path.display(), left.get(path), right.get(path))).collect()
 }

@@ -37,12 +37,9 @@ impl UvCase {
 
     /// Runs `uv add` in a fresh project, with its cache in `cache` and this PATH.
     pub fn uv_add(&self, uv: &Path, cache: &Path, path: OsString) -> Outcome {
-        let prepare =
-            |work_dir: &Path| fs::write(work_dir.join("pyproject.toml"), PROJECT).unwrap();
+        let prepare = |work_dir: &Path| fs::write(work_dir.join("pyproject.toml"), PROJECT).unwrap();
         let mut command = self.arena.command(uv);
-        command
-            .args(["add", "--offline"])
-            .arg(format!("git+file://{}", self.repository.display()));
+        command.args(["add", "--offline"]).arg(format!("git+file://{}", self.repository.display()));
         let call = trace::into(&self.arena.root().join(TRACE), Call::new(command))
             .env("PATH", path)
             .env("UV_CACHE_DIR", cache)
@@ -53,20 +50,11 @@ impl UvCase {
 
     /// Asserts that uv fails as in its issue 11420 without the shim, and with the PATH `shim` installs what can be imported.
     #[track_caller]
-    pub fn assert_cured(
-        &self,
-        uv: &Path,
-        shim: &OsStr,
-        cache: impl Fn(&str) -> PathBuf,
-        reason: &str,
-    ) {
+    pub fn assert_cured(&self, uv: &Path, shim: &OsStr, cache: impl Fn(&str) -> PathBuf, reason: &str) {
         let plain = self.arena.path_of(false);
         let failed = self.uv_add(uv, &cache("without"), plain);
         assert!(!failed.status.success(), "{failed:?}");
-        assert!(
-            failed.stderr_contains("/git clone --local ") && failed.stderr_contains(REFUSED),
-            "{failed:?}"
-        );
+        assert!(failed.stderr_contains("/git clone --local ") && failed.stderr_contains(REFUSED), "{failed:?}");
         assert!(failed.stderr_contains(reason), "{failed:?}");
         // Once with a cache of its own, and once with the one in which it has just failed.
         for name in ["with", "without"] {
@@ -80,12 +68,7 @@ impl UvCase {
     pub fn assert_installed(&self, outcome: Outcome) {
         outcome.succeeded();
         let python = self.arena.work_dir().join(".venv/bin/python");
-        let answer = self
-            .arena
-            .command(python)
-            .args(["-c", "import tinypkg; print(tinypkg.ANSWER)"])
-            .output()
-            .unwrap();
+        let answer = self.arena.command(python).args(["-c", "import tinypkg; print(tinypkg.ANSWER)"]).output().unwrap();
         assert_eq!(answer.stdout, b"42\n", "{answer:?}");
     }
 }

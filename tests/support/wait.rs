@@ -9,10 +9,7 @@ use std::time::{Duration, Instant};
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "waited in vain for {what}"
-        );
+        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
         sleep(Duration::from_millis(5));
     }
 }
