@@ -89,14 +89,7 @@ rm -rf ../conf ../conf.git; mkdir ../conf; touch ../conf/HEAD; cp -R ../src/.git
 
 /// Names of sources and destinations.
 const NAMES: [&[u8]; 9] = [
-    b"with space",
-    b"it's",
-    b"say \"so\"",
-    b"two\nlines",
-    b"caf\xe9",
-    b"\xff\xfe",
-    b"tab\there",
-    b" led and trailed ",
+    b"with space", b"it's", b"say \"so\"", b"two\nlines", b"caf\xe9", b"\xff\xfe", b"tab\there", b" led and trailed ",
     b"a\x01\x1fb",
 ];
 

@@ -280,17 +280,8 @@ fn every_kind_of_local_source_is_attempted() {
              git -C pointer worktree add -q ../tree side",
         )(Path::new(""));
         for name in [
-            "pointer",
-            "pointer//",
-            "pointer/.git",
-            "separate",
-            "bare.git",
-            "bare",
-            "bare.git/",
-            "odd",
-            "host:path",
-            "with space",
-            "tree",
+            "pointer", "pointer//", "pointer/.git", "separate", "bare.git", "bare", "bare.git/", "odd", "host:path",
+            "with space", "tree",
         ] {
             let line = ["clone", "-q", &format!("../{name}"), "dst"].map(Into::into);
             assert_cured_where_git_dies(Different, &arena, &line.to_vec());

@@ -268,10 +268,7 @@ fn wrapper_that_forks_the_shim_runs_git_at_once() {
         let count = arena.root().join("count");
         let clone = "git clone -q $COPY -l $SRC dst";
         for entries in [
-            "/next:/shim:/real",
-            "/shim:/next:/real",
-            "/shim:/real:/next",
-            "/shim:/forks:/real",
+            "/next:/shim:/real", "/shim:/next:/real", "/shim:/real:/next", "/shim:/forks:/real",
             "/shim:/forks:/next:/real",
         ] {
             for mode in ["auto", "off"] {

@@ -10,17 +10,23 @@ use std::path::PathBuf;
 use super::clone_options::{self, Meaning, Takes};
 
 /// Options before the command that take the next arg as their value.
-const GLOBAL_WITH_VALUE: &str =
-    "-C -c --git-dir --work-tree --namespace --super-prefix --config-env --attr-source --shallow-file";
+const GLOBAL_WITH_VALUE: [&str; 9] = [
+    "-C", "-c", "--git-dir", "--work-tree", "--namespace", "--super-prefix", "--config-env", "--attr-source",
+    "--shallow-file",
+];
 
 /// Options before the command whose value is part of the arg.
-const GLOBAL_WITH_EQUALS: &str =
-    "--exec-path= --git-dir= --work-tree= --namespace= --super-prefix= --config-env= --attr-source=";
+const GLOBAL_WITH_EQUALS: [&str; 7] = [
+    "--exec-path=", "--git-dir=", "--work-tree=", "--namespace=", "--super-prefix=", "--config-env=", "--attr-source=",
+];
 
 /// Options before the command without a value. With an option that is in none of these lists git exits before it runs a
 /// command.
-const GLOBAL_FLAGS: &str = "-p --paginate -P --no-pager --no-replace-objects --bare --literal-pathspecs \
-    --no-literal-pathspecs --glob-pathspecs --noglob-pathspecs --icase-pathspecs --no-optional-locks --no-lazy-fetch --no-advice";
+const GLOBAL_FLAGS: [&str; 14] = [
+    "-p", "--paginate", "-P", "--no-pager", "--no-replace-objects", "--bare", "--literal-pathspecs",
+    "--no-literal-pathspecs", "--glob-pathspecs", "--noglob-pathspecs", "--icase-pathspecs", "--no-optional-locks",
+    "--no-lazy-fetch", "--no-advice",
+];
 
 /// Whether a clone hard-links, as far as its args decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,15 +99,15 @@ pub fn read<'a>(args: &[&'a CStr]) -> Option<CloneCommand<'a>> {
         if !arg.starts_with(b"-") {
             break;
         }
-        let is_in = |list: &str| list.split(' ').any(|option| option.as_bytes() == arg);
-        let begins_with = |name: &str| arg.starts_with(name.as_bytes());
-        if is_in(GLOBAL_WITH_VALUE) {
+        let is_in = |list: &[&str]| list.iter().any(|option| option.as_bytes() == arg);
+        let begins_with = |name: &&str| arg.starts_with(name.as_bytes());
+        if is_in(&GLOBAL_WITH_VALUE) {
             let value = args.get(at + 1)?;
             if arg == b"-C" {
                 directories.push(*value);
             }
             at += 2;
-        } else if is_in(GLOBAL_FLAGS) || GLOBAL_WITH_EQUALS.split(' ').any(begins_with) {
+        } else if is_in(&GLOBAL_FLAGS) || GLOBAL_WITH_EQUALS.iter().any(begins_with) {
             at += 1;
         } else {
             return None;
@@ -335,21 +341,9 @@ mod tests {
             assert!(demanded(line), "{line}");
         }
         for line in [
-            "--exec-path clone -l a b",
-            "--version clone -l a b",
-            "--help clone -l a b",
-            "-h clone -l",
-            "-v clone -l",
-            "--html-path clone -l a",
-            "--list-cmds=main clone -l",
-            "--unknown clone -l a",
-            "-C",
-            "-C clone",
-            "-C clone -l a b",
-            "",
-            "status --local",
-            "fetch clone --local a b",
-            "cloned --local a b",
+            "--exec-path clone -l a b", "--version clone -l a b", "--help clone -l a b", "-h clone -l", "-v clone -l",
+            "--html-path clone -l a", "--list-cmds=main clone -l", "--unknown clone -l a", "-C", "-C clone",
+            "-C clone -l a b", "", "status --local", "fetch clone --local a b", "cloned --local a b",
         ] {
             assert_eq!(linking(line), None, "{line}");
         }

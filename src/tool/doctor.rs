@@ -5,10 +5,10 @@
 
 use std::env;
 use std::fmt::{Display, Write};
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ use anstyle::AnsiColor::{Green, Red};
 use anstyle::Style;
 use anyhow::Result;
 use clap::Args;
-use nix::unistd::geteuid;
+use nix::unistd::{geteuid, mkdtemp};
 
 use super::quoted;
 use crate::NAME;
@@ -216,10 +216,7 @@ impl Private {
     fn within(directory: &Path) -> Result<Self, Trial> {
         let directory = directory.canonicalize()?;
         refuse_for_root(&directory)?;
-        let mut new = tempfile::Builder::new();
-        new.prefix(".git-clone-shim-doctor-");
-        new.permissions(Permissions::from_mode(0o700));
-        let path = new.tempdir_in(directory)?.keep();
+        let path = mkdtemp(&directory.join(".git-clone-shim-doctor-XXXXXX")).map_err(io::Error::from)?;
         let pinned = File::open(&path).inspect_err(|_| drop(fs::remove_dir(&path)))?;
         if fs::read_dir(of_descriptor(&pinned))?.next().is_some() {
             // By its name, and only if it is empty: what is in it is not ours.
