@@ -89,8 +89,9 @@ impl Stage {
         let mut stage = Self { _scratch: scratch, path: Arena::path(std::slice::from_ref(&bin)), arena };
         if installed {
             let output = stage.run(&["./git-clone-shim-x86_64 install --prefix /opt"]);
-            let line = Regex::new("export PATH=\"/([^\"$]*):").unwrap();
+            let line = Regex::new(r#"export PATH="/(.*):\$PATH""#).unwrap();
             let [directory] = line.captures(&output[0]).expect(&output[0]).extract().1;
+            let directory = directory.replace("$(uname -m)", std::env::consts::ARCH);
             stage.path = Arena::path(&[stage.arena.root().join(directory), bin]);
         }
         Some(stage)
