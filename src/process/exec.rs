@@ -12,24 +12,24 @@ use smallvec::SmallVec;
 
 use super::environment;
 
-/// The end of the arrays of execve(2).
-const NULL: [*const c_char; 1] = [ptr::null()];
-
 /// Replaces this process by the program in `file`, with `args` (`argv[0]` first) and the environment as it came, in which
 /// `variables`, entries `NAME=value`, replace those of their names. Returns only if the kernel refused, with its error.
 ///
-/// The environment keeps its order, its duplicates and even entries without a `=`.
+/// The rest of the environment keeps its order, its duplicates and even entries without a `=`.
 #[must_use]
 pub fn exec<'a>(file: &'a CStr, args: impl Iterator<Item = &'a CStr> + Clone, variables: &[&CStr]) -> Errno {
     let mut environment = SmallVec::<[_; 256]>::new();
-    environment.extend(environment::with(variables).chain(NULL));
+    environment.extend(environment::entries_but(variables));
+    environment.extend(variables.iter().map(|variable| variable.as_ptr()));
+    environment.push(ptr::null());
     let errno = execute_or_interpret(file, args.clone(), &environment);
     if errno != Errno::E2BIG {
         return errno;
     }
     // xargs and others fill the space that execve(2) has for args and environment, and our entries would exceed it.
     environment.clear();
-    environment.extend(environment::entries().chain(NULL));
+    environment.extend(environment::entries());
+    environment.push(ptr::null());
     execute_or_interpret(file, args, &environment)
 }
 
@@ -51,7 +51,8 @@ fn execute_or_interpret<'a>(
 #[inline(never)]
 fn execute<'a>(file: &CStr, args: impl Iterator<Item = &'a CStr>, environment: &[*const c_char]) -> Errno {
     let mut args_and_null = SmallVec::<[_; 64]>::new();
-    args_and_null.extend(args.map(CStr::as_ptr).chain(NULL));
+    args_and_null.extend(args.map(CStr::as_ptr));
+    args_and_null.push(ptr::null());
     // SAFETY: both arrays end with a null pointer, and their strings outlive the call. nix's execve(2) would copy them.
     unsafe { libc::execve(file.as_ptr(), args_and_null.as_ptr(), environment.as_ptr()) };
     Errno::last()
