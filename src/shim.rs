@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::CStr;
 use std::io::{IsTerminal, stderr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::info;
 
@@ -17,6 +17,7 @@ use crate::log;
 use crate::plan::{Plan, Reason};
 use crate::process::attempt::Attempt;
 use crate::process::exit_reason::ExitReason;
+use crate::process::stat::since_boot;
 use crate::settings::Settings;
 
 /// How a git exits that has died (`die` in usage.c).
@@ -72,7 +73,7 @@ fn attempt(
     let destination = Destination::before_attempt(clone);
     let attempted =
         if stderr().is_terminal() && !clone.progress_decided { clone.with_progress(args) } else { args.to_vec() };
-    let begun = Instant::now();
+    let begun = since_boot();
     let in_child = || git.clone().exec(&attempted, Some(ENGLISH)).report();
     let attempt = match Attempt::run(in_child, link_failure::is_ruled_out_by) {
         Ok(attempt) => attempt,
@@ -94,6 +95,6 @@ fn attempt(
         info!(reason = failure.name(), "exec git with these args again");
         return Err(git.exec(args, None));
     }
-    log::fallback(failure.name(), place.as_deref(), begun.elapsed(), settings.syslog);
+    log::fallback(failure.name(), place.as_deref(), since_boot().saturating_sub(begun), settings.syslog);
     Err(git.exec(&clone.without_hard_links(args), None))
 }

@@ -6,7 +6,7 @@
 use std::ffi::c_int;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -20,6 +20,7 @@ use tracing::debug;
 
 use super::exit_reason::ExitReason;
 use super::signals::{self, Arrival, Watch};
+use super::stat::since_boot;
 use super::streams;
 use crate::failure;
 
@@ -45,8 +46,8 @@ pub struct Attempt {
     /// The last bytes that the child wrote; the first `shown` of them have been written to our stderr.
     kept: Vec<u8>,
     shown: usize,
-    /// When the hold ends; `None` once it has.
-    held_until: Option<Instant>,
+    /// When the hold ends, since boot; `None` once it has.
+    held_until: Option<Duration>,
     /// Whether these lines of the child show that nothing can fail any more.
     ends_hold: fn(&[u8]) -> bool,
     /// What poll(2) reports where our stderr has lost its reader.
@@ -99,7 +100,7 @@ impl Attempt {
             reader: Some(reader),
             kept,
             shown: 0,
-            held_until: Some(Instant::now() + hold),
+            held_until: Some(since_boot() + hold),
             ends_hold,
             reader_lost,
             hung_up: false,
@@ -177,7 +178,7 @@ impl Attempt {
     /// Waits until something has happened, and does what is to be done then. While something waits to be written nothing is read:
     /// the child waits for a slow reader, as it would without us.
     fn step(&mut self) {
-        let left = self.held_until.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = self.held_until.map(|until| until.saturating_sub(since_boot()));
         let timeout = match left {
             Some(Duration::ZERO) => {
                 debug!("the time of the hold is over");

@@ -1,30 +1,36 @@
-//! What /proc/PID/stat tells about a process: when it started, and which process started it (proc(5)).
+//! The time, and what /proc/PID/stat tells about a process: when it started, and which process started it (proc(5)).
 
 use std::fmt::Display;
 use std::fs;
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use nix::libc;
 use nix::unistd::getppid;
 
-/// How many clock ticks the kernel counts in a second, wherever it shows them (`USER_HZ`).
-const TICKS_PER_SECOND: u64 = 100;
+/// How long a clock tick is, in which the kernel counts what it shows (`USER_HZ`), in milliseconds.
+const TICK: u128 = 10;
 
 /// How far a search for an ancestor goes: farther than a shell's substitutions and pipelines are nested.
 const GENERATIONS: usize = 8;
 
-/// The time since boot, in clock ticks.
+/// The time since boot. By the system call itself, since the first use of libc's function reads the kernel's vDSO, which takes
+/// four page faults.
 #[must_use]
-pub fn ticks_since_boot() -> u64 {
+pub fn since_boot() -> Duration {
     let mut now = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: clock_gettime(2) fills in the struct, which all zero is valid for if it does not. By number, since the first use
-    // of libc's function reads the kernel's vDSO, which takes three page faults.
+    // SAFETY: clock_gettime(2) fills in the struct, which all zero is valid for if it does not.
     let now = unsafe {
         libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_BOOTTIME, now.as_mut_ptr());
         now.assume_init()
     };
-    let part = now.tv_nsec.unsigned_abs() * TICKS_PER_SECOND / 1_000_000_000;
-    now.tv_sec.unsigned_abs() * TICKS_PER_SECOND + part
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// The time since boot in clock ticks.
+#[must_use]
+pub fn ticks_since_boot() -> u64 {
+    u64::try_from(since_boot().as_millis() / TICK).unwrap_or(u64::MAX)
 }
 
 /// Whether this process had started already when so many ticks had passed since boot. `true` where /proc does not tell.
