@@ -232,7 +232,7 @@ fn uv_is_cured_on_beegfs_and_with_checkouts_on_another_mount() {
     for_each_git(|git, _| {
         let case = UvCase::new(git);
         let shim = case.arena.path_of(true);
-        if let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM }) {
+        if let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly) {
             case.assert_cured(&uv, &shim, |name| filesystem.path().join(name), "Operation not permitted");
         }
         // The same without privilege: uv's checkouts are a symbolic link to another device.
@@ -260,7 +260,7 @@ fn newest_uv_does_not_need_its_own_fallback() {
         return;
     };
     let case = UvCase::new(&gits()[0]);
-    let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly { errno: libc::EPERM }) else {
+    let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly) else {
         return;
     };
     for (name, through_shim) in [("without", false), ("with", true)] {

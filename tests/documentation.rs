@@ -4,17 +4,14 @@
 //! `<!-- run by: .ci/full STEP -->` with words of that script. In the output, `…` stands for any text of a line, and alone on a
 //! line for any number of lines.
 
+use regex::Regex;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use nix::libc;
-use regex::Regex;
-
 use crate::support::arena::Arena;
-use crate::support::arrangement;
 use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::python;
@@ -73,11 +70,7 @@ impl Stage {
         let arena = Arena::new(&gits()[0]);
         let mountpoint = arena.root().join("scratch");
         fs::create_dir(&mountpoint).unwrap();
-        let rule = LinkRule::SameDirectoryOnly { errno: libc::EPERM };
-        let Ok(scratch) = RefusingFs::mount(arena.work_dir(), &mountpoint, rule) else {
-            arrangement::missing("FUSE filesystem to mount");
-            return None;
-        };
+        let scratch = RefusingFs::mount(arena.work_dir(), &mountpoint, LinkRule::SameDirectoryOnly)?;
         let mut setting = arena.command("bash");
         setting.args(["-euc", SETTING]).current_dir(arena.root());
         setting.env("PROGRAM", executable::shim());

@@ -16,7 +16,6 @@ use crate::support::fault;
 use crate::support::mounted::Mounted;
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
-use crate::support::sshfs;
 use crate::support::trace;
 use crate::support::tree;
 
@@ -76,17 +75,11 @@ fn assert_cured_where_git_dies(link: Link, arena: &Arena, line: &Args) {
     }
 }
 
-fn on_fuse(arena: Arena, rule: LinkRule) -> Option<Place> {
+fn on_sshfs(arena: Arena, rule: LinkRule) -> Option<Place> {
     let (directory, filesystem) = mount(rule)?;
     let (arena, source) = arena_on(&filesystem, arena);
     // In this order, so that it is unmounted before its directories are removed.
     Some(Place(arena, source, vec![Box::new(filesystem), Box::new(directory)]))
-}
-
-fn on_sshfs(arena: Arena, options: &str) -> Option<Place> {
-    let mounted = sshfs::mount(options)?;
-    let (arena, source) = source::beside_work_dir(&mounted.path(), arena);
-    Some(Place(arena, source, vec![Box::new(mounted)]))
 }
 
 /// Mounts an overlay whose lower layer holds two repositories and whose upper layer is in the directory `upper`: `original`,
@@ -125,10 +118,7 @@ fn between(arena: Arena, script: &str, what: &str, [from, to]: [&str; 2]) -> Opt
 
 /// The last object that git links: it has linked others before, and removes these links.
 fn last_object(source: &Path) -> PathBuf {
-    let objects = source.join(".git/objects");
-    let tree = tree::read(&objects);
-    let last = tree.keys().rfind(|path| path.as_os_str().len() > 10);
-    objects.join(last.unwrap())
+    tree::objects(source).pop().unwrap().0
 }
 
 /// On ext4 an object can have 65,000 names.
@@ -194,15 +184,9 @@ macro_rules! filesystems {
 }
 
 filesystems! {
-    // BeeGFS links inside one directory only; at the border of a buddy mirror it says EOPNOTSUPP, and AFS says EXDEV.
-    beegfs: Refused(EPERM), |arena| on_fuse(arena, LinkRule::SameDirectoryOnly { errno: libc::EPERM });
-    beegfs_mirror: Refused("Operation not supported"), |arena| on_fuse(arena, LinkRule::SameDirectoryOnly { errno: libc::EOPNOTSUPP });
-    afs: Refused(EXDEV), |arena| on_fuse(arena, LinkRule::SameDirectoryOnly { errno: libc::EXDEV });
-    // With sysCreateHardlinksAsSymlinks=true.
-    beegfs_with_symbolic_links: Different, |arena| on_fuse(arena, LinkRule::Symlink);
-    fuse_with_an_inode_per_path: Different, |arena| on_fuse(arena, LinkRule::InodePerPath);
-    sshfs_with_its_own_links: Different, |arena| on_sshfs(arena, "");
-    sshfs_without_hard_links: Refused(EPERM), |arena| on_sshfs(arena, "-o disable_hardlink");
+    // BeeGFS links inside one directory only.
+    beegfs: Refused(EPERM), |arena| on_sshfs(arena, LinkRule::SameDirectoryOnly);
+    sshfs: Different, |arena| on_sshfs(arena, LinkRule::InodePerPath);
     // As in a container: the first link to an object of the image copies it up, and if it has two names, the copy is another
     // file. Without xino, on two devices, it always is.
     overlay: Different, |arena| on_overlay(arena, tempfile::tempdir_in("/var/tmp").unwrap(), "index=off", "linked");
@@ -226,12 +210,11 @@ filesystems! {
 
 #[test]
 fn landlock() {
-    fault::without_links_across_directories(|| {
-        check(Refused(EXDEV), |arena| {
-            let source = source::small(&arena, "src");
-            Some(Place(arena, source, vec![]))
-        });
-    });
+    let place = |arena| {
+        let source = source::small(&arena, "src");
+        Some(Place(arena, source, vec![]))
+    };
+    fault::without_links_across_directories(|| check(Refused(EXDEV), place));
 }
 
 #[test]

@@ -257,17 +257,13 @@ impl Case {
             fs::write(work_dir.join("full/of-this"), "content").unwrap();
         };
         let run = || arena.run_in(&prepare, call);
-        let mut result = None;
-        match self.fault {
-            Fault::Refused(errno) => result = Some(fault::with_links_failing(errno, run)),
-            Fault::AcrossDirectories => {
-                fault::without_links_across_directories(|| result = Some(run()));
-            }
-            Fault::None | Fault::OtherMount | Fault::OtherFile => result = Some(run()),
-        }
+        let mut result = match self.fault {
+            Fault::Refused(errno) => fault::with_links_failing(errno, run),
+            Fault::AcrossDirectories => fault::without_links_across_directories(run)?,
+            Fault::None | Fault::OtherMount | Fault::OtherFile => run(),
+        };
         // The names of these files are random, and one of them lists the others.
         let in_reftable = |path: &Path| path.parent().is_some_and(|parent| parent.ends_with("reftable"));
-        let mut result = result?;
         result.tree.retain(|path, _| !in_reftable(path));
         Some(result)
     }

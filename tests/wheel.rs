@@ -7,8 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::libc;
-
 use crate::support::arrangement;
 use crate::support::call::Call;
 use crate::support::gits::gits;
@@ -56,8 +54,7 @@ fn uv_pip_and_pipx_install_what_uv_needs() {
         run(&remove);
         let line = told.lines().rev().nth(1).unwrap();
         let path = run(&format!("{line}; printenv PATH"));
-        let rule = LinkRule::SameDirectoryOnly { errno: libc::EPERM };
-        let Some((_directory, filesystem)) = mount(rule) else {
+        let Some((_directory, filesystem)) = mount(LinkRule::SameDirectoryOnly) else {
             return;
         };
         let cache = |name: &str| filesystem.path().join(name);

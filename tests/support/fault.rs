@@ -24,31 +24,27 @@ pub fn with_calls_failing<T: Send>(calls: &[libc::c_long], errno: i32, test: imp
     let architecture = std::env::consts::ARCH.try_into().unwrap();
     let filter: BpfProgram =
         SeccompFilter::new(calls, SeccompAction::Allow, refuse, architecture).unwrap().try_into().unwrap();
-    // A filter applies to one thread and cannot be removed: use a new thread.
-    thread::scope(|scope| {
-        let filtered = scope.spawn(|| {
-            seccompiler::apply_filter(&filter).unwrap();
-            test()
-        });
-        filtered.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    in_new_thread(|| {
+        seccompiler::apply_filter(&filter).unwrap();
+        test()
     })
+}
+
+/// Filters and rulesets apply to one thread and cannot be removed.
+fn in_new_thread<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| scope.spawn(test).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Runs `test` where Landlock refuses links from one directory to another (EXDEV), for it and all processes that it starts,
 /// if this machine can. Links within one directory succeed.
-#[track_caller]
-pub fn without_links_across_directories(test: impl FnOnce() + Send) {
-    // A ruleset applies to one thread and cannot be removed: use a new thread.
-    let result = thread::scope(|scope| {
-        let restricted = scope.spawn(|| match restrict_links() {
-            Ok(_) => test(),
-            Err(error) => arrangement::missing(&format!("Landlock ({error})")),
-        });
-        restricted.join()
-    });
-    if let Err(panic) = result {
-        std::panic::resume_unwind(panic);
-    }
+pub fn without_links_across_directories<T: Send>(test: impl FnOnce() -> T + Send) -> Option<T> {
+    in_new_thread(|| match restrict_links() {
+        Ok(_) => Some(test()),
+        Err(error) => {
+            arrangement::missing(&format!("Landlock ({error})"));
+            None
+        }
+    })
 }
 
 /// Every Landlock ruleset refuses links across directories; this one must name some right, and takes that to make block

@@ -18,7 +18,6 @@ pub mod python;
 pub mod race;
 pub mod refusing_fs;
 pub mod source;
-pub mod sshfs;
 pub mod terminal;
 pub mod trace;
 pub mod tree;

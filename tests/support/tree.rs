@@ -53,15 +53,17 @@ pub fn read(root: &Path) -> Tree {
     tree
 }
 
-/// The link counts of all object files, loose or packed, below `root`.
+/// The object files, loose or packed, below `root`, in the order of their paths, and their link counts.
+pub fn objects(root: &Path) -> Vec<(PathBuf, u64)> {
+    let has = |path: &Path, name: &str| path.parent().is_some_and(|parent| parent.iter().any(|part| part == name));
+    let files = read(root).into_iter().filter(|(_, entry)| entry.mode & 0o170_000 == 0o100_000);
+    let objects = files.filter(|(path, _)| has(path, "objects") && !has(path, "info"));
+    objects.map(|(path, entry)| (root.join(path), entry.links)).collect()
+}
+
+/// The link counts of [`objects`].
 pub fn object_links(root: &Path) -> Vec<u64> {
-    let is_object = |path: &Path| {
-        let mut parents = path.ancestors().skip(1).filter_map(Path::file_name);
-        parents.any(|name| name == "objects") && !path.ancestors().any(|part| part.ends_with("objects/info"))
-    };
-    let tree = read(root);
-    let files = tree.iter().filter(|(_, entry)| entry.mode & 0o170_000 == 0o100_000);
-    files.filter(|(path, _)| is_object(path)).map(|(_, entry)| entry.links).collect()
+    objects(root).into_iter().map(|(_, links)| links).collect()
 }
 
 /// Removes everything below `root`, but not `root`.
