@@ -3,17 +3,19 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use nix::libc;
 
-use crate::support::arena::{DIFFERENT, REFUSED, for_each_git};
+use crate::support::arena::{Arena, DIFFERENT, REFUSED, RunResult, for_each_git};
 use crate::support::args::{args, with_source};
 use crate::support::arrangement;
 use crate::support::call::Call;
 use crate::support::executable;
-use crate::support::race;
 use crate::support::source;
 use crate::support::trace;
 use crate::support::tree;
@@ -28,14 +30,65 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// The first file below `objects` whose name ends so.
-fn object(objects: &Path, end: &str) -> PathBuf {
-    let mut directories = fs::read_dir(objects).unwrap().map(|entry| entry.unwrap().path());
-    let files = directories.find_map(|directory| {
-        let mut files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-        files.find(|file| file.to_string_lossy().ends_with(end))
+/// The pack of a packed source.
+fn pack(source: &Path) -> PathBuf {
+    let mut files = tree::objects(source).into_iter().map(|(file, _)| file);
+    files.find(|file| file.extension().is_some_and(|end| end == "pack")).unwrap()
+}
+
+/// Whether strace can delay calls here; reports it if not.
+#[track_caller]
+fn can_delay() -> bool {
+    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    let can = traced.is_ok_and(|output| output.status.success());
+    if !can {
+        arrangement::missing("strace");
+    }
+    can
+}
+
+/// Runs a call of git under strace, which delays each link after git has looked at the file.
+fn run_delayed(arena: &Arena, call: &Call) -> RunResult {
+    let mut command = arena.command("strace");
+    command.args(["-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null", "-e", "trace=?link,linkat"]);
+    command.args(["-e", "inject=?link,linkat:delay_enter=20000", "git"]).args(call.command.get_args());
+    command.envs(call.command.get_envs().map(|(name, value)| (name, value.unwrap())));
+    arena.run(Call::new(command))
+}
+
+/// Runs `test` while `file` is exchanged for others of the same content again and again, without a moment in which it is
+/// missing, until `is_enough`.
+fn while_exchanging<T>(
+    file: &Path,
+    owner: Option<u32>,
+    is_enough: impl Fn() -> bool + Sync,
+    test: impl FnOnce() -> T,
+) -> T {
+    let spares = tempfile::tempdir_in(file.ancestors().nth(5).unwrap()).unwrap();
+    // Files that keep another name: a file without any name cannot be linked, and git would copy.
+    let names: Vec<PathBuf> = (0..64).map(|name| spares.path().join(name.to_string())).collect();
+    for name in &names {
+        fs::copy(file, name).unwrap();
+        chown(name, owner, owner).unwrap();
+    }
+    let next = spares.path().join("next");
+    let is_over = AtomicBool::new(false);
+    let result = thread::scope(|scope| {
+        scope.spawn(|| {
+            for name in names.iter().cycle().take_while(|_| !is_over.load(Ordering::Relaxed)) {
+                if is_enough() {
+                    thread::yield_now();
+                    continue;
+                }
+                fs::hard_link(name, &next).unwrap();
+                fs::rename(&next, file).unwrap();
+            }
+        });
+        let result = catch_unwind(AssertUnwindSafe(test));
+        is_over.store(true, Ordering::Relaxed);
+        result
     });
-    files.unwrap()
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 #[test]
@@ -74,25 +127,6 @@ fn destination_that_another_user_has_made_meanwhile_is_not_used() {
 }
 
 #[test]
-fn clone_in_a_directory_that_others_can_write_to_is_cured() {
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EXDEV);
-        let source = source::small(&arena, "src");
-        for mode in [0o1777, 0o777, 0o2775] {
-            set_mode(arena.work_dir(), mode);
-            for line in ["clone -l SRC dst", "clone -l --mirror SRC dst", "clone -l SRC a/b/dst", "clone -l SRC"] {
-                arena.assert_cured(&with_source(&source, args(line)));
-            }
-            // What the caller prepared stays the destination, even if others can write to it.
-            for prepare in ["mkdir -m 755 dst", "mkdir -m 2775 dst"] {
-                let line = with_source(&source, args("clone -l SRC dst"));
-                arena.assert_cured_in(&arena.prepare(prepare), &line, REFUSED);
-            }
-        }
-    });
-}
-
-#[test]
 fn object_that_another_user_put_in_place_of_ours_is_copied_as_git_copies_it() {
     // fs.protected_hardlinks refuses the link (EPERM), and by that protects from an object whose owner can change it later. A
     // copy is ours, and without --local git makes the same one.
@@ -108,9 +142,10 @@ fn object_that_another_user_put_in_place_of_ours_is_copied_as_git_copies_it() {
         let done = Command::new("chown").args(["-R", &format!("{VICTIM}:{VICTIM}")]).arg(&source).status();
         assert!(done.unwrap().success());
         let arena = arena.run_by(VICTIM);
-        let object = object(&source.join(".git/objects"), "");
-        set_mode(object.parent().unwrap(), 0o777);
-        chown(&object, Some(ATTACKER), Some(ATTACKER)).unwrap();
+        for (object, _) in tree::objects(&source) {
+            set_mode(object.parent().unwrap(), 0o777);
+            chown(object, Some(ATTACKER), Some(ATTACKER)).unwrap();
+        }
         let cured = arena.assert_cured(&with_source(&source, args("clone --local SRC dst")));
         cured.assert_equals(&arena.run(arena.real(with_source(&source, args("clone SRC dst")))));
     });
@@ -119,22 +154,22 @@ fn object_that_another_user_put_in_place_of_ours_is_copied_as_git_copies_it() {
 #[test]
 fn object_that_another_user_exchanges_while_git_links_it_is_not_copied() {
     // git dies of a link that is not the file that it has looked at: a fallback would copy what the other user has put there.
-    if !arrangement::is_root() || !race::can_delay() {
+    if !arrangement::is_root() || !can_delay() {
         return;
     }
     let mut refused = 0;
     for_each_git(|_, arena| {
         let source = source::packed(&arena, "src");
-        let pack = object(&source.join(".git/objects"), ".pack");
+        let pack = pack(&source);
         set_mode(pack.parent().unwrap(), 0o777);
-        race::while_exchanging(
+        while_exchanging(
             &pack,
             Some(ATTACKER),
             || false,
             || {
                 for line in ["clone -l SRC dst", "clone -q SRC dst"] {
                     let line = with_source(&source, args(line));
-                    let run = |call: Call| arena.run(race::delayed_at_links(&arena, &call)).outcome;
+                    let run = |call: Call| run_delayed(&arena, &call).outcome;
                     let dies = |call: &dyn Fn() -> Call| (0..20).any(|_| run(call()).died_of(DIFFERENT));
                     // Gits before 2.45.1 and 2.39.4 do not check.
                     if dies(&|| arena.real(line.clone())) {
@@ -153,20 +188,20 @@ fn object_that_another_user_exchanges_while_git_links_it_is_not_copied() {
 #[test]
 fn object_that_is_exchanged_once_is_linked_when_git_looks_again() {
     // As in a race with `git maintenance` in the source: links are honest here, so the same line runs once more.
-    if !race::can_delay() {
+    if !can_delay() {
         return;
     }
     let mut refused = 0;
     for_each_git(|_, arena| {
         let source = source::packed(&arena, "src");
-        let pack = object(&source.join(".git/objects"), ".pack");
+        let pack = pack(&source);
         let trace = arena.root().join("trace");
         let line = with_source(&source, args("clone -q -l SRC dst"));
-        let run = |call: Call| arena.run(race::delayed_at_links(&arena, &call.env("GIT_TRACE", &trace)));
+        let run = |call: Call| run_delayed(&arena, &call.env("GIT_TRACE", &trace));
         let runs = || fs::read_to_string(&trace).unwrap_or_default().matches("built-in: git clone").count();
         let died = |limit| {
             let _ = fs::remove_file(&trace);
-            race::while_exchanging(
+            while_exchanging(
                 &pack,
                 None,
                 || runs() >= limit,
@@ -177,7 +212,7 @@ fn object_that_is_exchanged_once_is_linked_when_git_looks_again() {
         if died(usize::MAX) {
             let linked_again = (0..5).any(|_| {
                 let _ = fs::remove_file(&trace);
-                let shim = race::while_exchanging(&pack, None, || runs() >= 2, || run(arena.shim(line.clone())));
+                let shim = while_exchanging(&pack, None, || runs() >= 2, || run(arena.shim(line.clone())));
                 shim.outcome.succeeded();
                 runs() == 2
             });

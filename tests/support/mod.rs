@@ -15,7 +15,6 @@ pub mod path;
 pub mod paused_clone;
 pub mod process;
 pub mod python;
-pub mod race;
 pub mod refusing_fs;
 pub mod source;
 pub mod terminal;
