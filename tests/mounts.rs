@@ -2,13 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
 
 use nix::libc;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{args, with_no_hardlinks, with_source};
@@ -19,7 +14,6 @@ use crate::support::gits::gits;
 use crate::support::source;
 use crate::support::trace;
 use crate::support::tree;
-use crate::support::wait;
 
 #[test]
 fn clone_to_another_mount_is_copied_by_one_git() {
@@ -49,57 +43,6 @@ fn clone_to_another_mount_is_copied_by_one_git() {
         let plain = with_source(&source, args("clone SRC dst"));
         arena.assert_twins(&plain);
         assert!(!trace::is_attempted(&arena, &plain));
-    });
-}
-
-/// automount(8). Dropped, it unmounts what it has mounted, and ends.
-struct Automount(Child);
-
-impl Drop for Automount {
-    fn drop(&mut self) {
-        let pid = Pid::from_raw(self.0.id().cast_signed());
-        let _ = kill(pid, Signal::SIGTERM).map(|()| self.0.wait());
-    }
-}
-
-#[test]
-fn clone_to_an_automounted_directory_is_copied_by_one_git() {
-    // It is mounted when it is looked at, by the shim or by git.
-    if !arrangement::is_root() || arrangement::program("automount").is_none() {
-        return;
-    }
-    let place = tempfile::tempdir().unwrap();
-    let at = |name: &str| place.path().join(name);
-    let target = at("target");
-    fs::create_dir(&target).unwrap();
-    fs::write(at("map"), format!("work -fstype=bind :{}\n", target.display())).unwrap();
-    let master = format!("{} {}\n", at("auto").display(), at("map").display());
-    fs::write(at("master"), master).unwrap();
-    let mut automount = Command::new("automount");
-    automount.args(["--foreground", "--dont-check-daemon", "--pid-file"]);
-    automount.args([at("pid"), at("master")]);
-    // The kernel mounts nothing for processes of the daemon's own group.
-    automount.process_group(0);
-    let _automount = Automount(automount.stderr(Stdio::null()).spawn().unwrap());
-    let mounted = format!(" {} autofs ", at("auto").display());
-    wait::until("automount", || fs::read_to_string("/proc/self/mounts").unwrap().contains(&mounted));
-    for_each_git(|_, arena| {
-        let source = source::small(&arena, "src");
-        let mut line = with_source(&source, args("clone -q --local SRC"));
-        line.push(at("auto/work/dst").into());
-        let run = |call: Call| {
-            tree::clear(&target);
-            let _ = Command::new("umount").arg(at("auto/work")).stderr(Stdio::null()).status();
-            call.run()
-        };
-        let real = run(arena.real(line.clone()));
-        assert!(real.died_of(REFUSED), "{real:?}");
-        let trace = arena.root().join("trace");
-        run(arena.shim(line).env("GIT_TRACE", &trace)).succeeded();
-        let links = tree::object_links(&target);
-        assert!(!links.is_empty() && links.iter().all(|&links| links == 1));
-        let trace = fs::read_to_string(&trace).unwrap();
-        assert_eq!(trace.matches("built-in: git clone").count(), 1, "{trace}");
     });
 }
 
@@ -172,6 +115,8 @@ fn in_mount_namespace(arena: &Arena, script: &str, stdin: String, run: &dyn Fn(C
     command
         .args(["--user", "--map-root-user", "--mount", "bash", "-c", script])
         .env("SRC", source::small(arena, "src"))
+        // Without the sample hooks a clone takes half the time.
+        .env("GIT_TEMPLATE_DIR", "")
         .env("SHIM", arena.shim_directory().join("git"));
     let outcome = run(Call::new(command).stdin(stdin));
     if !outcome.status.success() {
@@ -181,22 +126,25 @@ fn in_mount_namespace(arena: &Arena, script: &str, stdin: String, run: &dyn Fn(C
     Some(String::from_utf8(outcome.stdout).unwrap())
 }
 
-/// What the shim explains and what comes of it, for so many of [`SOURCES`] and every destination, where `run` runs the script.
+/// What the shim explains and what comes of it, where `run` runs the script: for each of so many of [`SOURCES`] with the first of
+/// [`DESTINATIONS`], one on each mount, and for the first sources, likewise, with each destination.
 fn compare(sources: usize, run: &dyn Fn(Call) -> Outcome) -> Option<BTreeSet<(String, String, String)>> {
-    let pairs = SOURCES
-        .split(' ')
-        .take(sources)
-        .flat_map(|source| DESTINATIONS.split(", ").map(move |destination| format!("{source} {destination}\n")));
-    let pairs: BTreeSet<String> = pairs.collect();
+    let mut pairs = BTreeSet::new();
+    for (from, source) in SOURCES.split(' ').take(sources).enumerate() {
+        for (to, destination) in DESTINATIONS.split(", ").enumerate() {
+            if from < 4 || to < 4 {
+                pairs.insert(format!("{source} {destination}\n"));
+            }
+        }
+    }
     let count = pairs.len();
     let script = format!("{PLACES}\nset +e\n{COMPARE}");
     let text = in_mount_namespace(&Arena::new(&gits()[0]), &script, pairs.into_iter().collect(), run)?;
     let results = text.lines().map(|line| {
-        let mut parts = line.splitn(3, ' ').map(str::to_owned);
-        let mut next = || parts.next().unwrap();
-        (next(), next(), next())
+        let [explained, came, line] = line.splitn(3, ' ').collect::<Vec<_>>().try_into().unwrap();
+        (explained.to_owned(), came.to_owned(), line.to_owned())
     });
-    let results: BTreeSet<_> = results.collect();
+    let results: BTreeSet<(String, String, String)> = results.collect();
     assert_eq!(results.len(), count);
     Some(results)
 }
