@@ -108,7 +108,7 @@ fn log_gives_decisions_and_reasons_and_no_args() {
         for (part, shown) in [
             (&found[..], [true, true]),
             ("this call can hard-link reason=\"--local is in effect", [true, true]),
-            ("exit status 128", [true, true]),
+            ("exit_reason=Exited(128)", [true, true]),
             ("exec git with --no-hardlinks", [true, true]),
             (&skipped, [false, true]),
         ] {
