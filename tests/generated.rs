@@ -237,6 +237,11 @@ impl Case {
             let (name, value) = random.word(VARIABLES).split_once('=').unwrap();
             variables.insert(name, replaced(value).into());
         }
+        // With a work tree elsewhere too, git leaves a file at the destination, and no second clone can go there: see no_fallback.rs.
+        let has = |args: &[OsString], name: &str| args.iter().any(|arg| arg.as_bytes().starts_with(name.as_bytes()));
+        if has(&before, "--work-tree") || variables.contains_key("GIT_WORK_TREE") {
+            options.retain(|option| !has(option, "--sep"));
+        }
         let options = [before, options.concat()].concat();
         Self { seed, fault, options, end, variables }
     }
