@@ -8,7 +8,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 
 use nix::fcntl::posix_fallocate;
@@ -16,6 +15,7 @@ use nix::libc;
 use nix::sys::statvfs::fstatvfs;
 
 use crate::support::arena::Arena;
+use crate::support::args::rows;
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
 use crate::support::executable;
@@ -26,25 +26,23 @@ use crate::support::tree::{self, Tree};
 /// Another user, who attacks.
 const ATTACKER: u32 = 64_001;
 
-const NOTHING: [&str; 0] = [];
-
 /// Asserts that the program failed, with these words in one line.
 #[track_caller]
 fn assert_refused(outcome: &Outcome, words: &str) {
     let status = outcome.status.code().unwrap_or_default();
-    assert!(status > 0 && outcome.is_our_failure(status), "{outcome:?}");
-    assert!(outcome.stderr_contains(words), "{words:?}: {outcome:?}");
+    let is_ours = status > 0 && outcome.is_our_failure(status);
+    assert!(is_ours && outcome.stderr_contains(words), "{words:?}: {outcome:?}");
 }
 
 #[track_caller]
 fn assert_same(left: &Tree, right: &Tree, when: &str) {
-    assert_eq!(tree::differences(left, right), NOTHING, "{when}");
+    assert_eq!(tree::differences(left, right), [""; 0], "{when}");
 }
 
-/// The rows of a table, one a line, with their columns.
-fn rows(table: &str) -> Vec<Vec<&str>> {
-    let lines = table.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.map(|line| line.split('|').map(str::trim).collect()).collect()
+/// What it printed; it must have succeeded.
+#[track_caller]
+fn told(call: Call) -> String {
+    String::from_utf8(call.run().succeeded().stdout).unwrap()
 }
 
 fn in_this_version(text: &str) -> String {
@@ -60,6 +58,13 @@ fn shell(site: &Site, script: &str, user: u32) {
         shell.uid(user).gid(user);
     }
     Call::new(shell).run().succeeded();
+}
+
+/// Asserts that one version is current, and works.
+#[track_caller]
+fn assert_current_works(site: &Site) {
+    let version = fs::read_link(site.root().join("current")).unwrap();
+    site.assert_works(&site.bin(), version.to_str().unwrap());
 }
 
 /// All files and links that a first installation leaves below its prefix.
@@ -83,16 +88,16 @@ fn first_installation_is_whole_tries_a_clone_and_is_removed_without_a_trace() {
     let release = site.arena.root().join(format!("git-clone-shim-{MACHINE}"));
     executable::copy(&program, &release);
     let before = tree::read(site.arena.root());
-    let planned = Call::new(site.command(&release, "install", ["--dry-run"])).run().succeeded();
+    let planned = told(site.call(&release, "install", &["--dry-run"]));
     assert_same(&before, &tree::read(site.arena.root()), "--dry-run");
-    assert_eq!(String::from_utf8_lossy(&planned.stdout).lines().count(), 2, "{planned:?}");
+    assert_eq!(planned.lines().count(), 2, "{planned}");
 
-    let outcome = Call::new(site.command(&release, "install", NOTHING)).run().succeeded();
+    let text = told(site.call(&release, "install", &[]));
+    let complete = site.tree();
     let installed = in_this_version(INSTALLED);
-    let mut found = site.tree();
-    found.retain(|path, _| !site.prefix.join(path).is_dir() || path.ends_with("current"));
-    let found = found.keys().map(|path| path.to_str().unwrap());
-    assert_eq!(found.collect::<BTreeSet<_>>(), installed.split_whitespace().collect());
+    let found = complete.keys().filter(|path| path.ends_with("current") || !site.prefix.join(path).is_dir());
+    let found: BTreeSet<_> = found.map(|path| path.to_str().unwrap()).collect();
+    assert_eq!(found, installed.split_whitespace().collect());
     site.assert_works(&site.bin(), VERSION);
     for (file, of) in [
         ("bin/git-clone-shim", &*program),
@@ -102,42 +107,33 @@ fn first_installation_is_whole_tries_a_clone_and_is_removed_without_a_trace() {
         let of = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(of)).unwrap();
         assert!(fs::read(site.bin().join("..").join(file)).unwrap() == of, "{file}");
     }
-    let text = String::from_utf8(outcome.stdout).unwrap();
     let (tried, last) = text.split_once("\nModule files").unwrap();
     assert!(tried.contains(": git alone fails with --local, through the shim"), "{text}");
     let last: Vec<_> = last.lines().skip(1).collect();
     assert!(last[0].starts_with(&format!("Installed in {}", site.root().display())), "{text}");
-    let line = format!("export PATH=\"{}/current/$(uname -m)/bin:$PATH\"", site.root().display());
-    assert_eq!(last[1], line);
+    assert_eq!(last[1], format!("export PATH=\"{}/current/$(uname -m)/bin:$PATH\"", site.root().display()));
     assert!(last[2].ends_with("git-clone-shim doctor DIR") && last.len() == 3, "{text}");
-
-    let complete = site.tree();
-    let without_git = site.install(VERSION, &[]).succeeded().stdout;
-    assert!(without_git.starts_with(b"No clone was tried: "));
+    assert!(told(site.install_call(VERSION, &[])).starts_with("No clone was tried: "));
 
     // Again, which changes nothing; and with a reader that has gone.
-    let again = "set -o pipefail; \"$@\" | head -1";
+    let again = site.call(&release, "install", &[]);
     let mut shell = site.arena.command("bash");
-    shell.args(["-c", again, "bash"]).arg(&release);
-    shell.args(["install", "--prefix"]).arg(&site.prefix);
-    let first = Call::new(shell).run().succeeded();
-    assert_eq!(first.stdout, format!("{tried}\n").as_bytes());
+    shell.args(["-c", "set -o pipefail; \"$@\" | head -1", "bash"]).arg(&release).args(again.command.get_args());
+    assert_eq!(told(Call::new(shell)), format!("{tried}\n"));
     assert_same(&site.tree(), &complete, "again");
     assert!(tree::read(&site.arena.root().join("tmp")).is_empty());
 
     // From the installed program, whose file goes meanwhile.
-    let own = site.bin().join("git-clone-shim");
-    let run = |args: &[&str]| {
-        let mut command = site.arena.command(&own);
+    let own = |args: &[&str]| {
+        let mut command = site.arena.command(site.bin().join("git-clone-shim"));
         command.arg("uninstall").args(args);
-        Call::new(command).run()
+        Call::new(command)
     };
-    assert_refused(&run(&[VERSION]), "is the current version");
-    assert_refused(&run(&["9.9.9"]), &format!("there is {VERSION}"));
-    let would = run(&["--dry-run"]).succeeded().stdout;
+    assert_refused(&own(&[VERSION]).run(), "is the current version");
+    assert_refused(&own(&["9.9.9"]).run(), &format!("there is {VERSION}"));
+    let would = told(own(&["--dry-run"])).replace("Would remove", "Removed");
     assert_same(&site.tree(), &complete, "--dry-run");
-    let removed = String::from_utf8(run(&[]).succeeded().stdout).unwrap();
-    let would = String::from_utf8(would).unwrap().replace("Would remove", "Removed");
+    let removed = told(own(&[]));
     let line = removed.strip_prefix(&would).unwrap();
     assert!(would.lines().count() == 2 && line.contains("start-up file"), "{removed}");
     fs::remove_dir(&site.prefix).unwrap();
@@ -158,47 +154,49 @@ fn uninstall_goes_on_from_memory_before_it_removes_its_own_file() {
     strace.arg(&trace).arg(site.bin().join("git-clone-shim")).arg("uninstall");
     Call::new(strace).run().succeeded();
     let trace = fs::read_to_string(trace).unwrap();
-    let second = trace.lines().nth(1).unwrap();
-    assert!(second.starts_with("execve(\"/proc/self/fd/"), "{trace}");
+    assert!(trace.lines().nth(1).unwrap().starts_with("execve(\"/proc/self/fd/"), "{trace}");
     assert!(!site.root().exists());
+}
+
+const SHELLS: [&[&str]; 8] = [
+    &["sh"],
+    &["dash"],
+    &["busybox", "sh"],
+    &["mksh"],
+    &["bash", "--posix"],
+    &["zsh", "-f"],
+    &["tcsh", "-f"],
+    &["fish", "--no-config"],
+];
+
+/// The line for PATH that `call` prints.
+#[track_caller]
+fn path_line(call: Call) -> Vec<u8> {
+    call.run().succeeded().stdout.split(|&byte| byte == b'\n').rev().nth(2).unwrap().to_vec()
 }
 
 #[test]
 fn printed_line_puts_any_prefix_on_path_in_each_shell() {
     let latin1 = OsString::from_vec(b"caf\xe9 b".to_vec());
-    let shells: [&[&str]; 8] = [
-        &["sh"],
-        &["dash"],
-        &["busybox", "sh"],
-        &["mksh"],
-        &["bash", "--posix"],
-        &["zsh", "-f"],
-        &["tcsh", "-f"],
-        &["fish", "--no-config"],
-    ];
     for name in ["plain".into(), "a b/it's \"$HOME\" `x` & | * é".into(), latin1] {
         let mut site = Site::new();
         site.prefix = site.arena.root().join(name);
-        for shell in shells {
+        for shell in SHELLS {
             let Some(program) = arrangement::program(shell[0]) else {
                 continue;
             };
-            let mut command = site.install_command(VERSION, &[]);
-            let told = Call::new({
-                command.env("SHELL", program);
-                command
-            })
-            .run()
-            .succeeded()
-            .stdout;
-            let line = told.split(|&byte| byte == b'\n').rev().nth(2).unwrap();
+            let line = path_line(site.install_call(VERSION, &[]).env("SHELL", program));
             // fish takes no byte that is not UTF-8 from a script.
-            if shell[0] == "fish" && std::str::from_utf8(line).is_err() {
+            if shell[0] == "fish" && std::str::from_utf8(&line).is_err() {
                 continue;
             }
-            let path = site.path_after(shell, OsStr::from_bytes(line));
+            let file = site.arena.root().join("script");
+            fs::write(&file, [&line[..], b"\nprintenv PATH\n"].concat()).unwrap();
+            let mut command = site.arena.command(shell[0]);
+            command.args(&shell[1..]).arg(file);
+            let told = Call::new(command).run();
             let expected = [site.bin().as_os_str().as_bytes(), b":"].concat();
-            assert!(path.as_bytes().starts_with(&expected), "{shell:?}: {path:?}");
+            assert!(told.stdout.starts_with(&expected), "{shell:?}: {told:?}");
         }
         site.assert_works(&site.bin(), VERSION);
         site.uninstall(&[]).succeeded();
@@ -213,24 +211,21 @@ fn home_that_two_kinds_of_machine_share_holds_a_program_for_each() {
         return;
     };
     let site = Site::new();
-    let on_other = |program: &OsStr, args: &[&OsStr]| {
+    let on_other = |program: &Path, args: &[&OsStr]| {
         let mut command = site.arena.command(&linux32);
         command.arg(program).args(args).env("PATH", Arena::path(&[]));
         Call::new(command).run().succeeded().stdout
     };
-    let told = site.install(VERSION, &[]).succeeded().stdout;
-    let line = told.split(|&byte| byte == b'\n').rev().nth(2).unwrap();
-    let git = OsString::from_vec([line, b"; command -v git"].concat());
-    let git = || on_other("sh".as_ref(), &["-c".as_ref(), &git]);
+    let line = path_line(site.install_call(VERSION, &[]));
+    let script = OsString::from_vec([&line[..], b"; command -v git"].concat());
+    let git = || on_other(Path::new("sh"), &["-c".as_ref(), &script]);
     // There is no program for this processor yet: the line does no harm.
     assert!(!git().starts_with(site.prefix.as_os_str().as_bytes()));
     let program = site.program(VERSION);
-    let args = ["install".as_ref(), "--prefix".as_ref(), site.prefix.as_os_str()];
-    on_other(program.as_os_str(), &args);
+    on_other(&program, &site.call(&program, "install", &[]).command.get_args().collect::<Vec<_>>());
     assert!(git().starts_with(site.prefix.as_os_str().as_bytes()));
     site.assert_works(&site.bin(), VERSION);
-    let machines = fs::read_dir(site.root().join(VERSION)).unwrap().count();
-    assert_eq!(machines, 2);
+    assert_eq!(fs::read_dir(site.root().join(VERSION)).unwrap().count(), 2);
 }
 
 #[test]
@@ -240,7 +235,7 @@ fn all_can_read_the_tree_whatever_the_umask() {
         // As a site shares a tree among its maintainers.
         fs::create_dir(&site.prefix).unwrap();
         fs::set_permissions(&site.prefix, fs::Permissions::from_mode(0o2775)).unwrap();
-        let install = site.install_command(VERSION, &[]);
+        let install = site.install_call(VERSION, &[]).command;
         let mut masked = site.arena.command("sh");
         masked.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"]);
         masked.arg(install.get_program()).args(install.get_args()).env("PATH", "/bin");
@@ -259,26 +254,24 @@ fn all_can_read_the_tree_whatever_the_umask() {
     }
 }
 
+/// What is done in the prefix before | what is put behind the prefix | words of the refusal.
+const REFUSED: &str = "
+true | /a:b | cannot be on PATH
+true | /a\x1b[31mb | cannot be on PATH
+touch file | /file | cannot write
+touch file | /file/below | cannot write
+ln -s loop loop | /loop | cannot write
+mkdir real; ln -s real git-clone-shim | | is a symbolic link
+mkdir -p real modulefiles; ln -s ../real modulefiles/git-clone-shim | | is a symbolic link
+mkdir git-clone-shim; touch git-clone-shim/VERSION | | cannot write
+mkdir -p git-clone-shim/VERSION/MACHINE/x | | another build
+mkdir -p git-clone-shim/current/x | | cannot write
+mkdir -p modulefiles/git-clone-shim/VERSION/x | | cannot write
+";
+
 #[test]
 fn place_that_does_not_do_is_refused_in_one_line_and_left_as_it_is() {
-    // What is done in the prefix before | what is put behind the prefix | words of the refusal.
-    let cases = "
-        true | /a:b | cannot be on PATH
-        true | /a\x1b[31mb | cannot be on PATH
-        touch file | /file | cannot write
-        touch file | /file/below | cannot write
-        ln -s loop loop | /loop | cannot write
-        mkdir real; ln -s real git-clone-shim | | is a symbolic link
-        mkdir -p real modulefiles; ln -s ../real modulefiles/git-clone-shim | | is a symbolic link
-        mkdir git-clone-shim; touch git-clone-shim/VERSION | | cannot write
-        mkdir -p git-clone-shim/VERSION/MACHINE/x | | another build
-        mkdir -p git-clone-shim/current/x | | cannot write
-        mkdir -p modulefiles/git-clone-shim/VERSION/x | | cannot write
-    ";
-    for case in rows(&in_this_version(cases)) {
-        let [script, behind, words] = case[..] else {
-            panic!("{case:?}");
-        };
+    for [script, behind, words] in rows(&in_this_version(REFUSED)) {
         let mut site = Site::new();
         fs::create_dir(&site.prefix).unwrap();
         shell(&site, script, 0);
@@ -291,48 +284,38 @@ fn place_that_does_not_do_is_refused_in_one_line_and_left_as_it_is() {
         after.retain(|path, _| before.contains_key(path) || path.to_string_lossy().contains("/."));
         assert_same(&before, &after, script);
     }
-    let site = Site::new();
+    let mut site = Site::new();
     if arrangement::is_root() {
-        let mut other = site.install_command(VERSION, &[]);
-        assert_refused(
-            &Call::new({
-                other.uid(ATTACKER);
-                other
-            })
-            .run(),
-            "try a directory of yours",
-        );
+        let mut other = site.install_call(VERSION, &[]);
+        other.command.uid(ATTACKER);
+        assert_refused(&other.run(), "try a directory of yours");
     }
     let mut homeless = site.arena.command(site.program(VERSION));
     homeless.arg("install").env("HOME", "");
     assert_refused(&Call::new(homeless).run(), "--prefix");
-    let mut site = Site::new();
     site.prefix = site.arena.root().join("a b");
-    let outcome = site.install(VERSION, &["--modules", "/nowhere"]);
-    assert_refused(&outcome, "must have no blanks");
+    assert_refused(&site.install(VERSION, &["--modules", "/nowhere"]), "must have no blanks");
     assert!(!site.prefix.exists() && !Path::new("/nowhere").exists());
 }
+
+/// What root has made of the prefix | what the attacker did in it | words of the refusal.
+const EXCHANGEABLE: &str = "
+chown 64001 . | true | other users can replace
+chmod 777 . | true | other users can replace
+chmod 777 . | mkdir -m 755 below | other users can replace
+chmod 1777 . | mkdir git-clone-shim | belongs to another user
+chmod 1777 . | mkdir -p modulefiles/git-clone-shim | belongs to another user
+chmod 1777 . | ln -s ../precious git-clone-shim | is a symbolic link
+chmod 1777 . | ln -s ../precious modulefiles | other users can replace
+mkdir -m 777 theirs; ln -s theirs modulefiles | true | other users can replace
+";
 
 #[test]
 fn root_installs_nothing_that_another_user_can_exchange() {
     if !arrangement::is_root() {
         return;
     }
-    // What root has made of the prefix | what the attacker did in it | words of the refusal.
-    let cases = "
-        chown 64001 . | true | other users can replace
-        chmod 777 . | true | other users can replace
-        chmod 777 . | mkdir -m 755 below | other users can replace
-        chmod 1777 . | mkdir git-clone-shim | belongs to another user
-        chmod 1777 . | mkdir -p modulefiles/git-clone-shim | belongs to another user
-        chmod 1777 . | ln -s ../precious git-clone-shim | is a symbolic link
-        chmod 1777 . | ln -s ../precious modulefiles | other users can replace
-        mkdir -m 777 theirs; ln -s theirs modulefiles | true | other users can replace
-    ";
-    for case in rows(cases) {
-        let [own, attack, words] = case[..] else {
-            panic!("{case:?}");
-        };
+    for [own, attack, words] in rows(EXCHANGEABLE) {
         let site = Site::new();
         fs::create_dir(&site.prefix).unwrap();
         fs::create_dir(site.arena.root().join("precious")).unwrap();
@@ -348,33 +331,35 @@ fn root_installs_nothing_that_another_user_can_exchange() {
     }
 }
 
+/// What a member of a group that may write does in the tree.
+const ATTACKS: &str = "
+mv VERSION/MACHINE VERSION/moved; ln -s ../../../precious VERSION/MACHINE
+mv VERSION moved; ln -s ../../precious VERSION
+ln -s ../../precious .git-clone-shim.$(uname -n).4194305
+ln -s ../../precious .git-clone-shim.staging
+";
+
 #[test]
 fn link_that_another_user_puts_into_the_tree_is_not_removed_through() {
     if !arrangement::is_root() {
         return;
     }
-    let attacks = "
-        mv VERSION/MACHINE VERSION/moved; ln -s ../../../precious VERSION/MACHINE
-        mv VERSION moved; ln -s ../../precious VERSION
-        ln -s ../../precious .git-clone-shim.$(uname -n).4194305
-        ln -s ../../precious .git-clone-shim.staging
-    ";
-    for attack in rows(&in_this_version(attacks)) {
+    for [attack] in rows(&in_this_version(ATTACKS)) {
         let site = Site::new();
         site.install(VERSION, &[]).succeeded();
         let precious = site.arena.root().join("precious");
         fs::create_dir_all(precious.join("bin")).unwrap();
         fs::write(precious.join("bin/git-clone-shim"), "precious").unwrap();
         let before = tree::read(&precious);
-        // A group that the site trusts may write to the tree; its members own what they make.
+        // Its members own what they make.
         for directory in [site.root(), site.root().join(VERSION)] {
             chown(&directory, None, Some(ATTACKER)).unwrap();
             fs::set_permissions(&directory, fs::Permissions::from_mode(0o2775)).unwrap();
         }
-        shell(&site, &format!("cd git-clone-shim; {}", attack[0]), ATTACKER);
+        shell(&site, &format!("cd git-clone-shim; {}", attack), ATTACKER);
         site.install(&version(2), &[]);
         site.uninstall(&[]);
-        assert_same(&tree::read(&precious), &before, attack[0]);
+        assert_same(&tree::read(&precious), &before, attack);
     }
 }
 
@@ -443,13 +428,12 @@ fn full_disk_leaves_everything_as_it_was() {
     assert!(!site.root().exists());
 }
 
-/// Runs these at once.
-fn at_once(calls: Vec<Command>) -> Vec<Outcome> {
+/// Has these succeed, all at once.
+fn at_once<'a>(calls: impl Iterator<Item = Call> + 'a) {
     thread::scope(|scope| {
-        let start = |call| scope.spawn(|| Call::new(call).run());
-        let running: Vec<_> = calls.into_iter().map(start).collect();
-        running.into_iter().map(|call| call.join().unwrap()).collect()
-    })
+        let running: Vec<_> = calls.map(|call| scope.spawn(|| call.run())).collect();
+        running.into_iter().for_each(|call| drop(call.join().unwrap().succeeded()));
+    });
 }
 
 #[test]
@@ -465,17 +449,11 @@ fn eight_at_once_leave_one_whole_tree_and_all_succeed() {
     let one = site.tree();
     for _ in 0..5 {
         site.uninstall(&[]).succeeded();
-        let same = (0..8).map(|_| site.install_command(&versions[0], &[]));
-        for outcome in at_once(same.collect()) {
-            outcome.succeeded();
-        }
+        at_once((0..8).map(|_| site.install_call(&versions[0], &[])));
         assert_same(&site.tree(), &one, "the same version");
     }
-    let different = versions.iter().map(|version| site.install_command(version, &[]));
-    for outcome in at_once(different.collect()) {
-        outcome.succeeded();
-    }
-    site.assert_works(&site.bin(), &site.current());
+    at_once(versions.iter().map(|version| site.install_call(version, &[])));
+    assert_current_works(&site);
     site.install(&versions[7], &[]).succeeded();
     assert_same(&site.tree(), &all, "different versions");
 }
@@ -484,25 +462,23 @@ fn eight_at_once_leave_one_whole_tree_and_all_succeed() {
 const CALLS: [&str; 5] =
     ["?mkdir,mkdirat", "write", "?symlink,symlinkat", "?rename,?renameat,?renameat2", "?unlink,unlinkat,?rmdir"];
 
-/// Runs a command, killed at each of these system calls, and then does `check`, which makes all as it was before.
-fn kill_at_each_call(site: &Site, command: &Command, mut check: impl FnMut(&str)) {
-    let program = which::which("strace").unwrap();
-    let trace = site.arena.root().join("trace");
+/// Runs `call`, killed at each of these system calls, and then does `check`, which makes all as it was before.
+fn kill_at_each_call(site: &Site, call: impl Fn() -> Call, mut check: impl FnMut(&str)) {
     let mut all = 0;
-    for call in CALLS {
+    for calls in CALLS {
         for at in 1.. {
-            let mut strace = site.arena.command(&program);
-            strace.arg("-o").arg(&trace).args(["-e", &format!("trace={call}"), "-e"]);
-            strace.arg(format!("inject={call}:signal=KILL:when={at}"));
-            strace.arg(command.get_program()).args(command.get_args()).env("PATH", "/nowhere");
+            let call = call().command;
+            let mut strace = site.arena.command(which::which("strace").unwrap());
+            strace.arg("-o").arg(site.arena.root().join("trace")).args(["-e", &format!("trace={calls}"), "-e"]);
+            strace.arg(format!("inject={calls}:signal=KILL:when={at}"));
+            strace.arg(call.get_program()).args(call.get_args()).env("PATH", "/nowhere");
             let outcome = Call::new(strace).run();
-            let is_killed = outcome.status.signal() == Some(libc::SIGKILL);
-            check(&format!("{call} {at}"));
-            all += usize::from(is_killed);
-            if !is_killed {
+            check(&format!("{calls} {at}"));
+            if outcome.status.signal() != Some(libc::SIGKILL) {
                 outcome.succeeded();
                 break;
             }
+            all += 1;
         }
     }
     assert!(all > 10, "{all}");
@@ -516,38 +492,37 @@ fn next_run_does_what_a_killed_one_has_not() {
     let [old, new] = [1, 2].map(version);
     for (installed, killed) in [(None, "install"), (Some(&old), "install"), (Some(&new), "uninstall")] {
         let site = Site::new();
-        let program = site.program(&new);
         let prepare = || {
-            if site.prefix.exists() {
-                fs::remove_dir_all(&site.prefix).unwrap();
-            }
-            if let Some(version) = installed {
-                site.install(version, &[]).succeeded();
-            }
+            let _ = fs::remove_dir_all(&site.prefix);
+            assert!(site.tree().is_empty());
+            installed.map(|version| site.install(version, &[]).succeeded());
         };
         prepare();
         site.install(&new, &[]).succeeded();
         let complete = site.tree();
         prepare();
         let mut turn = 0;
-        kill_at_each_call(&site, &site.command(&program, killed, NOTHING), |at| {
-            let at = format!("{killed} of {installed:?}, {at}");
-            if killed == "install" && installed.is_some() {
-                // One of the two is current, and works.
-                site.assert_works(&site.bin(), &site.current());
-            }
-            turn += 1;
-            if turn % 2 == 0 {
-                site.install(&new, &[]).succeeded();
-                assert_same(&site.tree(), &complete, &at);
-            } else {
-                // Perhaps there is nothing to remove any more.
-                site.uninstall(&[]);
-                let left: Vec<_> = site.tree().into_keys().collect();
-                assert!(left.is_empty(), "{at}: {left:?}");
-            }
-            prepare();
-        });
+        kill_at_each_call(
+            &site,
+            || site.call(&site.program(&new), killed, &[]),
+            |at| {
+                let at = format!("{killed} of {installed:?}, {at}");
+                if killed == "install" && installed.is_some() {
+                    // One of the two, and it works.
+                    assert_current_works(&site);
+                }
+                turn += 1;
+                if turn % 2 == 0 {
+                    site.install(&new, &[]).succeeded();
+                    assert_same(&site.tree(), &complete, &at);
+                } else {
+                    // Perhaps there is nothing to remove any more.
+                    site.uninstall(&[]);
+                    assert_same(&site.tree(), &Tree::new(), &at);
+                }
+                prepare();
+            },
+        );
     }
 }
 
@@ -593,14 +568,9 @@ fn tree_of_version_0_2_is_upgraded_and_removed() {
             site.install(&version(3), &[]).succeeded();
             site.assert_works(&line, &version(3));
             // And back: by an older program of this tree, which finds the tree itself.
-            let program = site.root().join(&new).join(MACHINE).join("bin/git-clone-shim");
-            let mut back = site.arena.command(program);
-            Call::new({
-                back.arg("install");
-                back
-            })
-            .run()
-            .succeeded();
+            let mut back = site.arena.command(site.root().join(&new).join(MACHINE).join("bin/git-clone-shim"));
+            back.arg("install");
+            Call::new(back).run().succeeded();
             site.assert_works(&line, &new);
             site.uninstall(&[&old]).succeeded();
             let is_old = |path: &PathBuf| path.to_string_lossy().contains(&format!("/{old}"));
@@ -627,8 +597,7 @@ fn uninstall_leaves_what_install_did_not_write() {
     }
     let before = site.tree();
     site.install(VERSION, &[]).succeeded();
-    let told = site.uninstall(&[]).succeeded().stdout;
-    let told = String::from_utf8(told).unwrap();
+    let told = told(site.call(&site.program(VERSION), "uninstall", &[]));
     assert!(told.contains(&format!("Left {}:", site.root().display())), "{told}");
     assert_same(&before, &site.tree(), "left");
 }

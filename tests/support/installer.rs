@@ -1,9 +1,7 @@
 //! A place to install versions of the program in.
 
-use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::arena::Arena;
 use super::call::{Call, Outcome};
@@ -19,8 +17,7 @@ pub const MACHINE: &str = std::env::consts::ARCH;
 
 /// Another version, newer the greater the number is.
 pub fn version(number: usize) -> String {
-    let (_, rest) = VERSION.split_once('.').unwrap();
-    let version = format!("{number}.{rest}");
+    let version = format!("{number}.{}", VERSION.split_once('.').unwrap().1);
     assert!(version.len() == VERSION.len() && version != VERSION);
     version
 }
@@ -38,34 +35,24 @@ impl Site {
         Self { arena, prefix }
     }
 
-    /// `program` with this subcommand, for this site's prefix and with these args.
-    pub fn command<A: AsRef<OsStr>>(
-        &self,
-        program: &Path,
-        subcommand: &str,
-        args: impl IntoIterator<Item = A>,
-    ) -> Command {
+    /// `program` with this task, for this site's prefix and with these args.
+    pub fn call(&self, program: &Path, task: &str, args: &[&str]) -> Call {
         let mut command = self.arena.command(program);
-        command.arg(subcommand).arg("--prefix").arg(&self.prefix);
-        command.args(args);
-        command
+        command.arg(task).arg("--prefix").arg(&self.prefix).args(args);
+        Call::new(command)
     }
 
-    /// The command that installs `version`, on a PATH without git: then it tries no clone, which would take most of the time.
-    pub fn install_command(&self, version: &str, args: &[&str]) -> Command {
-        let mut command = self.command(&self.program(version), "install", args);
-        command.env("PATH", "/nowhere");
-        command
+    /// The call that installs `version`, on a PATH without git: then it tries no clone, which would take most of the time.
+    pub fn install_call(&self, version: &str, args: &[&str]) -> Call {
+        self.call(&self.program(version), "install", args).env("PATH", "/nowhere")
     }
 
-    /// Installs `version`.
     pub fn install(&self, version: &str, args: &[&str]) -> Outcome {
-        Call::new(self.install_command(version, args)).run()
+        self.install_call(version, args).run()
     }
 
-    /// Uninstalls with these args.
     pub fn uninstall(&self, args: &[&str]) -> Outcome {
-        Call::new(self.command(&self.program(VERSION), "uninstall", args)).run()
+        self.call(&self.program(VERSION), "uninstall", args).run()
     }
 
     /// A program of this version: the one under test, or one that is told to be another version. Where there is strip, it has
@@ -76,8 +63,7 @@ impl Site {
         if !directory.exists() {
             fs::create_dir_all(&directory).unwrap();
             let script = format!("s/{}/{version}/g", VERSION.replace('.', "\\."));
-            let mut sed = self.arena.command("sed");
-            let edited = sed.arg(script).arg(executable::shim()).output().unwrap();
+            let edited = self.arena.command("sed").arg(script).arg(executable::shim()).output().unwrap();
             executable::write(&copy, &edited.stdout);
             let _ = self.arena.command("strip").arg(&copy).output();
         }
@@ -94,13 +80,6 @@ impl Site {
         self.root().join("current").join(MACHINE).join("bin")
     }
 
-    /// The version that is current.
-    #[track_caller]
-    pub fn current(&self) -> String {
-        let link = fs::read_link(self.root().join("current")).unwrap();
-        link.into_os_string().into_string().unwrap()
-    }
-
     /// All below the prefix.
     pub fn tree(&self) -> Tree {
         if self.prefix.exists() { tree::read(&self.prefix) } else { Tree::new() }
@@ -109,30 +88,10 @@ impl Site {
     /// Asserts that `git` in this directory is the shim, of this version.
     #[track_caller]
     pub fn assert_works(&self, bin: &Path, version: &str) {
-        let expected = [format!("git-clone-shim {version}\n"), format!("{}\n", gits()[0].version)];
-        for (name, expected) in ["git-clone-shim", "git"].into_iter().zip(expected) {
-            let mut command = self.arena.command(bin.join(name));
-            let told = Call::new({
-                command.arg("--version");
-                command
-            })
-            .run();
-            assert_eq!(told.stdout, expected.as_bytes(), "{told:?}");
+        for (name, expected) in [("git-clone-shim", &*format!("git-clone-shim {version}")), ("git", &gits()[0].version)]
+        {
+            let told = self.arena.command(bin.join(name)).arg("--version").output().unwrap();
+            assert_eq!(told.stdout.trim_ascii_end(), expected.as_bytes(), "{told:?}");
         }
-    }
-
-    /// PATH after `shell` has run this script.
-    #[track_caller]
-    pub fn path_after(&self, shell: &[&str], script: &OsStr) -> OsString {
-        use std::os::unix::ffi::OsStringExt;
-        let mut command = self.arena.command(shell[0]);
-        let mut line = script.to_owned();
-        line.push("\nprintenv PATH\n");
-        let file = self.arena.root().join("script");
-        fs::write(&file, line.as_encoded_bytes()).unwrap();
-        command.args(&shell[1..]).arg(file);
-        let mut told = Call::new(command).run().succeeded().stdout;
-        assert_eq!(told.pop(), Some(b'\n'));
-        OsString::from_vec(told)
     }
 }

@@ -9,7 +9,6 @@ pub mod fault;
 pub mod gits;
 pub mod hook;
 pub mod installer;
-pub mod module_tool;
 pub mod mounted;
 pub mod path;
 pub mod paused_clone;
