@@ -26,14 +26,11 @@ fn tool(arena: &Arena, line: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Cal
 
 /// The verdict, and the args with which git runs.
 fn explain(arena: &Arena, line: &Args, mode: &str) -> (String, Vec<String>) {
-    let call = tool(arena, [&["explain".into()], &line[..]].concat());
-    let call = call.cwd(arena.work_dir()).env("GIT_CLONE_SHIM", mode);
+    let call = tool(arena, [&["explain".into()], &line[..]].concat()).env("GIT_CLONE_SHIM", mode);
     let text = String::from_utf8(call.run().succeeded().stdout).unwrap();
-    let mut lines = text.lines();
-    let verdict = lines.next().unwrap().to_owned();
     let git = format!("  {}/git ", arena.real_directory().display());
-    let args = lines.map(|line| line.strip_prefix(&git).unwrap().to_owned());
-    (verdict, args.collect())
+    let mut lines = text.lines().map(|line| line.trim_start_matches(&git).to_owned());
+    (lines.next().unwrap(), lines.collect())
 }
 
 /// A call, the mode, and how the verdict begins and ends.
@@ -66,25 +63,19 @@ const ACROSS: [Announced; 3] = [
     ("clone SRC dst", "auto", AS_CALLED, "between which the kernel links nothing."),
 ];
 
-#[rustfmt::skip]
-const ODD_LINKS: [Announced; 1] = [("clone SRC dst", "auto", AGAIN, "source is a local repository.")];
-
 /// Asserts that each verdict is this one, and that the shim then runs git as often and with the args that were announced.
 #[track_caller]
 fn assert_announced(arena: &Arena, source: &Path, calls: &[Announced]) {
     for &(line, mode, begins, ends) in calls {
         let (verdict, announced) = explain(arena, &with_source(source, args(line)), mode);
-        assert!(verdict.starts_with(begins), "{line}: {verdict}");
-        assert!(verdict.ends_with(ends), "{line}: {verdict}");
+        assert!(verdict.starts_with(begins) && verdict.ends_with(ends), "{line}: {verdict}");
         let log = arena.root().join("log");
         let _ = fs::remove_file(&log);
         let line = line.trim_start_matches("-- ").trim_start_matches("git ");
-        let shim = arena.shim(with_source(source, args(line)));
-        let shim = shim.env("GIT_CLONE_SHIM", mode).env("GIT_TRACE", &log);
-        let done = arena.run(shim).outcome;
+        let shim = arena.shim(with_source(source, args(line))).env("GIT_CLONE_SHIM", mode);
+        let done = arena.run(shim.env("GIT_TRACE", &log)).outcome;
         let trace = fs::read_to_string(&log).unwrap();
-        let ran = trace.split("trace: built-in: git ").skip(1);
-        let ran = ran.filter_map(|ran| ran.lines().next());
+        let ran = trace.lines().filter_map(|line| Some(line.split_once("trace: built-in: git ")?.1));
         let is_ours = |ran: &&str| ran.starts_with("clone ") || ran.starts_with("ls-remote ");
         // The trace leaves out what comes before the command.
         let announced = announced.iter().map(|args| args.trim_start_matches("-c a.b=c "));
@@ -105,17 +96,15 @@ fn explain_announces_what_runs() {
         return;
     };
     let (arena, source) = arena_on(&filesystem, Arena::new(&gits()[0]));
-    assert_announced(&arena, &source, &ODD_LINKS);
+    assert_announced(&arena, &source, &[("clone SRC dst", "auto", AGAIN, "source is a local repository.")]);
 }
 
 #[test]
 fn shell_reads_the_same_args() {
     let arena = Arena::new(&gits()[0]);
     let mut line = args("clone a'b \\ $HOME ~ * café \u{1b}[31m\n \u{202e}");
-    line.extend(["", "a b"].map(OsString::from));
-    line.push(OsString::from_vec(b"-l\xe9\n".to_vec()));
-    let (_, shown) = explain(&arena, &line, "off");
-    let shown = shown.concat();
+    line.extend(["".into(), "a b".into(), OsString::from_vec(b"-l\xe9\n".to_vec())]);
+    let shown = explain(&arena, &line, "off").1.concat();
     assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
     let mut shell = arena.command("bash");
     shell.args(["-c", &format!("printf '%s\\0' {shown}")]);
@@ -142,24 +131,19 @@ const LINES: [(&str, i32, &str); 11] = [
 
 /// What was printed first, on standard output or as an error of our own.
 fn first_line(outcome: &Outcome) -> String {
-    let text = [&outcome.stdout[..], &outcome.stderr].concat();
-    let text = String::from_utf8(text).unwrap();
-    let line = text.lines().next().unwrap_or_default();
-    line.trim_start_matches("git-clone-shim: ").to_owned()
+    let text = String::from_utf8([&outcome.stdout[..], &outcome.stderr].concat()).unwrap();
+    text.lines().next().unwrap_or_default().trim_start_matches("git-clone-shim: ").to_owned()
 }
 
 #[test]
 fn tool_answers_in_one_line() {
     let arena = Arena::new(&gits()[0]);
     for (line, status, printed) in LINES {
-        let mut call = tool(&arena, args(line));
-        if status == 127 {
-            call = call.env("PATH", arena.shim_directory());
-        }
-        let outcome = call.run();
-        assert_eq!(outcome.status.code(), Some(status), "{outcome:?}");
+        let path = if status == 127 { arena.shim_directory().into() } else { arena.path_of(true) };
+        let outcome = tool(&arena, args(line)).env("PATH", path).run();
         let printed = printed.replace("ROOT", arena.root().to_str().unwrap());
-        assert!(first_line(&outcome).starts_with(&printed), "{outcome:?}");
+        let is_printed = first_line(&outcome).starts_with(&printed);
+        assert!(is_printed && outcome.status.code() == Some(status), "{outcome:?}");
     }
     for help in ["--help", "doctor --help", "which --help", "explain --help"] {
         let outcome = tool(&arena, args(help)).run().succeeded();
@@ -176,9 +160,8 @@ fn which_prints_a_path_as_it_is() {
     fs::create_dir(&odd).unwrap();
     symlink(&gits()[0].file, odd.join("git")).unwrap();
     let path = Arena::path(&[arena.shim_directory(), odd.clone()]);
-    let outcome = tool(&arena, ["which"]).env("PATH", path).run().succeeded();
-    let expected = [odd.as_os_str().as_bytes(), b"/git\n"].concat();
-    assert_eq!(outcome.stdout, expected);
+    let outcome = tool(&arena, ["which"]).env("PATH", path).run();
+    assert_eq!(outcome.stdout, [odd.as_os_str().as_bytes(), b"/git\n"].concat(), "{outcome:?}");
 }
 
 #[test]

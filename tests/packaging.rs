@@ -42,7 +42,7 @@ fn build_reads_no_file_that_another_user_puts_above_the_source() {
     };
     let shell = |script: &str| {
         let mut shell = Command::new("sh");
-        shell.args(["-ec", script, "sh"]);
+        shell.args(["-ec", script]);
         shell
     };
     run(shell(ATTACK).uid(ATTACKER).gid(ATTACKER), root.path()).1.succeeded();

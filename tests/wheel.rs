@@ -5,7 +5,6 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::support::arrangement;
 use crate::support::call::Call;
@@ -14,6 +13,7 @@ use crate::support::python::Environment;
 use crate::support::refusing_fs::{LinkRule, mount};
 use crate::support::uv::{UV, UvCase};
 
+const INSTALL: &str = "git-clone-shim install";
 static PIPX: Environment = Environment::new("pipx", &["pipx"]);
 
 #[test]
@@ -28,15 +28,9 @@ fn uv_pip_and_pipx_install_what_uv_needs() {
     let [uv, pipx, wheel] = [&uv, &pipx, &wheel].map(|path| path.to_str().unwrap());
     // What installs it, and what then removes all that the package manager has.
     for (install, remove) in [
-        (format!("{uv} tool run --from {wheel} git-clone-shim install"), format!("{uv} cache clean")),
-        (
-            format!("python3 -m venv venv; venv/bin/pip install {wheel}; venv/bin/git-clone-shim install"),
-            "rm -r venv".to_owned(),
-        ),
-        (
-            format!("{pipx} install {wheel}; .local/bin/git-clone-shim install"),
-            format!("{pipx} uninstall git-clone-shim"),
-        ),
+        (format!("{uv} tool run --from {wheel} {INSTALL}"), format!("{uv} cache clean")),
+        (format!("python3 -m venv venv; venv/bin/pip install {wheel}; venv/bin/{INSTALL}"), "rm -r venv".to_owned()),
+        (format!("{pipx} install {wheel}; .local/bin/{INSTALL}"), format!("{pipx} uninstall git-clone-shim")),
     ] {
         let case = UvCase::new(&gits()[0]);
         let home = case.arena.root().join("empty");
@@ -45,12 +39,11 @@ fn uv_pip_and_pipx_install_what_uv_needs() {
             let mut shell = case.arena.command("sh");
             shell.args(["-ec", script]).current_dir(&home).env("HOME", &home);
             shell.env("UV_PYTHON_DOWNLOADS", "never").env("PIPX_DEFAULT_PYTHON", "python3");
-            let told = Call::new(shell).run().succeeded();
-            String::from_utf8(told.stdout).unwrap()
+            String::from_utf8(Call::new(shell).run().succeeded().stdout).unwrap()
         };
         let told = run(&install);
         assert!(told.contains(": git alone fails with --local, through the shim"), "{told}");
-        assert!(programs(&home).iter().all(|path| !path.ends_with("bin/git")));
+        assert_eq!(run("find . -path '*/bin/git' ! -path '*/.local/opt/*'"), "");
         run(&remove);
         let line = told.lines().rev().nth(1).unwrap();
         let path = run(&format!("{line}; printenv PATH"));
@@ -60,11 +53,4 @@ fn uv_pip_and_pipx_install_what_uv_needs() {
         let cache = |name: &str| filesystem.path().join(name);
         case.assert_cured(Path::new(uv), path.trim().as_ref(), cache, "Operation not permitted");
     }
-}
-
-/// All files below `home` but those of the installation.
-fn programs(home: &Path) -> Vec<PathBuf> {
-    let find = Command::new("find").arg(home).args(["!", "-path", "*/.local/opt/*"]).output();
-    let found = String::from_utf8(find.unwrap().stdout).unwrap();
-    found.lines().map(PathBuf::from).collect()
 }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use super::arena::Arena;
 use super::args::args;
 use super::arrangement;
+use super::call::Call;
 
 /// A virtual environment, made by the first test that needs it.
 pub struct Environment {
@@ -27,8 +28,7 @@ impl Environment {
         match self.programs.get_or_init(|| self.make()) {
             Ok(programs) => Some(programs.join(name)),
             Err(why) => {
-                let packages = self.packages.join(", ");
-                arrangement::missing(&format!("{packages}, and cannot install it: {why}"));
+                arrangement::missing(&format!("{:?}, and cannot install it: {why}", self.packages));
                 None
             }
         }
@@ -36,34 +36,25 @@ impl Environment {
 
     fn make(&self) -> Result<PathBuf, String> {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.name);
-        let programs = directory.join("bin");
-        let install = |options: &[&str]| {
-            run(Command::new(programs.join("pip"))
-                .args(["install", "--quiet", "--disable-pip-version-check"])
-                .args(options)
-                .args(self.packages))
-        };
-        // Without an index, pip succeeds if everything is installed already.
-        if install(&["--no-index"]).is_err() {
-            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory))?;
-            install(&[])?;
-        }
-        Ok(programs)
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", MAKE]).arg(&directory).args(self.packages).env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+        let outcome = Call::new(shell).run();
+        if outcome.status.success() { Ok(directory.join("bin")) } else { Err(format!("{outcome:?}")) }
     }
 }
 
-/// Runs a command; returns its output if it fails.
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| error.to_string())?;
-    let written = [output.stdout, output.stderr].concat();
-    output.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&written).into_owned())
-}
+/// Without an index, pip succeeds if everything is installed already.
+const MAKE: &str = r#"
+    "$0/bin/pip" install --quiet --no-index "$@" && exit
+    python3 -m venv --clear "$0"
+    "$0/bin/pip" install --quiet "$@"
+"#;
 
 /// A git repository with a package `tinypkg`, whose `ANSWER` is 42.
 pub fn package(arena: &Arena) -> PathBuf {
     let repository = arena.root().join("repository");
     let package = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tinypkg");
-    run(Command::new("cp").arg("-R").arg(package).arg(&repository)).unwrap();
+    assert!(Command::new("cp").arg("-R").arg(package).arg(&repository).status().unwrap().success());
     for line in ["init -q .", "add .", "commit -q -m package"] {
         arena.real(args(line)).cwd(&repository).run().succeeded();
     }
