@@ -9,9 +9,9 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use crate::support::arena::Arena;
+use crate::support::call::Call;
 use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::python;
@@ -28,10 +28,8 @@ fn text(name: &str) -> String {
 
 /// The names of README.md, of every file of docs/, and of what else is written for people.
 fn documents() -> Vec<String> {
-    let entries = fs::read_dir(path("docs")).unwrap();
-    let docs = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let docs = docs.filter(|name| name.ends_with(".md"));
-    let docs = docs.map(|name| format!("docs/{name}"));
+    let docs = fs::read_dir(path("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let docs = docs.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
     let others = "README.md CONTRIBUTING.md SECURITY.md benches/README.md man/git-clone-shim.1";
     docs.chain(others.split(' ').map(str::to_owned)).collect()
 }
@@ -72,11 +70,8 @@ impl Stage {
         fs::create_dir(&mountpoint).unwrap();
         let scratch = RefusingFs::mount(arena.work_dir(), &mountpoint, LinkRule::SameDirectoryOnly)?;
         let mut setting = arena.command("bash");
-        setting.args(["-euc", SETTING]).current_dir(arena.root());
-        setting.env("PROGRAM", executable::shim());
-        let package = python::package(&arena);
-        setting.env("PACKAGE", package).env("GIT", &gits()[0].file);
-        setting.env("UV", UV.program("uv")?);
+        setting.args(["-euc", SETTING]).current_dir(arena.root()).env("PROGRAM", executable::shim());
+        setting.env("PACKAGE", python::package(&arena)).env("GIT", &gits()[0].file).env("UV", UV.program("uv")?);
         assert!(setting.status().unwrap().success());
         let bin = arena.root().join("usr/bin");
         let mut stage = Self { _scratch: scratch, path: Arena::path(std::slice::from_ref(&bin)), arena };
@@ -100,9 +95,8 @@ impl Stage {
             write!(script, "{command}\nprintf %s '{END}'\n").unwrap();
         }
         let mut bash = self.arena.command("bash");
-        bash.args(["--norc", "-c", &script]).stdin(Stdio::null());
-        let output = bash.env("PATH", &self.path).env("ROOT", root).output();
-        let shown = String::from_utf8_lossy(&output.unwrap().stdout).replace(root, "");
+        bash.args(["--norc", "-c", &script]).env("PATH", &self.path).env("ROOT", root);
+        let shown = String::from_utf8_lossy(&Call::new(bash).run().stdout).replace(root, "");
         let mut outputs: Vec<String> = shown.split(END).map(str::to_owned).collect();
         assert_eq!(outputs.pop().as_deref(), Some(""), "{shown}");
         outputs
@@ -111,16 +105,11 @@ impl Stage {
 
 /// Whether `output` is what a document shows.
 fn fits(shown: &str, output: &str) -> bool {
-    let mut pattern = r"\A".to_owned();
-    for line in shown.trim_end().lines() {
-        if line.trim() == "…" {
-            pattern += "(?:.*\n)*?";
-        } else {
-            let parts: Vec<_> = line.split('…').map(regex::escape).collect();
-            pattern += &format!("{} *\n", parts.join(".*"));
-        }
-    }
-    Regex::new(&(pattern + r"\n*\z")).unwrap().is_match(output)
+    let lines = shown.trim_end().lines().map(|line| match line.trim() {
+        "…" => "(?:.*\n)*?".to_owned(),
+        _ => line.split('…').map(regex::escape).collect::<Vec<_>>().join(".*") + " *\n",
+    });
+    Regex::new(&format!(r"\A{}\n*\z", lines.collect::<String>())).unwrap().is_match(output)
 }
 
 #[test]
@@ -129,15 +118,13 @@ fn documents_show_what_commands_print() {
     let mut compared = 0;
     for name in documents() {
         let text = text(&name);
-        let blocks = block.captures_iter(&text);
-        let blocks = blocks.filter(|block| block.get(1).is_none());
+        let blocks = block.captures_iter(&text).filter(|block| block.get(1).is_none());
         let shown: String = blocks.map(|block| block[2].to_owned()).collect();
         let Some(shown) = shown.strip_prefix("$ ") else {
             assert_eq!(shown, "", "{name}");
             continue;
         };
-        let commands = shown.split("\n$ ");
-        let commands = commands.map(|command| command.split_once('\n').unwrap_or((command, "")));
+        let commands = shown.split("\n$ ").map(|command| command.split_once('\n').unwrap_or((command, "")));
         let (lines, shown): (Vec<&str>, Vec<&str>) = commands.unzip();
         // The README shows how to install it, all else what comes after that.
         let Some(stage) = Stage::new(name != "README.md") else {
@@ -195,9 +182,8 @@ fn what_documents_name_exists() {
             files += 1;
         }
         for variable in variable.find_iter(&text).map(|found| found.as_str()) {
-            let known = variables.contains(&format!("\"{variable}\""));
-            let of_tests = variable.starts_with("GIT_CLONE_SHIM_TEST_");
-            assert!(known || of_tests, "{name} names {variable}");
+            let is_known = variables.contains(&format!("\"{variable}\""));
+            assert!(is_known || variable.starts_with("GIT_CLONE_SHIM_TEST_"), "{name} names {variable}");
         }
     }
     assert!(tests > 5 && files > 10, "{tests} {files}");
