@@ -64,25 +64,19 @@ pub(super) fn run(options: &Options) -> Result<i32> {
         }
     };
     let first = gits_on_path().next().map(Program::ask);
-    let shown = first.as_ref().map_or("none", |first| &first.words);
-    let mut text = line(' ', &format!("git on PATH  {shown}"));
+    let mut text = line(' ', &format!("git on PATH  {}", first.as_ref().map_or("none", |first| &first.words)));
     text += &line(' ', &format!("real git     {}", real.words));
     for complaint in &settings.complaints {
         text += &line(' ', complaint);
     }
     let mut trials = Vec::new();
-    for (from, to) in pairs(options) {
-        // Not with a git that others could have put there.
-        if real.kind == Kind::NotRun {
-            break;
-        }
+    // Not with a git that others could have put there.
+    let pairs = if real.kind == Kind::NotRun { Vec::new() } else { pairs(options) };
+    for (from, to) in pairs {
         let trial = Trial::between(&from, options.from.is_some(), &to, &real.file);
-        let mut place = to.display().to_string();
-        if from != to {
-            place = format!("{} to {place}", from.display());
-        }
+        let start = if from == to { String::new() } else { format!("{} to ", from.display()) };
         let words = trial.words.lines().next().unwrap_or_default();
-        text += &line(trial.mark, &format!("{place}: {words}"));
+        text += &line(trial.mark, &format!("{start}{}: {words}", to.display()));
         if options.verbose {
             text += &trial.details;
         }
@@ -165,10 +159,7 @@ impl Trial {
             }
             cloned
         };
-        let mut both = |local| {
-            let alone = clone("alone", alone(real), local);
-            (alone, clone("through the shim", shim(real), local))
-        };
+        let mut both = |local| (clone("alone", alone(real), local), clone("through the shim", shim(real), local));
         let (plain, local) = (both(None), both(Some("--local")));
         let needs_shim = plain.0.is_err() || local.0.is_err();
         let (mark, words) = match plain.1.and(local.1) {
@@ -182,8 +173,7 @@ impl Trial {
     }
 
     fn not_tried(why: impl Display) -> Self {
-        let words = format!("not tried: {why}");
-        Self { mark: NOT_TRIED, words, ..Self::default() }
+        Self { mark: NOT_TRIED, words: format!("not tried: {why}"), ..Self::default() }
     }
 }
 
@@ -236,8 +226,7 @@ impl Private {
             let mut command = alone(real);
             command.args(args.split(' ')).current_dir(new.entry(SOURCE));
             if let Err(words) = finish(&mut command) {
-                let words = format!("git itself fails: {words}");
-                return Err(Trial { mark: FAILS, words, ..Trial::default() });
+                return Err(Trial { mark: FAILS, words: format!("git itself fails: {words}"), ..Trial::default() });
             }
         }
         Ok(new)
@@ -265,12 +254,10 @@ fn of_descriptor(directory: &File) -> PathBuf {
 
 /// root tries nothing where another user could lead it elsewhere.
 fn refuse_for_root(path: &Path) -> Result<(), Trial> {
-    if let Some(exposed) = exposed(path).filter(|_| geteuid().is_root()) {
-        let exposed = exposed.display();
-        let why = format!("others can write to {exposed}; run it as the user");
-        return Err(Trial::not_tried(why));
+    match exposed(path).filter(|_| geteuid().is_root()) {
+        Some(path) => Err(Trial::not_tried(format!("others can write to {}; run it as the user", path.display()))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// `path`, or the nearest directory above it, if other users can exchange what is in it. A group that may write is the site's
@@ -336,8 +323,7 @@ fn finish(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let tells = |line: &&str| !line.ends_with("cloned an empty repository.");
-    let words: Vec<&str> = words.lines().filter(tells).collect();
+    let words: Vec<&str> = words.lines().filter(|line| !line.ends_with("cloned an empty repository.")).collect();
     Err(format!("{} ({})", words.join("\n"), output.status))
 }
 
@@ -365,18 +351,15 @@ impl Program {
         let answer = |name: &str| {
             let mut command = Command::new(&file);
             command.env("GIT_CLONE_SHIM_LOG", "info").stdin(Stdio::null());
-            let output = command.arg0(name).arg("--version").output();
             let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-            match output {
+            match command.arg0(name).arg("--version").output() {
                 Ok(output) => (text(output.stdout), text(output.stderr)),
                 Err(error) => (String::new(), error.to_string()),
             }
         };
         let directory = file.parent().unwrap_or(&file);
         let (kind, what) = if let Some(exposed) = exposed(directory).or_else(|| exposed(&file)) {
-            let exposed = exposed.display();
-            let what = format!("not run, since others can write to {exposed}");
-            (Kind::NotRun, what)
+            (Kind::NotRun, format!("not run, since others can write to {}", exposed.display()))
         // Called by this name the shim is the tool, and git knows no such command.
         } else if answer(NAME).0.starts_with(NAME) {
             (Kind::Shim, format!("the shim, {}", answer(NAME).0))
@@ -384,13 +367,12 @@ impl Program {
             match answer("git") {
                 // Only a shim writes such a log.
                 (_, log) if log.contains("git_clone_shim") => {
-                    (Kind::LeadsToShim, "a wrapper that calls the shim".to_owned())
+                    (Kind::LeadsToShim, "a wrapper that calls the shim".into())
                 }
                 (version, error) => (Kind::Git, version + &error),
             }
         };
-        let what = what.lines().next().unwrap_or_default();
-        let words = format!("{}: {what}", file.display());
+        let words = format!("{}: {}", file.display(), what.lines().next().unwrap_or_default());
         Self { file, kind, words }
     }
 }
@@ -404,20 +386,12 @@ fn gits_on_path() -> impl Iterator<Item = PathBuf> {
 /// The mark of the verdict, its text, and what to do first.
 fn judge(trials: &[Trial], first: Option<&Program>, real: &Program, mode: Mode) -> (char, String, Option<String>) {
     let own = fs::read_link(startup::own_path()).unwrap_or_else(|_| startup::own_path());
-    let is_shim = |git: &PathBuf| {
-        let is_own = git.canonicalize().is_ok_and(|git| git == own);
-        is_own || git.with_file_name(NAME).exists()
-    };
+    let is_shim = |git: &PathBuf| git.canonicalize().is_ok_and(|git| git == own) || git.with_file_name(NAME).exists();
     let shim = gits_on_path().find(is_shim);
-    let put_first = |git: &Path| {
-        let directory = git.parent().unwrap_or(git);
-        format!("export PATH={}:\"$PATH\"", quoted(directory))
-    };
-    let mut next = None;
-    if let (Kind::LeadsToShim, Some(shim)) = (&real.kind, &shim) {
-        let (wrapper, shim) = (real.file.display(), shim.display());
-        next = Some(format!("on PATH, put {wrapper} before {shim} and not behind it"));
-    }
+    let put_first = |git: &Path| format!("export PATH={}:\"$PATH\"", quoted(git.parent().unwrap_or(git)));
+    let wrapper = real.file.display();
+    let shim_behind = shim.as_ref().filter(|_| real.kind == Kind::LeadsToShim);
+    let next = shim_behind.map(|shim| format!("on PATH, put {wrapper} before {} and not behind it", shim.display()));
     let any = |is: fn(&Trial) -> bool| trials.iter().any(is);
     // (1) Something fails whatever PATH and the settings are.
     if any(|trial| trial.mark == FAILS) {
@@ -441,8 +415,7 @@ fn judge(trials: &[Trial], first: Option<&Program>, real: &Program, mode: Mode) 
             (WORKS, format!("Works: git alone fails here{CURED}."), next)
         }
         (Some(first), Some(shim)) => {
-            let first = first.file.display();
-            let text = format!("Does not work: {first} comes before the shim on PATH.");
+            let text = format!("Does not work: {} comes before the shim on PATH.", first.file.display());
             (FAILS, text, Some(put_first(&shim)))
         }
         _ => {
@@ -456,13 +429,10 @@ fn judge(trials: &[Trial], first: Option<&Program>, real: &Program, mode: Mode) 
 
 /// Type and source of the filesystem that a directory is on, as mountinfo lists it (proc(5)).
 fn filesystem(directory: &File) -> Option<String> {
-    let info = format!("/proc/self/fdinfo/{}", directory.as_raw_fd());
-    let info = fs::read_to_string(info).ok()?;
-    let mut lines = info.lines();
-    let id = lines.find_map(|line| line.strip_prefix("mnt_id:\t"))?;
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd())).ok()?;
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:\t"))?;
     let mounts = fs::read("/proc/self/mountinfo").ok()?;
     let mounts = String::from_utf8_lossy(&mounts);
-    let mut mounts = mounts.lines();
-    let mount = mounts.find(|line| line.split(' ').next() == Some(id))?;
+    let mount = mounts.lines().find(|line| line.split(' ').next() == Some(id))?;
     Some(mount.split_once(" - ")?.1.to_owned())
 }
