@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,6 @@ use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{Args, args, with_source};
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
-use crate::support::executable;
 use crate::support::gits::{Git, gits};
 use crate::support::mounted::Mounted;
 use crate::support::path;
@@ -49,19 +48,11 @@ fn report(outcome: &Outcome, place: &Path) -> (Vec<String>, String) {
     (lines, last)
 }
 
-fn directory(arena: &Arena, name: &str, mode: u32, owner: u32) -> PathBuf {
-    let directory = path::directory(arena, name);
-    fs::set_permissions(&directory, Permissions::from_mode(mode)).unwrap();
-    chown(&directory, Some(owner), Some(ATTACKER)).unwrap();
-    directory
-}
-
-/// Runs a program on a path.
+/// Runs a script in the arena's directory.
 #[track_caller]
-fn change(program: &str, args: &str, path: &Path) {
-    let mut command = Command::new(program);
-    let changed = command.args(args.split(' ')).arg(path).status();
-    assert!(changed.unwrap().success());
+fn shell(arena: &Arena, script: &str) {
+    let done = Command::new("sh").args(["-ec", script]).current_dir(arena.root()).status();
+    assert!(done.unwrap().success());
 }
 
 /// Where clones are made, and what refuses links there.
@@ -79,7 +70,7 @@ impl Scene {
     fn new(arena: Arena, umask: &'static str) -> Self {
         let source = source::small(&arena, "src");
         if umask == "002" {
-            change("chmod", "-R g+w", &source);
+            shell(&arena, "chmod -R g+w src");
         }
         let args = [arena.root(), arena.work_dir()].map(Path::to_owned).to_vec();
         Self { arena, source, umask, args, _mounted: Box::new(()) }
@@ -258,14 +249,9 @@ fn first_git_is_told_when_git_itself_calls_doctor() {
 const USER: u32 = 1234;
 const ATTACKER: u32 = 65534;
 
-const DIRECTORIES: [(&str, u32, u32); 6] = [
-    ("closed", 0o755, 0),
-    ("theirs", 0o755, USER),
-    ("open", 0o777, 0),
-    ("open/below", 0o755, 0),
-    ("group", 0o775, 0),
-    ("sticky", 0o1777, 0),
-];
+const DIRECTORIES: &str = "
+    mkdir -m 755 closed theirs; mkdir -m 777 open; mkdir -m 755 open/below; mkdir -m 775 group; mkdir -m 1777 sticky
+    chgrp 65534 *; chown 1234 theirs";
 
 /// Who calls doctor, with which args, and why it tries nothing. (From the first row of the user on, the user has the arena.)
 #[rustfmt::skip]
@@ -289,9 +275,7 @@ fn what_cannot_be_tried_is_neither_good_nor_bad() {
         return;
     }
     let mut arena = Arena::new(&gits()[0]);
-    for (name, mode, owner) in DIRECTORIES {
-        directory(&arena, name, mode, owner);
-    }
+    shell(&arena, DIRECTORIES);
     source::small(&arena, "theirs/src");
     for (uid, line, why) in NOT_TRIED {
         if uid == USER {
@@ -345,18 +329,20 @@ const TRAPS: [(&str, &str); 5] = [
 /// Every repository is trusted, as some users have it.
 const TRUST: &str = "[safe]\n\tdirectory = *\n";
 
-/// A directory that is open to all, and the traps of another user, whose programs write `ran` there.
+/// Makes a directory that is open to all, and programs of another user that write `ran` there.
+const SET_TRAPS: &str = r#"
+    mkdir -m 777 open
+    mkdir -p trap/template/hooks
+    printf '#!/bin/sh\ntouch %s/open/ran\n' "$PWD" >trap/run
+    chmod 755 trap/run
+    for name in post-checkout pre-commit reference-transaction template/hooks/post-checkout; do cp trap/run trap/$name; done
+    chown -R 65534 trap"#;
+
+/// The directory that is open to all, and the configurations of [`TRAPS`].
 fn traps(arena: &Arena) -> (PathBuf, [String; 5]) {
-    let open = directory(arena, "open", 0o777, 0);
-    let trap = path::directory(arena, "trap");
-    fs::create_dir_all(trap.join("template/hooks")).unwrap();
-    let script = format!("#!/bin/sh\ntouch {}/ran\n", open.display());
-    for name in args("run post-checkout pre-commit reference-transaction template/hooks/post-checkout") {
-        executable::script(&trap.join(name), &script);
-    }
-    change("chown", &format!("-R {ATTACKER}"), &trap);
-    let trap = trap.to_str().unwrap();
-    (open, TRAPS.map(|(_, config)| config.replace("TRAP", trap)))
+    shell(arena, SET_TRAPS);
+    let trap = arena.root().join("trap");
+    (arena.root().join("open"), TRAPS.map(|(_, config)| config.replace("TRAP", trap.to_str().unwrap())))
 }
 
 #[test]
@@ -366,7 +352,7 @@ fn nothing_of_another_user_runs() {
     }
     for_each_git(|_, arena| {
         let source = source::with_filter(&arena, "src", "f");
-        change("chown", &format!("-R {ATTACKER}"), &source);
+        shell(&arena, "chown -R 65534 src");
         let (open, traps) = traps(&arena);
         let arena = arena.run_by(USER);
         let ran = open.join("ran");
@@ -415,10 +401,9 @@ fn directory_that_another_user_exchanges_is_harmless() {
         // A repository in which each command of the user's runs a program of the attacker's.
         let trapped = source::small(&arena, "trapped");
         fs::write(trapped.join(".git/config"), traps.concat()).unwrap();
-        let precious = path::directory(&arena, "precious");
-        fs::create_dir_all(precious.join("clone/below")).unwrap();
-        fs::rename(source::small(&arena, "made"), precious.join("source")).unwrap();
-        change("chown", &format!("-R {USER}"), &precious);
+        source::small(&arena, "made");
+        shell(&arena, "mkdir -p precious/clone/below; mv made precious/source; chown -R 1234 precious");
+        let precious = arena.root().join("precious");
         fs::write(arena.root().join("home/.gitconfig"), TRUST).unwrap();
         let arena = arena.run_by(USER);
         arena.real(args("-C trapped status")).cwd(arena.root()).run();
@@ -426,9 +411,7 @@ fn directory_that_another_user_exchanges_is_harmless() {
         let before = tree::read(&precious);
         for (name, plant) in PLANTED {
             tree::clear(&open);
-            for mine in ["mine", "mine2"] {
-                change("cp", &format!("-a {}", precious.display()), &open.join(mine));
-            }
+            shell(&arena, "cp -a precious open/mine; cp -a precious open/mine2");
             let mut attacker = Command::new("sh");
             attacker.args(["-c", &format!("plant() {{ {plant}; }}{EXCHANGE}")]);
             attacker.current_dir(&open).uid(ATTACKER).gid(ATTACKER);
