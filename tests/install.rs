@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -15,7 +15,7 @@ use nix::libc;
 use nix::sys::statvfs::fstatvfs;
 
 use crate::support::arena::Arena;
-use crate::support::args::rows;
+use crate::support::args::{args, rows};
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
 use crate::support::executable;
@@ -156,16 +156,7 @@ fn uninstall_goes_on_from_memory_before_it_removes_its_own_file() {
     assert!(!site.root().exists());
 }
 
-const SHELLS: [&[&str]; 8] = [
-    &["sh"],
-    &["dash"],
-    &["busybox", "sh"],
-    &["mksh"],
-    &["bash", "--posix"],
-    &["zsh", "-f"],
-    &["tcsh", "-f"],
-    &["fish", "--no-config"],
-];
+const SHELLS: [&str; 8] = ["sh", "dash", "busybox sh", "mksh", "bash --posix", "zsh -f", "tcsh -f", "fish --no-config"];
 
 /// The line for PATH that `call` prints.
 #[track_caller]
@@ -180,18 +171,19 @@ fn printed_line_puts_any_prefix_on_path_in_each_shell() {
         let mut site = Site::new();
         site.prefix = site.arena.root().join(name);
         for shell in SHELLS {
-            let Some(program) = arrangement::program(shell[0]) else {
+            let (name, options) = shell.split_once(' ').unwrap_or((shell, ""));
+            let Some(program) = arrangement::program(name) else {
                 continue;
             };
             let line = path_line(site.install_call(VERSION, &[]).env("SHELL", program));
             // fish takes no byte that is not UTF-8 from a script.
-            if shell[0] == "fish" && std::str::from_utf8(&line).is_err() {
+            if name == "fish" && std::str::from_utf8(&line).is_err() {
                 continue;
             }
             let file = site.arena.root().join("script");
             fs::write(&file, [&line[..], b"\nprintenv PATH\n"].concat()).unwrap();
-            let mut command = site.arena.command(shell[0]);
-            command.args(&shell[1..]).arg(file);
+            let mut command = site.arena.command(name);
+            command.args(args(options)).arg(file);
             let told = Call::new(command).run();
             let expected = [site.bin().as_os_str().as_bytes(), b":"].concat();
             assert!(told.stdout.starts_with(&expected), "{shell:?}: {told:?}");
@@ -337,15 +329,12 @@ fn link_that_another_user_puts_into_the_tree_is_not_removed_through() {
     for [attack] in rows(&in_this_version(ATTACKS)) {
         let site = Site::new();
         site.install(VERSION, &[]).succeeded();
+        shell(&site, "mkdir -p ../precious/bin; echo precious >../precious/bin/git-clone-shim", 0);
         let precious = site.arena.root().join("precious");
-        fs::create_dir_all(precious.join("bin")).unwrap();
-        fs::write(precious.join("bin/git-clone-shim"), "precious").unwrap();
         let before = tree::read(&precious);
         // Its members own what they make.
-        for directory in [site.root(), site.root().join(VERSION)] {
-            chown(&directory, None, Some(ATTACKER)).unwrap();
-            fs::set_permissions(&directory, fs::Permissions::from_mode(0o2775)).unwrap();
-        }
+        shell(&site, &in_this_version("chgrp 64001 git-clone-shim git-clone-shim/VERSION"), 0);
+        shell(&site, &in_this_version("chmod 2775 git-clone-shim git-clone-shim/VERSION"), 0);
         shell(&site, &format!("cd git-clone-shim; {}", attack), ATTACKER);
         site.install(&version(2), &[]);
         site.uninstall(&[]);
@@ -559,16 +548,11 @@ fn tree_of_version_0_2_is_upgraded_and_removed() {
 #[test]
 fn uninstall_leaves_what_install_did_not_write() {
     let site = Site::new();
+    fs::create_dir(&site.prefix).unwrap();
     // A clone of this project's repository in a directory like `~/src`.
-    let source = site.root().join("src/main.rs");
-    fs::create_dir_all(source.parent().unwrap()).unwrap();
-    fs::write(&source, "").unwrap();
+    shell(&site, "mkdir -p git-clone-shim/src; touch git-clone-shim/src/main.rs", 0);
     assert_refused(&site.uninstall(&[]), "nothing is installed");
-    for path in ["9/notes", "modulefiles/other"] {
-        let path = site.root().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, "").unwrap();
-    }
+    shell(&site, "cd git-clone-shim; mkdir 9 modulefiles; touch 9/notes modulefiles/other", 0);
     let before = site.tree();
     site.install(VERSION, &[]).succeeded();
     let told = told(site.call(&site.program(VERSION), "uninstall", &[]));

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::arrangement;
-use crate::support::call::{Call, Outcome};
+use crate::support::call::Call;
 
 /// The user who attacks.
 const ATTACKER: u32 = 65534;
@@ -31,28 +31,25 @@ fn build_reads_no_file_that_another_user_puts_above_the_source() {
     }
     let root = tempfile::tempdir().unwrap();
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-    let run = |command: &mut Command, directory: &Path| {
+    let run = |script: &str, directory: &Path, user| {
+        let mut shell = Command::new("sh");
         // With a compiler that only fails, nothing is compiled.
-        command.env("RUSTC", "/bin/false").env("CARGO_NET_OFFLINE", "true");
+        shell.args(["-ec", script]).env("RUSTC", "/bin/false").env("CARGO_NET_OFFLINE", "true");
         for variable in ["RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER", "CARGO", "CARGO_TARGET_DIR"] {
-            command.env_remove(variable);
+            shell.env_remove(variable);
         }
-        let outcome = Call::new(std::mem::replace(command.current_dir(directory), Command::new("true"))).run();
+        shell.current_dir(directory).uid(user).gid(user);
+        let outcome = Call::new(shell).run();
         (fs::remove_file(root.path().join("ran")).is_ok(), outcome)
     };
-    let shell = |script: &str| {
-        let mut shell = Command::new("sh");
-        shell.args(["-ec", script]);
-        shell
-    };
-    run(shell(ATTACK).uid(ATTACKER).gid(ATTACKER), root.path()).1.succeeded();
+    run(ATTACK, root.path(), ATTACKER).1.succeeded();
     let tree = root.path().join("tree");
     let copy = format!("mkdir {0}; git archive HEAD | tar -x -C {0}", tree.display());
-    run(&mut shell(&copy), Path::new(env!("CARGO_MANIFEST_DIR"))).1.succeeded();
-    let (is_attacked, outcome) = run(&mut shell("cargo build --locked"), &tree);
+    run(&copy, Path::new(env!("CARGO_MANIFEST_DIR")), 0).1.succeeded();
+    let (is_attacked, outcome) = run("cargo build --locked", &tree, 0);
     assert!(is_attacked, "the attack does not work: {outcome:?}");
     for program in ["packaging/build", "./install.sh"] {
-        let (is_attacked, outcome) = run(&mut shell(program), &tree);
+        let (is_attacked, outcome) = run(program, &tree, 0);
         assert!(!is_attacked && !outcome.status.success(), "{program}: {outcome:?}");
     }
 }
@@ -70,14 +67,11 @@ fn install_sh_without_cargo_or_source_says_what_to_do() {
         let Some(shell) = arrangement::program(name) else {
             continue;
         };
-        let run = |script: &Path| -> Outcome {
+        for (script, words) in [(&script, "program from a release"), (&link, "is not the source tree")] {
             let mut command = Command::new(&shell);
             command.args((name == "busybox").then_some("sh")).arg(script);
             command.env_clear().env("PATH", root.path()).env("HOME", root.path());
-            Call::new(command).run()
-        };
-        for (script, words) in [(&script, "program from a release"), (&link, "is not the source tree")] {
-            let outcome = run(script);
+            let outcome = Call::new(command).run();
             assert!(outcome.stderr_contains(words) && outcome.status.code() == Some(1), "{outcome:?}");
         }
     }
@@ -88,11 +82,9 @@ fn recipes_are_valid_python() {
     let Some(python) = arrangement::program("python3") else {
         return;
     };
-    for recipe in ["easybuild/git-clone-shim.eb", "spack/package.py"] {
-        let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(recipe);
-        let mut parse = Command::new(&python);
-        parse.args(["-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())"]);
-        parse.arg(recipe);
-        Call::new(parse).run().succeeded();
-    }
+    let mut parse = Command::new(python);
+    parse.args(["-c", "import ast, sys; [ast.parse(open(name).read()) for name in sys.argv[1:]]"]);
+    parse.args(["easybuild/git-clone-shim.eb", "spack/package.py"]);
+    parse.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging"));
+    Call::new(parse).run().succeeded();
 }
