@@ -3,8 +3,8 @@
 
 use std::any::Any;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -428,8 +428,7 @@ fn directory_that_another_user_exchanges_is_harmless() {
             attacker.wait().unwrap();
             let exchanged = fs::read_to_string(exchanged).unwrap();
             assert!(!open.join("ran").exists(), "{name}: {outcome:?}");
-            let changed = tree::differences(&before, &tree::read(&precious));
-            assert_eq!(changed, [""; 0], "{name}: {outcome:?}");
+            assert_eq!(tree::differences(&before, &tree::read(&precious)), [""; 0], "{name}: {outcome:?}");
             let all = ["mine", "mine2"].into_iter().chain(exchanged.lines());
             let is_whole = |path: &PathBuf| path.exists() && tree::read(path) == before;
             let whole = all.map(|name| open.join(name)).filter(is_whole).count();
@@ -442,9 +441,8 @@ fn directory_that_another_user_exchanges_is_harmless() {
 fn git_that_others_can_exchange_is_not_run() {
     for_each_git(|_, arena| {
         let ran = arena.root().join("ran");
-        let script = format!("touch {}; exec git \"$@\"", ran.display());
-        let shared = path::wrapper(&arena, "shared", &script);
-        fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
+        path::wrapper(&arena, "shared", &format!("touch {}; exec git \"$@\"", ran.display()));
+        shell(&arena, "chmod 777 shared");
         for names in ["shared shim real", "shim shared real"] {
             let outcome = doctor(&arena, [arena.work_dir()]).env("PATH", on_path(&arena, names)).run();
             let (lines, _) = report(&outcome, arena.work_dir());
