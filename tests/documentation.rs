@@ -28,8 +28,9 @@ fn text(name: &str) -> String {
 
 /// The names of README.md, of every file of docs/, and of what else is written for people.
 fn documents() -> Vec<String> {
-    let docs = fs::read_dir(path("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let docs = docs.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    let docs = fs::read_dir(path("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let docs = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let docs = docs.map(|path| format!("docs/{}", path.file_name().unwrap().display()));
     let others = "README.md CONTRIBUTING.md SECURITY.md benches/README.md man/git-clone-shim.1";
     docs.chain(others.split(' ').map(str::to_owned)).collect()
 }

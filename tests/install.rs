@@ -335,7 +335,7 @@ fn link_that_another_user_puts_into_the_tree_is_not_removed_through() {
         // Its members own what they make.
         shell(&site, &in_this_version("chgrp 64001 git-clone-shim git-clone-shim/VERSION"), 0);
         shell(&site, &in_this_version("chmod 2775 git-clone-shim git-clone-shim/VERSION"), 0);
-        shell(&site, &format!("cd git-clone-shim; {}", attack), ATTACKER);
+        shell(&site, &format!("cd git-clone-shim; {attack}"), ATTACKER);
         site.install(&version(2), &[]);
         site.uninstall(&[]);
         assert_same(&tree::read(&precious), &before, attack);
@@ -395,7 +395,9 @@ fn full_or_read_only_filesystem_is_refused_and_left_as_it_is() {
 fn at_once<'a>(calls: impl Iterator<Item = Call> + 'a) {
     thread::scope(|scope| {
         let running: Vec<_> = calls.map(|call| scope.spawn(|| call.run())).collect();
-        running.into_iter().for_each(|call| drop(call.join().unwrap().succeeded()));
+        for call in running {
+            call.join().unwrap().succeeded();
+        }
     });
 }
 
