@@ -145,7 +145,7 @@ fn tool_answers_in_one_line() {
         let is_printed = first_line(&outcome).starts_with(&printed);
         assert!(is_printed && outcome.status.code() == Some(status), "{outcome:?}");
     }
-    for help in ["--help", "doctor --help", "which --help", "explain --help"] {
+    for help in ["--help", "doctor --help", "which --help", "explain --help", "install --help", "uninstall --help"] {
         let outcome = tool(&arena, args(help)).run().succeeded();
         let text = String::from_utf8(outcome.stdout).unwrap();
         let longest = text.lines().map(|line| line.chars().count()).max();

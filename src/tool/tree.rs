@@ -31,7 +31,7 @@ const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The options of install and uninstall.
 #[derive(Args)]
 pub(super) struct Place {
-    /// Installation prefix [default: its own, or else ~/.local/opt]
+    /// Installation prefix [default: its own or ~/.local/opt]
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
 
