@@ -149,7 +149,8 @@ fn hold_ends_when_the_documents_say() {
     let trace = arena.root().join("trace");
     let traced = format!("-qq -e trace=poll,ppoll -o {} git clone -l $SRC dst", trace.display());
     let script = format!("exec {} {traced}", strace.display());
-    let timeout = Regex::new(r"(?m)^poll\(.*, ([1-9]\d*)\) |^ppoll\(.*\{tv_sec=(\d+), tv_nsec=(\d+)\}").unwrap();
+    let timeout =
+        Regex::new(r"(?m)^poll\(.*, ([1-9][0-9]*)\) |^ppoll\(.*\{tv_sec=([0-9]+), tv_nsec=([0-9]+)\}").unwrap();
     for (seconds, on_terminal) in [(1, true), (10, false)] {
         tree::clear(arena.work_dir());
         let mut command = arena.script(true, &script).command;
