@@ -10,7 +10,7 @@ use crate::support::gits::gits;
 use crate::support::source;
 
 /// Scripts that call git.
-const SCRIPTS: [&str; 38] = [
+const SCRIPTS: [&str; 39] = [
     "git",
     "git --version",
     "git -v",
@@ -46,6 +46,10 @@ const SCRIPTS: [&str; 38] = [
     "git -C $SRC -c alias.x='!git log -1 --oneline' x HEAD",
     // `git foo` runs git-foo, which calls git again and finds the shim on PATH.
     "printf '#!/bin/sh\\ngit --version; echo \"$@\"; exit 9\\n' >git-foo; chmod +x git-foo; PATH=$PATH:$PWD; git foo bar --local",
+    // Each git waits for the next, and each is started through the shim.
+    "export GIT=$(command -v git)
+     printf '#!/bin/sh\nif [ $1 = 0 ]; then exec $GIT --version; fi\n$GIT -c alias.n=\"!$0 $(($1 - 1))\" n\n' >nest
+     chmod +x nest; exec $PWD/nest 30",
     "head -c 1000000 /dev/zero | git hash-object --stdin",
     "git init -q; echo file >file; git add file
      GIT_EDITOR='f() { echo from the editor >\"$1\"; }; f' git commit; git log --format=%s",
