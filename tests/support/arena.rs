@@ -4,10 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
-use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 
 use nix::libc;
 use nix::sys::stat::{Mode, umask};
@@ -33,24 +31,9 @@ chmod +x template/hooks/post-checkout; }
 export -f hook
 ";
 
-/// Runs `test` once with each of [`gits`], each time in a new arena. A failure names the git.
-#[track_caller]
+/// Runs `test` once with each of [`gits`], each time in a new arena, which prints the git.
 pub fn for_each_git(mut test: impl FnMut(&'static Git, Arena)) {
-    /// Dropped by a test that panics as well as by one that returns.
-    struct NameGitOnFailure(&'static Git, &'static Location<'static>);
-
-    impl Drop for NameGitOnFailure {
-        fn drop(&mut self) {
-            if thread::panicking() {
-                let Self(git, location) = self;
-                let file = git.file.display();
-                eprintln!("FAILED with {} ({file}), run from {location}", git.version);
-            }
-        }
-    }
-
     for git in gits() {
-        let _name = NameGitOnFailure(git, Location::caller());
         test(git, Arena::new(git));
     }
 }
