@@ -1,15 +1,16 @@
 //! Signals reach git as they would without the shim, and the shim ends as git does.
 
 use std::fs::{self, File};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
 use nix::libc::{self, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::arrangement;
+use crate::support::call::only_stderr;
 use crate::support::gits::Git;
-use crate::support::paused_clone::{PausedClone, Stage, Start, in_own_process_group};
+use crate::support::paused_clone::{PausedClone, Stage, Start};
 use crate::support::process;
 use crate::support::wait;
 
@@ -37,8 +38,8 @@ fn pause(git: &Git, through_shim: bool, when: When, setup: &str) -> PausedClone 
         ..Start::default()
     };
     let paused = PausedClone::start_in(arena, through_shim, start, |command| {
-        in_own_process_group(command);
-        command.stderr(stderr);
+        // As a shell would start it: in an orphaned process group the kernel stops no process (setpgid(2)).
+        only_stderr(command.process_group(0), stderr);
     });
     let is_child = paused.git != paused.pid();
     assert_eq!(is_child, through_shim && when != When::Fallback, "an attempt is a child");
@@ -60,9 +61,10 @@ fn send(signal: i32, to: i32) {
 #[test]
 fn signal_ends_clone_as_it_ends_git() {
     // timeout(1) and many job schedulers send it to the group: then git gets it from them and from the shim. Who gets a
-    // signal that is not forwarded dies of it, and git with the shim.
+    // signal that is not forwarded dies of it, and git with the shim. `end` waits until git has ended, too. Its hook still waits after SIGKILL: plain
+    // git leaves it behind as well.
     let rows: [(When, &str, &[i32]); 4] = [
-        (When::Checkout, "program", &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, libc::SIGRTMIN()]),
+        (When::Checkout, "program", &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, libc::SIGRTMIN(), SIGKILL]),
         (When::Checkout, "group", &[SIGTERM, SIGINT, SIGHUP]),
         (When::RefusedLink, "program", &[SIGTERM, SIGINT, SIGHUP, SIGQUIT]),
         (When::Fallback, "program", &[SIGTERM, SIGINT, SIGHUP, SIGQUIT]),
@@ -86,16 +88,6 @@ fn signal_ends_clone_as_it_ends_git() {
 }
 
 #[test]
-fn sigkill_of_shim_ends_git() {
-    for_each_git(|git, _| {
-        let paused = pause(git, true, When::Checkout, "");
-        send(SIGKILL, paused.pid().as_raw());
-        // `end` waits until git has ended, too. Its hook still waits: plain git leaves it behind as well.
-        assert_eq!(paused.end().0.signal(), Some(SIGKILL));
-    });
-}
-
-#[test]
 fn signal_that_git_survives_changes_nothing() {
     // Signals that the caller ignores, and one that git itself ignores once it has shown progress.
     let rows: [(&str, &[i32]); 2] = [("trap '' HUP INT USR1;", &[SIGHUP, SIGINT, SIGUSR1]), ("", &[libc::SIGALRM])];
@@ -115,31 +107,20 @@ fn signal_that_git_survives_changes_nothing() {
 }
 
 #[test]
-fn shim_that_is_stopped_goes_on() {
+fn shim_or_git_that_is_stopped_goes_on() {
     // A signal that stops is not forwarded: a terminal sends it to both.
+    let of_shim = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].map(|signal| (signal, true));
+    let of_git = [libc::SIGSTOP, libc::SIGTSTP].map(|signal| (signal, false));
     for_each_git(|git, _| {
-        for signal in [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+        for (signal, is_shim) in of_shim.into_iter().chain(of_git) {
             let paused = pause(git, true, When::Checkout, "");
-            send(signal, paused.pid().as_raw());
-            wait::until("the shim to stop", || process::is_stopped(paused.pid()));
+            let stopped = if is_shim { paused.pid() } else { paused.git };
+            send(signal, stopped.as_raw());
+            wait::until("it to stop", || process::is_stopped(stopped));
             paused.release();
-            wait::until("git to end", || !process::is_running(paused.git));
-            assert!(process::is_stopped(paused.pid()));
-            send(libc::SIGCONT, paused.pid().as_raw());
-            assert_eq!(paused.end().0.code(), Some(0), "{signal}");
-        }
-    });
-}
-
-#[test]
-fn git_that_is_stopped_alone_goes_on() {
-    for_each_git(|git, _| {
-        for signal in [libc::SIGSTOP, libc::SIGTSTP] {
-            let paused = pause(git, true, When::Checkout, "");
-            send(signal, paused.git.as_raw());
-            wait::until("git to stop", || process::is_stopped(paused.git));
-            send(libc::SIGCONT, paused.git.as_raw());
-            paused.release();
+            wait::until("git to end", || !is_shim || !process::is_running(paused.git));
+            assert!(process::is_stopped(stopped));
+            send(libc::SIGCONT, stopped.as_raw());
             assert_eq!(paused.end().0.code(), Some(0), "{signal}");
         }
     });

@@ -1,15 +1,14 @@
 //! A clone that waits at a known point until the test lets it go on.
 
 use std::fs::OpenOptions;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 
 use nix::unistd::Pid;
 
 use super::arena::Arena;
 use super::args::args;
-use super::call::only_stderr;
 use super::executable;
 use super::hook::{self, TEMPLATE};
 use super::process;
@@ -75,11 +74,8 @@ impl PausedClone {
         line.extend(args(start.options));
         line.extend([source.into(), "dst".into()]);
         let mut command = arena.command(start.shell[0]);
-        command
-            .args(&start.shell[1..])
-            .args(["-c", start.script, "bash"])
-            .args(line)
-            .env("PATH", arena.path_of(through_shim));
+        command.args(&start.shell[1..]).args(["-c", start.script, "bash"]).args(line);
+        command.env("PATH", arena.path_of(through_shim));
         arrange(&mut command);
         let child = arena.under_fault(|| command.spawn().unwrap());
         let git = Pid::from_raw(wait::for_line(&started).parse().unwrap());
@@ -125,13 +121,6 @@ impl PausedClone {
         let tree = if destination.exists() { tree::read(&destination) } else { Tree::new() };
         (ExitStatus::from_raw(status.into_raw() & !0x80), tree)
     }
-}
-
-/// Has a command run in a process group of its own, as a shell would, without output. In an orphaned process group the
-/// kernel stops no process (setpgid(2)).
-pub fn in_own_process_group(command: &mut Command) {
-    command.process_group(0);
-    only_stderr(command, Stdio::null());
 }
 
 impl Drop for PausedClone {
