@@ -21,42 +21,36 @@ use crate::support::wait;
 const CALLS: [&str; 3] = ["git -C $SRC log --oneline", "git clone $COPY -l $SRC dst", "git clone $SRC dst"];
 
 /// Shell code that sets up the surroundings. `$ROOT` is the arena's directory.
-const SURROUNDINGS: [&str; 17] = [
-    "ulimit -n 3",
-    "ulimit -n 4",
-    "ulimit -n 5",
-    "ulimit -n 6",
-    "ulimit -n 8",
-    "ulimit -n 16",
+/// Each of the numbers is tried.
+const SURROUNDINGS: [(&str, &str); 7] = [
+    ("ulimit -n", "3 4 5 6 8 16"),
     // SIGXFSZ kills git, or git gets EFBIG where that is ignored.
-    "ulimit -c 0; ulimit -f 0",
-    "ulimit -c 0; ulimit -f 1",
-    "ulimit -c 0; ulimit -f 16",
-    "trap '' XFSZ; ulimit -f 0",
-    "trap '' XFSZ; ulimit -f 16",
-    "ulimit -v 24576",
-    "ulimit -v 32768",
-    "ulimit -v 65536",
-    "mkdir gone; cd gone; rmdir ../gone",
-    "shim=${PATH%%:*}; PATH=$shim:$(printf '/nowhere/%s:' {1..2000})${PATH#*:}",
-    "umask 777",
+    ("ulimit -c 0; ulimit -f", "0 1 16"),
+    ("trap '' XFSZ; ulimit -f", "0 16"),
+    ("ulimit -v", "24576 32768 65536"),
+    ("mkdir gone; cd gone; rmdir ../gone", ""),
+    ("shim=${PATH%%:*}; PATH=$shim:$(printf '/nowhere/%s:' {1..2000})${PATH#*:}", ""),
+    ("umask", "777"),
 ];
 
 /// As [`SURROUNDINGS`], for root: in a mount namespace of their own.
-const MOUNTS: [&str; 4] = [
-    "mount --bind $ROOT $ROOT; cd $PWD; mount -o remount,bind,ro /",
-    "mount -t tmpfs none /proc",
-    "mount -t tmpfs none /sys",
+const MOUNTS: [(&str, &str); 4] = [
+    ("mount --bind $ROOT $ROOT; cd $PWD; mount -o remount,bind,ro /", ""),
+    ("mount -t tmpfs none /proc", ""),
+    ("mount -t tmpfs none /sys", ""),
     // After /dev/null has been opened for the shell's own streams.
-    "mount -t tmpfs none /dev; mkdir /dev/shm",
+    ("mount -t tmpfs none /dev; mkdir /dev/shm", ""),
 ];
 
 /// Checks each call in these surroundings; `wrap` puts a command before the shell.
-fn check(arena: &Arena, wrap: &dyn Fn(&Arena) -> String, surroundings: &[&str]) {
+fn check(arena: &Arena, wrap: &dyn Fn(&Arena) -> String, surroundings: &[(&str, &str)]) {
     let mut successes = 0;
-    for setup in surroundings {
+    let each = |&(setup, numbers): &(&str, &str)| -> Vec<_> {
+        numbers.split(' ').map(|number| format!("{setup} {number}").replace('\'', "'\\''")).collect()
+    };
+    for setup in surroundings.iter().flat_map(each) {
         for call in CALLS {
-            let script = format!("exec {} bash -c '{}\nexec {call}'", wrap(arena), setup.replace('\'', "'\\''"));
+            let script = format!("exec {} bash -c '{setup}\nexec {call}'", wrap(arena));
             let run = |through_shim: bool, script: &str| -> RunResult {
                 let result = arena.run(arena.script(through_shim, script).env("ROOT", arena.root()));
                 // What git leaves behind when it is refused something could still write in the next call's directory.
@@ -110,8 +104,7 @@ fn few_processes_change_nothing() {
             }
             format!("setpriv --clear-groups --reuid {user} --regid {user}")
         };
-        let few = ["ulimit -u 1", "ulimit -u 2", "ulimit -u 3", "ulimit -u 4", "ulimit -u 5"];
-        check(&arena, &as_another, &few);
+        check(&arena, &as_another, &[("ulimit -u", "1 2 3 4 5")]);
     }
 }
 
@@ -123,7 +116,7 @@ fn missing_parts_of_the_system_change_nothing() {
     for arena in Arena::linking_and_refusing(&gits()[0]) {
         check(&arena, &|_| "unshare --mount".into(), &MOUNTS);
         // Process 1 of a container.
-        check(&arena, &|_| "unshare --pid --fork --mount-proc".into(), &["true"]);
+        check(&arena, &|_| "unshare --pid --fork --mount-proc".into(), &[("true", "")]);
     }
     // The first child of this git is process 1, and has no parent there. Once it has ended, the kernel makes no other: a fallback
     // cannot work.
