@@ -1,5 +1,6 @@
 //! On a terminal a supervised clone reacts as git does: to keys, to a hangup, to job control.
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
 use nix::libc::{self, SIGHUP, SIGINT, SIGQUIT};
@@ -62,10 +63,11 @@ fn key_before_git_starts_ends_the_clone() {
         let mut command = arena.script(true, &script).command;
         terminal.connect(&mut command);
         let mut child = command.spawn().unwrap();
-        let home = arena.root().join("home");
+        let (home, shim) = (arena.root().join("home"), executable::shim().canonicalize().unwrap());
         wait::until("the shim to block signals", || {
-            let shims = process::running(executable::shim(), &home);
-            shims.iter().any(|&shim| process::blocks(shim, SIGINT))
+            let is_shim = |process| fs::read_link(format!("/proc/{process}/exe")).is_ok_and(|file| file == shim);
+            let processes = process::with_home(&home);
+            processes.into_iter().any(|process| is_shim(process) && process::has(process, "SigBlk:", SIGINT))
         });
         terminal.watch().type_in(b"\x03");
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));

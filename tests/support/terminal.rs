@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use nix::fcntl::OFlag;
-use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::pty::{posix_openpt, ptsname_r, unlockpt};
 
 use super::wait;
 
@@ -23,7 +23,6 @@ pub const SESSION: [&str; 3] = ["setsid", "--ctty", "bash"];
 pub struct Terminal {
     near: File,
     far: File,
-    screen: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
@@ -37,14 +36,12 @@ impl Terminal {
         // near end, and the terminal does not hang up.
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY;
         let near = posix_openpt(flags | OFlag::O_CLOEXEC).unwrap();
-        grantpt(&near).unwrap();
         unlockpt(&near).unwrap();
         let mut far = File::options();
-        far.read(true).write(true).custom_flags(flags.bits());
-        let far = far.open(ptsname_r(&near).unwrap()).unwrap();
+        let far = far.read(true).write(true).custom_flags(flags.bits()).open(ptsname_r(&near).unwrap()).unwrap();
         let near = File::from(OwnedFd::from(near));
         resize(&near, columns);
-        Self { near, far, screen: Arc::default() }
+        Self { near, far }
     }
 
     /// Connects a command's three streams to it.
@@ -56,15 +53,16 @@ impl Terminal {
     /// Reads what is written to it from now on. The screen is complete when no process has the far end open.
     pub fn watch(self) -> WatchedTerminal {
         let mut near = self.near.try_clone().unwrap();
-        let screen = Arc::clone(&self.screen);
+        let screen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&screen);
         let reading = thread::spawn(move || {
             let mut chunk = [0; 4096];
             // EIO is the end of a terminal.
             while let Ok(count @ 1..) = near.read(&mut chunk) {
-                screen.lock().unwrap().extend_from_slice(&chunk[..count]);
+                seen.lock().unwrap().extend_from_slice(&chunk[..count]);
             }
         });
-        WatchedTerminal { near: self.near, screen: self.screen, reading }
+        WatchedTerminal { near: self.near, screen, reading }
     }
 }
 
