@@ -31,10 +31,10 @@ fn pause(git: &Git, through_shim: bool, when: When, setup: &str) -> PausedClone 
         arena = arena.with_links_failing(libc::EPERM);
     }
     let stderr = File::create(arena.root().join("stderr")).unwrap();
+    let line = if when == When::Fallback && !through_shim { "clone --no-hardlinks \"${@:2}\"" } else { "\"$@\"" };
     let start = Start {
         stage: if when == When::RefusedLink { Stage::Transport } else { Stage::Checkout },
-        options: if when == When::Fallback && !through_shim { "-l --no-hardlinks" } else { "-l" },
-        script: &format!("{setup} exec git \"$@\""),
+        script: &format!("{setup} exec git {line}"),
         ..Start::default()
     };
     let paused = PausedClone::start_in(arena, through_shim, start, |command| {
@@ -137,7 +137,7 @@ fn signal_that_the_caller_blocks_stays_pending() {
             if !comes_before {
                 send(SIGTERM, paused.pid().as_raw());
             }
-            assert!(process::has_pending(paused.pid(), SIGTERM));
+            assert!(process::has(paused.pid(), "ShdPnd:", SIGTERM));
             // One line for the attempt, one for the fallback.
             paused.release_to(":\n:");
             assert_eq!(paused.wait().code(), Some(0), "{}", stderr(&paused));

@@ -1,6 +1,7 @@
 //! A clone that waits at a known point until the test lets it go on.
 
-use std::fs::OpenOptions;
+use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
@@ -8,7 +9,6 @@ use std::process::{Child, Command, ExitStatus};
 use nix::unistd::Pid;
 
 use super::arena::Arena;
-use super::args::args;
 use super::executable;
 use super::hook::{self, TEMPLATE};
 use super::process;
@@ -29,8 +29,6 @@ pub enum Stage {
 #[derive(Clone, Copy)]
 pub struct Start<'a> {
     pub stage: Stage,
-    /// The options of `git clone`.
-    pub options: &'a str,
     /// The argv of a shell, which runs `script`; git's args are the script's.
     pub shell: &'a [&'a str],
     pub script: &'a str,
@@ -38,7 +36,7 @@ pub struct Start<'a> {
 
 impl Default for Start<'_> {
     fn default() -> Self {
-        Self { stage: Stage::Checkout, options: "-l", shell: &["bash"], script: "exec git \"$@\"" }
+        Self { stage: Stage::Checkout, shell: &["bash"], script: "exec git \"$@\"" }
     }
 }
 
@@ -58,24 +56,21 @@ impl PausedClone {
         let [started, release] = ["started", "release"].map(|name| arena.root().join(name));
         nix::unistd::mkfifo(&release, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let waits = format!("echo $PPID >{}; read -r line <{}; eval \"$line\"", started.display(), release.display());
-        let mut line = args("clone");
-        match start.stage {
+        let waiting = match start.stage {
             Stage::Checkout => {
                 hook::post_checkout(arena.work_dir(), &waits);
-                line.push(TEMPLATE.into());
+                TEMPLATE.into()
             }
             Stage::Transport => {
                 let script = format!("#!/bin/bash\n{waits}\nexec git upload-pack \"$@\"\n");
                 let program = executable::script(&arena.root().join("upload-pack"), &script);
                 // git starts it with a shell; without `exec` that shell, not git, would be the parent.
-                line.push(format!("--upload-pack=exec {}", program.display()).into());
+                format!("--upload-pack=exec {}", program.display())
             }
-        }
-        line.extend(args(start.options));
-        line.extend([source.into(), "dst".into()]);
+        };
         let mut command = arena.command(start.shell[0]);
-        command.args(&start.shell[1..]).args(["-c", start.script, "bash"]).args(line);
-        command.env("PATH", arena.path_of(through_shim));
+        command.args(&start.shell[1..]).args(["-c", start.script, "bash", "clone", &waiting, "-l"]);
+        command.arg(source).arg("dst").env("PATH", arena.path_of(through_shim));
         arrange(&mut command);
         let child = arena.under_fault(|| command.spawn().unwrap());
         let git = Pid::from_raw(wait::for_line(&started).parse().unwrap());
@@ -95,9 +90,8 @@ impl PausedClone {
     /// Lets the script continue with this line of shell code.
     pub fn release_to(&self, line: &str) {
         // Also opened for reading: opening a FIFO only for writing waits for a reader.
-        let mut options = OpenOptions::new();
-        let fifo = options.read(true).write(true).open(&self.release).unwrap();
-        nix::unistd::write(&fifo, format!("{line}\n").as_bytes()).unwrap();
+        let mut fifo = File::options().read(true).write(true).open(&self.release).unwrap();
+        writeln!(fifo, "{line}").unwrap();
         // Closed only when the test process exits: the script must be able to read the line until then.
         std::mem::forget(fifo);
     }
