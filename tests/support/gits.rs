@@ -1,7 +1,8 @@
 //! The real gits with which tests run.
 
+use std::collections::BTreeSet;
 use std::env;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,27 +30,17 @@ impl Git {
 /// this machine does not count.
 pub fn gits() -> &'static [Git] {
     static GITS: LazyLock<Vec<Git>> = LazyLock::new(|| {
-        let mut seen = Vec::new();
         let every = env::var_os("GIT_CLONE_SHIM_TEST_GITS");
-        let named = every.clone().unwrap_or_default();
-        let path = env::var_os("PATH").unwrap_or_default();
-        let files = env::split_paths(&path)
-            .chain(["/usr/local/bin".into(), "/usr/bin".into()])
-            .map(|directory| directory.join("git"))
-            .chain(env::split_paths(&named))
-            .filter(|file| file.is_absolute());
-        let mut gits: Vec<Git> = files
-            .filter(|file| {
-                let Ok(metadata) = fs::metadata(file) else {
-                    return false;
-                };
-                let identity = (metadata.dev(), metadata.ino());
-                let new = metadata.is_file() && !seen.contains(&identity);
-                seen.push(identity);
-                new
-            })
-            .filter_map(|file| real(&file))
-            .collect();
+        let [named, path] = [every.clone(), env::var_os("PATH")].map(Option::unwrap_or_default);
+        let usual = ["/usr/local/bin".into(), "/usr/bin".into()];
+        let on_path = env::split_paths(&path).chain(usual).map(|directory| directory.join("git"));
+        let mut seen = BTreeSet::new();
+        let mut is_new = |file: &Path| {
+            let metadata = fs::metadata(file).ok().filter(Metadata::is_file);
+            file.is_absolute() && metadata.is_some_and(|file| seen.insert((file.dev(), file.ino())))
+        };
+        let files = on_path.chain(env::split_paths(&named)).filter(|file| is_new(file));
+        let mut gits: Vec<_> = files.filter_map(|file| real(&file)).collect();
         let versions = gits.iter().map(Git::numbers);
         let (oldest, newest) = (versions.clone().min(), versions.max());
         assert!(newest.is_some(), "no real git on this machine");
