@@ -17,20 +17,13 @@ use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::source;
 
-/// The processors that are built for, with their `e_machine` of elf(5).
-const PROCESSORS: [(&str, u16); 2] = [("x86_64", 62), ("aarch64", 183)];
-
 /// What `--version` prints.
 const VERSION: &str = concat!("git-clone-shim ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// The static build for a processor; reports it if none is named.
 #[track_caller]
 fn static_build(processor: &str) -> Option<PathBuf> {
-    let known = PROCESSORS.iter().find(|(name, _)| *name == processor)?;
-    let named = env::var_os("GIT_CLONE_SHIM_TEST_STATIC").unwrap_or_default();
-    let build = env::split_paths(&named)
-        .filter(|file| !file.as_os_str().is_empty())
-        .find(|file| fs::read(file).unwrap()[18..20] == known.1.to_le_bytes());
+    let build = executable::static_build(processor);
     if build.is_none() {
         arrangement::missing(&format!("static build for {processor}"));
     }
@@ -53,7 +46,7 @@ fn static_build_needs_nothing_and_names_no_path_of_the_build_machine() {
         [needs.is_match(&headers), paths.is_match(&fs::read(program).unwrap())]
     };
     assert_eq!(finds(executable::shim()), [cfg!(target_env = "gnu"), true]);
-    for build in PROCESSORS.iter().filter_map(|(processor, _)| static_build(processor)) {
+    for build in ["x86_64", "aarch64"].into_iter().filter_map(static_build) {
         assert_eq!(finds(&build), [false; 2], "{}", build.display());
     }
 }

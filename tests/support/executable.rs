@@ -12,14 +12,16 @@ pub fn shim() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_git-clone-shim"))
 }
 
-/// The program under test as users have it: a static build for this machine's processor, if `GIT_CLONE_SHIM_TEST_STATIC` names
-/// one, or else [`shim`].
-pub fn release() -> PathBuf {
+/// A static build for this processor, if `GIT_CLONE_SHIM_TEST_STATIC` names one.
+pub fn static_build(processor: &str) -> Option<PathBuf> {
     let named = std::env::var_os("GIT_CLONE_SHIM_TEST_STATIC").unwrap_or_default();
-    let target = format!("/{}-unknown-linux-musl/", std::env::consts::ARCH);
-    let mut builds = std::env::split_paths(&named);
-    let found = builds.find(|path| path.to_string_lossy().contains(&target));
-    found.unwrap_or_else(|| shim().to_owned())
+    let target = format!("/{processor}-unknown-linux-musl/");
+    std::env::split_paths(&named).find(|path| path.to_string_lossy().contains(&target))
+}
+
+/// The program under test as users have it: a static build for this machine's processor, if there is one, or else [`shim`].
+pub fn release() -> PathBuf {
+    static_build(std::env::consts::ARCH).unwrap_or_else(|| shim().to_owned())
 }
 
 /// Copies the program `from` to `to`.
