@@ -9,41 +9,17 @@ use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::source;
 
+/// Args of git, between bars.
+const CALLS: &str = "|--version|-v|version --build-options|-h|--help|help -g|--nonsense|nonsense|-c|-C|-C absent status|\
+    --exec-path|--html-path|--exec-path=/nowhere --exec-path|--list-cmds=main,others,nohelpers|clone -h|\
+    clone --nonsense $SRC dst|clone|init new|init --bare|ls-remote $SRC|clone --no-local $SRC dst|\
+    -C $SRC log --stat --format=fuller|-C $SRC status --porcelain --branch|-C $SRC rev-parse absent|\
+    -C $SRC diff HEAD~2 HEAD|-C $SRC grep -n one|-C $SRC cat-file -p HEAD|\
+    -C $SRC merge-base --is-ancestor HEAD HEAD~1|-C $SRC -c alias.x='log -1 --oneline' x HEAD|\
+    -C $SRC -c alias.x='!echo \"$@\" && pwd && exit 7' x HEAD|-C $SRC -c alias.x='!git log -1 --oneline' x HEAD";
+
 /// Scripts that call git.
-const SCRIPTS: [&str; 39] = [
-    "git",
-    "git --version",
-    "git -v",
-    "git version --build-options",
-    "git -h",
-    "git --help",
-    "git help -g",
-    "git --nonsense",
-    "git nonsense",
-    "git -c",
-    "git -C",
-    "git -C absent status",
-    "git --exec-path",
-    "git --html-path",
-    "git --exec-path=/nowhere --exec-path",
-    "git --list-cmds=main,others,nohelpers",
-    "git clone -h",
-    "git clone --nonsense $SRC dst",
-    "git clone",
-    "git init new",
-    "git init --bare",
-    "git ls-remote $SRC",
-    "git clone --no-local $SRC dst",
-    "git -C $SRC log --stat --format=fuller",
-    "git -C $SRC status --porcelain --branch",
-    "git -C $SRC rev-parse absent",
-    "git -C $SRC diff HEAD~2 HEAD",
-    "git -C $SRC grep -n one",
-    "git -C $SRC cat-file -p HEAD",
-    "git -C $SRC merge-base --is-ancestor HEAD HEAD~1",
-    "git -C $SRC -c alias.x='log -1 --oneline' x HEAD",
-    "git -C $SRC -c alias.x='!echo \"$@\" && pwd && exit 7' x HEAD",
-    "git -C $SRC -c alias.x='!git log -1 --oneline' x HEAD",
+const SCRIPTS: [&str; 6] = [
     // `git foo` runs git-foo, which calls git again and finds the shim on PATH.
     "printf '#!/bin/sh\\ngit --version; echo \"$@\"; exit 9\\n' >git-foo; chmod +x git-foo; PATH=$PATH:$PWD; git foo bar --local",
     // Each git waits for the next, and each is started through the shim.
@@ -66,8 +42,9 @@ const SCRIPTS: [&str; 39] = [
 fn output_status_and_files_are_gits() {
     for_each_git(|_, arena| {
         source::small(&arena, "src");
-        for script in SCRIPTS {
-            arena.assert_script_twins(script);
+        let calls = CALLS.split('|').map(|args| format!("git {args}"));
+        for script in calls.chain(SCRIPTS.map(str::to_owned)) {
+            arena.assert_script_twins(&script);
         }
     });
 }
