@@ -180,12 +180,8 @@ fn own_calls(trace: &str) -> Vec<Traced> {
     let (mut is_starting, mut is_started) = (false, false);
     // The first line is the exec by strace itself, for which it injects nothing.
     for line in trace.lines().skip(1) {
-        let Some((name, rest)) = line.split_once('(') else {
-            continue;
-        };
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            continue;
-        }
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let Some((name, rest)) = line.split_once('(').filter(|(name, _)| is_name(name)) else { continue };
         let at = counts.entry(name).or_default();
         *at += 1;
         is_starting |= name == LAST_BEFORE_MAIN[0];
@@ -263,15 +259,13 @@ fn clone_where_a_call_always_fails_is_gits() {
         return;
     }
     let [arena, _] = Arena::linking_and_refusing(&gits()[0]);
-    for calls in
-        ["rt_sigprocmask", "poll,ppoll", "wait4,waitid", "signalfd4", "pipe2,?pipe", "clone,?clone3,?fork,?vfork"]
-    {
-        for error in ["EPERM", "ENOSYS"] {
-            let inject = format!("--inject={calls}:error={error}");
-            arena.assert_script_twins(&format!(
-                "exec timeout -s KILL 60 strace -f -qq -o /dev/null {inject} git clone -l $SRC dst"
-            ));
-        }
+    let forks = "clone,?clone3,?fork,?vfork";
+    let calls = ["rt_sigprocmask", "poll,ppoll", "wait4,waitid", "signalfd4", "pipe2,?pipe", forks];
+    let refused = calls.iter().flat_map(|calls| ["EPERM", "ENOSYS"].map(|error| (*calls, error)));
+    // A user who has too many processes gets EAGAIN.
+    for (calls, error) in refused.chain([(forks, "EAGAIN")]) {
+        let strace = format!("strace -f -qq -o /dev/null --inject={calls}:error={error}");
+        arena.assert_script_twins(&format!("exec timeout -s KILL 60 {strace} git clone -l $SRC dst"));
     }
 }
 
