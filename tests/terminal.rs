@@ -12,12 +12,12 @@ use crate::support::gits::Git;
 use crate::support::paused_clone::{PausedClone, Start};
 use crate::support::process;
 use crate::support::source;
-use crate::support::terminal::{SESSION, Terminal};
+use crate::support::terminal::{self, SESSION, Terminal};
 use crate::support::wait;
 
 /// A clone, started by a script that leads the session of a new terminal, which waits in its hook.
 fn pause(git: &Git, through_shim: bool, script: &str) -> (PausedClone, Terminal) {
-    let terminal = Terminal::open();
+    let terminal = Terminal::open(80);
     let start = Start { shell: &SESSION, script, ..Start::default() };
     let paused = PausedClone::start_in(Arena::new(git), through_shim, start, |command| {
         terminal.connect(command);
@@ -53,7 +53,7 @@ fn key_before_git_starts_ends_the_clone() {
     };
     for_each_git(|_, arena| {
         source::small(&arena, "src");
-        let terminal = Terminal::open();
+        let terminal = Terminal::open(80);
         // If the key comes too late, it still reaches a git.
         let script = format!(
             "hook 'sleep 60'; calls=clone,?fork,?clone3,?vfork; exec setsid --ctty {} -qo /dev/null -e trace=$calls \
@@ -111,7 +111,7 @@ fn hook_is_told_of_a_new_window_size() {
                 release.display(),
             ));
             wait::for_line(&ready);
-            terminal.watch().resize(40);
+            terminal::resize(&terminal.watch().near, 40);
             paused.release();
             assert_eq!(wait::for_line(&size), "24 40");
             assert_eq!(paused.end().0.code(), Some(0));

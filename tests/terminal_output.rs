@@ -21,16 +21,20 @@ const ANSWERS: [(&str, &str); 3] = [
     ("Password for 'https://me@example.com': ", "secret\n"),
 ];
 
+/// What leads a session: it stays until the test has read the screen, because the kernel discards what has not been read yet when
+/// a leader exits (`disassociate_ctty`, `tty_ldisc_hangup`).
+const LEADER: &str = "bash -c \"$SCRIPT\"; status=$?; printf '\\0'; read -r; exit \"$status\"";
+
 /// Runs a script (see [`Arena::script`]) as the leader of a terminal's session. git shows progress at once.
 fn see(arena: &Arena, through_shim: bool, columns: u16, script: &str, answers: Answers<'_>) -> TerminalOutcome {
     tree::clear(arena.work_dir());
-    let script = arena.script(through_shim, script).command;
-    let variables = script.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    let mut setsid = arena.command("setsid");
-    setsid.envs(variables).env("TERM", "xterm").env("GIT_PROGRESS_DELAY", "0");
-    let mut line = vec![script.get_program().to_owned()];
-    line.extend(script.get_args().map(Into::into));
-    arena.under_fault(|| terminal::run_session(setsid, &line, columns, answers))
+    let call = arena.script(through_shim, "exec setsid --ctty bash -c \"$LEADER\"").env("LEADER", LEADER);
+    let call = call.env("SCRIPT", script).env("TERM", "xterm").env("GIT_PROGRESS_DELAY", "0");
+    let answers = [answers, &[("\0", "\n")]].concat();
+    let mut outcome = arena.under_fault(|| terminal::run(call.command, columns, &answers));
+    let end = outcome.bytes.iter().position(|&byte| byte == 0);
+    outcome.bytes.truncate(end.unwrap());
+    outcome
 }
 
 /// What must be equal of two screens.
@@ -181,7 +185,7 @@ fn late_link_failure_is_seen() {
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
         let start = Start { stage: Stage::Transport, shell: &SESSION, ..Start::default() };
-        let terminal = Terminal::open();
+        let terminal = Terminal::open(80);
         let paused = PausedClone::start_in(arena, true, start, |command| terminal.connect(command));
         let terminal = terminal.watch();
         wait::until("its first line", || terminal.shows(b"Cloning into"));

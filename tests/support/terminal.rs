@@ -1,6 +1,5 @@
 //! A terminal: programs run on it, and the test reads its screen and types.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -26,12 +25,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// One of 80 columns.
-    pub fn open() -> Self {
-        Self::of(80)
-    }
-
-    pub fn of(columns: u16) -> Self {
+    pub fn open(columns: u16) -> Self {
         // Not openpty(3): it opens without O_CLOEXEC, so that a program which another test starts at that moment inherits the
         // near end, and the terminal does not hang up.
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY;
@@ -68,7 +62,7 @@ impl Terminal {
 
 /// A terminal whose far end belongs to the programs on it.
 pub struct WatchedTerminal {
-    near: File,
+    pub near: File,
     screen: Arc<Mutex<Vec<u8>>>,
     reading: thread::JoinHandle<()>,
 }
@@ -76,11 +70,6 @@ pub struct WatchedTerminal {
 impl WatchedTerminal {
     pub fn type_in(&mut self, keys: &[u8]) {
         self.near.write_all(keys).unwrap();
-    }
-
-    /// Gives it this many columns, as when its window is resized.
-    pub fn resize(&self, columns: u16) {
-        resize(&self.near, columns);
     }
 
     /// Whether these bytes have been seen so far.
@@ -95,7 +84,8 @@ impl WatchedTerminal {
     }
 }
 
-fn resize(near: &File, columns: u16) {
+/// Gives the terminal with this near end so many columns, as when its window is resized.
+pub fn resize(near: &File, columns: u16) {
     let mut stty = Command::new("stty");
     stty.args(["rows", "24", "cols", &columns.to_string()]);
     let done = stty.stdin(near.try_clone().unwrap()).status();
@@ -133,7 +123,7 @@ impl fmt::Debug for TerminalOutcome {
 
 /// Runs a command on a new terminal of this many columns, and types each answer when its question appears.
 pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> TerminalOutcome {
-    let terminal = Terminal::of(columns);
+    let terminal = Terminal::open(columns);
     terminal.connect(&mut command);
     let mut child = command.spawn().unwrap();
     // It holds copies of the far end, with which the screen would never be complete.
@@ -145,19 +135,6 @@ pub fn run(mut command: Command, columns: u16, answers: &[(&str, &str)]) -> Term
     }
     let bytes = terminal.screen();
     TerminalOutcome { status: child.wait().unwrap(), bytes, columns }
-}
-
-/// What the leader of a session runs: its arguments as a command. It stays until the test has read the screen, because the kernel
-/// discards what has not been read yet when a leader exits (`disassociate_ctty`, `tty_ldisc_hangup`).
-const LEADER: &str = "\"$@\"; status=$?; printf '\\0'; read -r; exit \"$status\"";
-
-/// Runs a command as [`run`] does, in a new session whose controlling terminal is the new one. `setsid` is setsid(1).
-pub fn run_session(mut setsid: Command, line: &[OsString], columns: u16, answers: &[(&str, &str)]) -> TerminalOutcome {
-    setsid.args(["--ctty", "bash", "-c", LEADER, "bash"]).args(line);
-    let mut outcome = run(setsid, columns, &[answers, &[("\0", "\n")]].concat());
-    let end = outcome.bytes.iter().position(|&byte| byte == 0);
-    outcome.bytes.truncate(end.unwrap());
-    outcome
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
