@@ -171,9 +171,8 @@ impl Arena {
 
     /// A PATH with the real git on it, behind the shim if that is to be first.
     pub fn path_of(&self, through_shim: bool) -> OsString {
-        let shim = through_shim.then(|| self.shim_directory());
-        let directories = shim.into_iter().chain([self.real_directory()]);
-        Self::path(&directories.collect::<Vec<_>>())
+        let directories = [self.shim_directory(), self.real_directory()];
+        Self::path(&directories[usize::from(!through_shim)..])
     }
 
     /// What [`Arena::run_in`] can do first: a bash script, in the working directory, with the real git first on PATH.
@@ -194,9 +193,7 @@ impl Arena {
             .env("PATH", self.path_of(false))
             .env("HOME", self.root().join("home"))
             .env("TMPDIR", self.root().join("tmp"))
-            .env("LC_ALL", "C")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_TERMINAL_PROMPT", "0")
+            .envs([("LC_ALL", "C"), ("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_TERMINAL_PROMPT", "0")])
             // A slow checkout would show progress.
             .env("GIT_PROGRESS_DELAY", "3600")
             .envs([("GIT_AUTHOR_NAME", "A"), ("GIT_AUTHOR_EMAIL", "a@a"), ("GIT_AUTHOR_DATE", date)])
@@ -300,8 +297,8 @@ impl Arena {
     /// As [`Arena::assert_twins`], in a working directory that `prepare` has filled.
     #[track_caller]
     pub fn assert_twins_in(&self, prepare: &dyn Fn(&Path), args: &Args) -> RunResult {
-        let expected = self.run_in(prepare, self.real(args.clone()));
-        let twin = self.run_in(prepare, self.shim(args.clone()));
+        let calls = [self.real(args.clone()), self.shim(args.clone())];
+        let [expected, twin] = calls.map(|call| self.run_in(prepare, call));
         twin.assert_equals(&expected);
         twin
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use super::fault;
 
@@ -60,7 +60,7 @@ impl Call {
             Some(errno) => fault::with_links_failing(errno, run),
             None => run(),
         };
-        Outcome::new(args, output)
+        Outcome { args, status: output.status, stdout: output.stdout, stderr: output.stderr }
     }
 }
 
@@ -80,10 +80,6 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn new(args: Vec<OsString>, output: Output) -> Self {
-        Self { args, status: output.status, stdout: output.stdout, stderr: output.stderr }
-    }
-
     /// Whether git ended with status 128 and this message on stderr.
     pub fn died_of(&self, message: &str) -> bool {
         self.status.code() == Some(128) && self.stderr_contains(message)
