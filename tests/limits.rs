@@ -2,7 +2,6 @@
 //! the shim's own and status 125, 126 or 127. It never does half of a clone.
 
 use std::fs;
-use std::path::Path;
 
 use nix::libc;
 
@@ -11,9 +10,8 @@ use crate::support::arrangement;
 use crate::support::call::only_stderr;
 use crate::support::executable;
 use crate::support::gits::gits;
-use crate::support::paused_clone::{PausedClone, Stage, Start};
+use crate::support::paused_clone::{PausedClone, START, Stage, Start};
 use crate::support::process;
-use crate::support::wait;
 
 /// The kinds of calls: a pass-through, a clone that links, and one that copies by itself.
 const CALLS: [&str; 3] = ["git -C $SRC log --oneline", "git clone $COPY -l $SRC dst", "git clone $SRC dst"];
@@ -52,8 +50,7 @@ fn check(arena: &Arena, wrap: &str, surroundings: &[(&str, &str)]) {
             let run = |through_shim: bool, script: &str| -> RunResult {
                 let result = arena.run(arena.script(through_shim, script).env("ROOT", arena.root()));
                 // What git leaves behind when it is refused something could still write in the next call's directory.
-                let home = arena.root().join("home");
-                wait::until("the processes to end", || process::with_home(&home).is_empty());
+                process::wait_for_all_of(arena);
                 result
             };
             let real = run(false, &script.replace("$COPY", ""));
@@ -66,10 +63,8 @@ fn check(arena: &Arena, wrap: &str, surroundings: &[(&str, &str)]) {
             let is_own = [125, 126, 127].iter().any(|&status| shim.outcome.is_our_failure(status));
             assert!(
                 shim == real || shim == copy || fails_as_git || is_own && shim.tree.is_empty(),
-                "{script}\nshim: {:?}\ngit: {:?}\ncopy: {:?}",
-                shim.outcome,
-                real.outcome,
-                copy.outcome,
+                "{script}\nshim, git and copy: {:?}",
+                [&shim, &real, &copy].map(|result| &result.outcome)
             );
         }
     }
@@ -102,24 +97,16 @@ fn missing_parts_of_the_system_change_nothing() {
 
 #[test]
 fn shim_or_git_that_goes_while_it_runs_changes_nothing() {
-    type Change = fn(&Path);
-    let changes: [(Change, &str); 4] = [
-        (|file| fs::remove_file(file).unwrap(), "shim/git"),
-        (|file| executable::copy(Path::new("/bin/false"), file), "shim/git"),
-        (|file| fs::rename(file, file.with_extension("old")).unwrap(), "shim/git"),
-        (|file| fs::remove_file(file).unwrap(), "real/git"),
-    ];
-    for (change, changed) in changes {
+    for change in ["rm shim/git", "install /bin/false shim/git", "mv shim/git shim/old", "rm real/git"] {
         let arena = Arena::new(&gits()[0]).with_links_failing(libc::EPERM);
         let shim = arena.shim_directory().join("git");
         fs::remove_file(&shim).unwrap();
         executable::copy(executable::shim(), &shim);
         let stderr = fs::File::create(arena.root().join("stderr")).unwrap();
-        let start = Start { stage: Stage::Transport, ..Start::default() };
-        let mut paused = PausedClone::start_in(arena, true, start, |command| {
-            only_stderr(command, stderr);
-        });
-        change(&paused.arena.root().join(changed));
+        let start = Start { stage: Stage::Transport, ..START };
+        let mut paused = PausedClone::start_in(arena, true, start, |command| only_stderr(command, stderr));
+        let change_it = format!("cd \"$HOME/..\"; {change}");
+        paused.arena.prepare(&change_it)(paused.arena.root());
         // One line for the attempt, one for the fallback.
         paused.release_to(":\n:");
         let status = paused.wait();
@@ -129,7 +116,7 @@ fn shim_or_git_that_goes_while_it_runs_changes_nothing() {
             assert!(!stderr.contains(REFUSED), "{stderr}");
         } else {
             // Where no other git is on PATH.
-            assert!(changed == "real/git" && stderr.contains("git-clone-shim: "), "{stderr}");
+            assert!(change == "rm real/git" && stderr.contains("git-clone-shim: "), "{stderr}");
         }
     }
 }

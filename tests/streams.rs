@@ -19,7 +19,7 @@ use crate::support::arrangement;
 use crate::support::call::only_stderr;
 use crate::support::fault;
 use crate::support::gits::{Git, gits};
-use crate::support::paused_clone::{PausedClone, Stage, Start};
+use crate::support::paused_clone::{PausedClone, START, Stage, Start};
 use crate::support::process;
 use crate::support::source;
 use crate::support::terminal::{SESSION, Terminal};
@@ -106,29 +106,22 @@ fn background_process_keeps_only_stderr() {
 #[test]
 fn background_process_lives_where_its_stderr_fails() {
     // As with git. It ignores the hangup, as nohup(1) does.
-    let clone = "hook '(trap \"\" HUP INT; read -r line <../release; echo late >&2; echo >../alive) &'
+    let clone = "mkfifo release; hook '(trap \"\" HUP INT; read -r line <../release; echo late >&2; echo >../alive) &'
          git clone -l --template=template $SRC dst; echo $? >cloned; read -r line";
     for_each_git(|_, arena| {
         source::small(&arena, "src");
-        for event in ["hangup", "^C", "full"] {
+        for (event, stderr) in [("hangup", ""), ("\x03", ""), ("\n", "2>/dev/full")] {
             for through_shim in [false, true] {
                 tree::clear(arena.work_dir());
                 let [release, cloned, alive] = ["release", "cloned", "alive"].map(|name| arena.work_dir().join(name));
-                nix::unistd::mkfifo(&release, nix::sys::stat::Mode::S_IRWXU).unwrap();
                 let terminal = Terminal::open(80);
-                let stderr = if event == "full" { "2>/dev/full" } else { "" };
                 let script = format!("exec setsid --ctty bash -c \"$SCRIPT\" {stderr}");
-                let mut command = arena.script(through_shim, &script).command;
-                command.env("SCRIPT", clone);
+                let mut command = arena.script(through_shim, &script).env("SCRIPT", clone).command;
                 terminal.connect(&mut command);
                 let mut session = command.spawn().unwrap();
                 drop(command);
                 assert_eq!(wait::for_line(&cloned), "0");
-                if event == "hangup" {
-                    drop(terminal);
-                } else {
-                    terminal.watch().type_in(if event == "^C" { b"\x03" } else { b"\n" });
-                }
+                terminal.meet(event);
                 session.wait().unwrap();
                 fs::write(&release, "go\n").unwrap();
                 wait::until("what the background process writes", || alive.exists());
@@ -186,9 +179,7 @@ fn hold_ends_after_64_kibibytes() {
 
 /// A clone that writes to `stderr` and waits at `stage`, through the shim or not.
 fn pause(git: &Git, through_shim: bool, start: Start<'_>, stderr: impl Into<Stdio>) -> PausedClone {
-    PausedClone::start_in(Arena::new(git), through_shim, start, |command| {
-        only_stderr(command, stderr);
-    })
+    PausedClone::start_in(Arena::new(git), through_shim, start, |command| only_stderr(command, stderr))
 }
 
 #[test]
@@ -205,9 +196,9 @@ fn reader_that_goes_away_while_shim_writes_does_not_kill_git() {
     for_each_git(|git, _| {
         for (stage, then, status) in stages {
             let ends = [true, false].map(|through_shim| {
-                let script = if through_shim { &delayed } else { Start::default().script };
+                let script = if through_shim { &delayed } else { START.script };
                 let (reader, writer) = pipe().unwrap();
-                let paused = pause(git, through_shim, Start { stage, script, ..Start::default() }, writer);
+                let paused = pause(git, through_shim, Start { stage, script, ..START }, writer);
                 let reader = matches!(stage, Stage::Transport).then_some(reader);
                 paused.release_to(then);
                 wait::until("git to end", || reader.is_none() || !process::is_running(paused.git));
@@ -225,16 +216,14 @@ fn shim_sleeps_when_stderr_has_hung_up() {
     // at once, so a loop around it would use a whole processor until git exits.
     for_each_git(|git, _| {
         let (terminal, start) =
-            (Terminal::open(80), Start { shell: &SESSION, script: "trap '' HUP; exec git \"$@\"", ..Start::default() });
-        let on_terminal = PausedClone::start_in(Arena::new(git), true, start, |command| {
-            terminal.connect(command);
-        });
+            (Terminal::open(80), Start { shell: &SESSION, script: "trap '' HUP; exec git \"$@\"", ..START });
+        let on_terminal = PausedClone::start_in(Arena::new(git), true, start, |command| terminal.connect(command));
         drop(terminal);
         let (near, far) = UnixStream::pair().unwrap();
-        let on_socket = pause(git, true, Start::default(), OwnedFd::from(far));
+        let on_socket = pause(git, true, START, OwnedFd::from(far));
         drop(near);
         for paused in [on_terminal, on_socket] {
-            wait::until("the shim to wait", || process::is_asleep(paused.pid()));
+            wait::until("the shim to wait", || process::state(paused.pid()) == Some('S'));
             paused.release();
             assert_eq!(paused.end().0.code(), Some(0));
         }
@@ -248,7 +237,7 @@ fn signal_ends_clone_while_stderr_is_full() {
         let ends = [true, false].map(|through_shim| {
             let (_reader, writer) = pipe().unwrap();
             let full = writer.try_clone().unwrap();
-            let paused = pause(git, through_shim, Start::default(), writer);
+            let paused = pause(git, through_shim, START, writer);
             paused.release_to("yes >&2");
             wait::until("the pipe to be full", || {
                 let mut polled = [PollFd::new(full.as_fd(), PollFlags::POLLOUT)];

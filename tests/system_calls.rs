@@ -19,7 +19,6 @@ use crate::support::executable;
 use crate::support::gits::gits;
 use crate::support::process;
 use crate::support::tree;
-use crate::support::wait;
 
 /// How long a call is delayed, in microseconds: longer than a clone takes.
 const DELAY: u32 = 100_000;
@@ -103,8 +102,7 @@ impl Case<'_> {
         strace.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         tree::clear(self.arena.work_dir());
         let outcome = self.arena.under_fault(|| Call::new(strace).run());
-        let home = self.arena.root().join("home");
-        wait::until("the processes to end", || process::with_home(&home).is_empty());
+        process::wait_for_all_of(self.arena);
         let tree = tree::read(self.arena.work_dir());
         (RunResult { outcome, tree }, fs::read_to_string(log).unwrap())
     }
@@ -241,15 +239,10 @@ fn pass_through_and_plain_clone_survive_each_failed_call() {
 }
 
 #[test]
-fn attempt_that_links_survives_each_failed_call() {
-    let [arena, _] = Arena::linking_and_refusing(&gits()[0]);
-    inject_into_shim("attempt that links", &arena, "clone -l SRC dst", false);
-}
-
-#[test]
-fn fallback_survives_each_failed_call() {
-    let [_, arena] = Arena::linking_and_refusing(&gits()[0]);
-    inject_into_shim("fallback", &arena, "clone -l SRC dst", true);
+fn attempt_and_fallback_survive_each_failed_call() {
+    let [linking, refusing] = Arena::linking_and_refusing(&gits()[0]);
+    inject_into_shim("attempt that links", &linking, "clone -l SRC dst", false);
+    inject_into_shim("fallback", &refusing, "clone -l SRC dst", true);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::support::arena::{Arena, for_each_git};
 use crate::support::arrangement;
 use crate::support::executable;
 use crate::support::gits::Git;
-use crate::support::paused_clone::{PausedClone, Start};
+use crate::support::paused_clone::{PausedClone, START, Start};
 use crate::support::process;
 use crate::support::source;
 use crate::support::terminal::{self, SESSION, Terminal};
@@ -18,25 +18,19 @@ use crate::support::wait;
 /// A clone, started by a script that leads the session of a new terminal, which waits in its hook.
 fn pause(git: &Git, through_shim: bool, script: &str) -> (PausedClone, Terminal) {
     let terminal = Terminal::open(80);
-    let start = Start { shell: &SESSION, script, ..Start::default() };
-    let paused = PausedClone::start_in(Arena::new(git), through_shim, start, |command| {
-        terminal.connect(command);
-    });
+    let start = Start { shell: &SESSION, script, ..START };
+    let paused = PausedClone::start_in(Arena::new(git), through_shim, start, |command| terminal.connect(command));
     (paused, terminal)
 }
 
 #[test]
 fn key_or_hangup_ends_clone_as_git() {
     for_each_git(|git, _| {
-        for (keys, signal) in [("\x03", SIGINT), ("\x1c", SIGQUIT), ("hangup", SIGHUP)] {
+        for (event, signal) in [("\x03", SIGINT), ("\x1c", SIGQUIT), ("hangup", SIGHUP)] {
             let [shim, plain] = [true, false].map(|through_shim| {
                 let script = "ulimit -c 0; exec git \"$@\"";
                 let (paused, terminal) = pause(git, through_shim, script);
-                if keys == "hangup" {
-                    drop(terminal);
-                } else {
-                    terminal.watch().type_in(keys.as_bytes());
-                }
+                terminal.meet(event);
                 paused.end()
             });
             assert_eq!((shim.0, plain.0.signal()), (plain.0, Some(signal)));
@@ -101,7 +95,7 @@ fn hook_is_told_of_a_new_window_size() {
     // The kernel tells the foreground group, and the shim is not in the way: a hook asks for the size when it is told.
     for_each_git(|git, _| {
         for through_shim in [true, false] {
-            let (paused, terminal) = pause(git, through_shim, Start::default().script);
+            let (paused, terminal) = pause(git, through_shim, START.script);
             let [ready, size, release] = ["ready", "size", "release"].map(|name| paused.arena.root().join(name));
             // The trap is sprung when `read` has read.
             paused.release_to(&format!(

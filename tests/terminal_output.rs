@@ -5,7 +5,7 @@ use regex::Regex;
 
 use crate::support::arena::{Arena, REFUSED, for_each_git, retry_while_late};
 use crate::support::arrangement;
-use crate::support::paused_clone::{PausedClone, Stage, Start};
+use crate::support::paused_clone::{PausedClone, START, Stage, Start};
 use crate::support::source;
 use crate::support::terminal::{self, SESSION, Terminal, TerminalOutcome};
 use crate::support::tree;
@@ -184,7 +184,7 @@ fn late_link_failure_is_seen() {
     // The attempt waits until its first line has appeared on the terminal: nothing is held any more.
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
-        let start = Start { stage: Stage::Transport, shell: &SESSION, ..Start::default() };
+        let start = Start { stage: Stage::Transport, shell: &SESSION, ..START };
         let terminal = Terminal::open(80);
         let paused = PausedClone::start_in(arena, true, start, |command| terminal.connect(command));
         let terminal = terminal.watch();

@@ -28,12 +28,3 @@ pub fn is_root() -> bool {
     }
     root
 }
-
-/// Whether this variable is set, as `.ci/full` sets it for tests that take long; tells that they do not run if not.
-pub fn is_asked_for(variable: &str) -> bool {
-    let asked = std::env::var_os(variable).is_some();
-    if !asked {
-        eprintln!("NOT TESTED: set {variable}=1, as .ci/full does");
-    }
-    asked
-}

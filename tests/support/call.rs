@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::Write;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -115,10 +114,7 @@ impl fmt::Debug for Outcome {
         for arg in &self.args {
             write!(f, " {}", arg.as_encoded_bytes().escape_ascii())?;
         }
-        match self.status.signal() {
-            Some(signal) => writeln!(f, "\n    killed by signal {signal}")?,
-            None => writeln!(f, "\n    status {:?}", self.status.code())?,
-        }
+        writeln!(f, "\n    {}", self.status)?;
         for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             let shown = stream.get(..2000.min(stream.len())).unwrap();
             writeln!(f, "    {name} ({} bytes): {}", stream.len(), shown.escape_ascii())?;

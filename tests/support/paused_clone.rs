@@ -34,11 +34,8 @@ pub struct Start<'a> {
     pub script: &'a str,
 }
 
-impl Default for Start<'_> {
-    fn default() -> Self {
-        Self { stage: Stage::Checkout, shell: &["bash"], script: "exec git \"$@\"" }
-    }
-}
+/// A clone that waits in its hook, started from a script.
+pub const START: Start<'_> = Start { stage: Stage::Checkout, shell: &["bash"], script: "exec git \"$@\"" };
 
 /// A clone, through the shim or with the real git, in which a bash script waits until the test releases it.
 pub struct PausedClone {
@@ -51,7 +48,12 @@ pub struct PausedClone {
 
 impl PausedClone {
     /// Starts a clone in this arena, under its fault, and returns when it waits; `arrange` sets up the streams.
-    pub fn start_in(arena: Arena, through_shim: bool, start: Start<'_>, arrange: impl FnOnce(&mut Command)) -> Self {
+    pub fn start_in(
+        arena: Arena,
+        through_shim: bool,
+        start: Start<'_>,
+        arrange: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Self {
         let source = source::small(&arena, "src");
         let [started, release] = ["started", "release"].map(|name| arena.root().join(name));
         nix::unistd::mkfifo(&release, nix::sys::stat::Mode::S_IRWXU).unwrap();

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use nix::unistd::Pid;
 
+use super::arena::Arena;
+use super::wait;
+
 /// Whether this process exists and has not exited.
 pub fn is_running(process: Pid) -> bool {
     !matches!(state(process), None | Some('Z' | 'X'))
@@ -16,16 +19,17 @@ pub fn is_stopped(process: Pid) -> bool {
     state(process) == Some('T')
 }
 
-/// Whether it sleeps, waiting for an event.
-pub fn is_asleep(process: Pid) -> bool {
-    state(process) == Some('S')
-}
-
 /// Whether this signal is in a set of `/proc/PID/status`, such as `SigBlk:`.
 pub fn has(process: Pid, set: &str, signal: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix(set));
     mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & (1 << (signal - 1)) != 0)
+}
+
+/// Waits until no process of this arena is left.
+#[track_caller]
+pub fn wait_for_all_of(arena: &Arena) {
+    wait::until("the processes to end", || with_home(&arena.root().join("home")).is_empty());
 }
 
 /// The processes that were started with this home directory.
@@ -40,7 +44,8 @@ pub fn with_home(home: &Path) -> Vec<Pid> {
     processes.filter(has_home).collect()
 }
 
-fn state(process: Pid) -> Option<char> {
+/// Its state, such as `S` where it sleeps, waiting for an event (proc(5)).
+pub fn state(process: Pid) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     stat.rsplit(')').next()?.trim_start().chars().next()
 }

@@ -39,9 +39,16 @@ impl Terminal {
     }
 
     /// Connects a command's three streams to it.
-    pub fn connect(&self, command: &mut Command) {
+    pub fn connect<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let far = || self.far.try_clone().unwrap();
-        command.stdin(far()).stdout(far()).stderr(far());
+        command.stdin(far()).stdout(far()).stderr(far())
+    }
+
+    /// Has these keys typed, or the terminal hang up.
+    pub fn meet(self, event: &str) {
+        if event != "hangup" {
+            self.watch().type_in(event.as_bytes());
+        }
     }
 
     /// Reads what is written to it from now on. The screen is complete when no process has the far end open.
