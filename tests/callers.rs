@@ -157,27 +157,25 @@ fn make_with_64_clones_at_once_is_cured() {
     let Some(make) = arrangement::program("make") else {
         return;
     };
-    for_each_git(|_, arena| {
-        let arena = arena.with_links_failing(libc::EPERM).with_variable("GIT_TEMPLATE_DIR", "");
-        let source = source::small(&arena, "src");
-        let makefile = arena.root().join("Makefile");
-        let rules =
-            "clones := $(shell seq -f clone-%g 64)\nall: $(clones)\n$(clones): ; git clone -q $(OPTION) $(SRC) $@\n";
-        fs::write(&makefile, rules).unwrap();
-        let clone = |option: &str, through_shim| {
-            let script = format!("make -s -k -j64 -f {} OPTION={option}", makefile.display());
-            run(&arena, &make, &script, &source, through_shim)
-        };
-        let failed = clone("-l", false);
-        let stderr = String::from_utf8_lossy(&failed.outcome.stderr);
-        assert_eq!((failed.outcome.status.code(), stderr.matches(REFUSED).count()), (Some(2), 64), "{stderr}");
-        assert!(failed.tree.is_empty(), "{:?}", failed.tree);
+    let arena = Arena::new(&gits()[0]).with_links_failing(libc::EPERM).with_variable("GIT_TEMPLATE_DIR", "");
+    let source = source::small(&arena, "src");
+    let makefile = arena.root().join("Makefile");
+    let rules =
+        "clones := $(shell seq -f clone-%g 64)\nall: $(clones)\n$(clones): ; git clone -q $(OPTION) $(SRC) $@\n";
+    fs::write(&makefile, rules).unwrap();
+    let clone = |option: &str, through_shim| {
+        let script = format!("make -s -k -j64 -f {} OPTION={option}", makefile.display());
+        run(&arena, &make, &script, &source, through_shim)
+    };
+    let failed = clone("-l", false);
+    let stderr = String::from_utf8_lossy(&failed.outcome.stderr);
+    assert_eq!((failed.outcome.status.code(), stderr.matches(REFUSED).count()), (Some(2), 64), "{stderr}");
+    assert!(failed.tree.is_empty(), "{:?}", failed.tree);
 
-        let expected = clone("--no-hardlinks", false);
-        clone("-l", true).assert_equals(&expected);
-        assert!(expected.outcome.status.success());
-        assert_eq!(fs::read_dir(arena.work_dir()).unwrap().count(), 64);
-    });
+    let expected = clone("--no-hardlinks", false);
+    clone("-l", true).assert_equals(&expected);
+    assert!(expected.outcome.status.success());
+    assert_eq!(fs::read_dir(arena.work_dir()).unwrap().count(), 64);
 }
 
 #[test]

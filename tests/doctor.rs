@@ -396,45 +396,45 @@ fn directory_that_another_user_exchanges_is_harmless() {
     let (Some(strace), true) = (arrangement::program("strace"), arrangement::is_root()) else {
         return;
     };
-    for_each_git(|_, arena| {
-        let (open, traps) = traps(&arena);
-        // A repository in which each command of the user's runs a program of the attacker's.
-        let trapped = source::small(&arena, "trapped");
-        fs::write(trapped.join(".git/config"), traps.concat()).unwrap();
-        source::small(&arena, "made");
-        shell(&arena, "mkdir -p precious/clone/below; mv made precious/source; chown -R 1234 precious");
-        let precious = arena.root().join("precious");
-        fs::write(arena.root().join("home/.gitconfig"), TRUST).unwrap();
-        let arena = arena.run_by(USER);
-        arena.real(args("-C trapped status")).cwd(arena.root()).run();
-        assert!(open.join("ran").exists(), "the trap does not work");
-        let before = tree::read(&precious);
-        for (name, plant) in PLANTED {
-            tree::clear(&open);
-            shell(&arena, "cp -a precious open/mine; cp -a precious open/mine2");
-            let mut attacker = Command::new("sh");
-            attacker.args(["-c", &format!("plant() {{ {plant}; }}{EXCHANGE}")]);
-            attacker.current_dir(&open).uid(ATTACKER).gid(ATTACKER);
-            let mut attacker = attacker.spawn().unwrap();
-            let call = doctor(&arena, [&open]).command;
-            let mut command = arena.command(&strace);
-            // Each program starts late, so that the attacker comes before it.
-            command.args(args("-f -qq -o /dev/null -e trace=execve -e inject=execve:delay_enter=200000"));
-            command.arg(call.get_program()).args(call.get_args()).env("PATH", arena.path_of(true));
-            let outcome = Call::new(command).run();
-            let exchanged = open.join("exchanged");
-            wait::until("an exchange", || exchanged.exists());
-            attacker.kill().unwrap();
-            attacker.wait().unwrap();
-            let exchanged = fs::read_to_string(exchanged).unwrap();
-            assert!(!open.join("ran").exists(), "{name}: {outcome:?}");
-            assert_eq!(tree::differences(&before, &tree::read(&precious)), [""; 0], "{name}: {outcome:?}");
-            let all = ["mine", "mine2"].into_iter().chain(exchanged.lines());
-            let is_whole = |path: &PathBuf| path.exists() && tree::read(path) == before;
-            let whole = all.map(|name| open.join(name)).filter(is_whole).count();
-            assert!(whole >= 2, "{name}: {exchanged}{outcome:?}");
-        }
-    });
+    // With one git: it is doctor itself that the attacker must not mislead.
+    let arena = Arena::new(&gits()[0]);
+    let (open, traps) = traps(&arena);
+    // A repository in which each command of the user's runs a program of the attacker's.
+    let trapped = source::small(&arena, "trapped");
+    fs::write(trapped.join(".git/config"), traps.concat()).unwrap();
+    source::small(&arena, "made");
+    shell(&arena, "mkdir -p precious/clone/below; mv made precious/source; chown -R 1234 precious");
+    let precious = arena.root().join("precious");
+    fs::write(arena.root().join("home/.gitconfig"), TRUST).unwrap();
+    let arena = arena.run_by(USER);
+    arena.real(args("-C trapped status")).cwd(arena.root()).run();
+    assert!(open.join("ran").exists(), "the trap does not work");
+    let before = tree::read(&precious);
+    for (name, plant) in PLANTED {
+        tree::clear(&open);
+        shell(&arena, "cp -a precious open/mine; cp -a precious open/mine2");
+        let mut attacker = Command::new("sh");
+        attacker.args(["-c", &format!("plant() {{ {plant}; }}{EXCHANGE}")]);
+        attacker.current_dir(&open).uid(ATTACKER).gid(ATTACKER);
+        let mut attacker = attacker.spawn().unwrap();
+        let call = doctor(&arena, [&open]).command;
+        let mut command = arena.command(&strace);
+        // Each program starts late, so that the attacker comes before it.
+        command.args(args("-f -qq -o /dev/null -e trace=execve -e inject=execve:delay_enter=80000"));
+        command.arg(call.get_program()).args(call.get_args()).env("PATH", arena.path_of(true));
+        let outcome = Call::new(command).run();
+        let exchanged = open.join("exchanged");
+        wait::until("an exchange", || exchanged.exists());
+        attacker.kill().unwrap();
+        attacker.wait().unwrap();
+        let exchanged = fs::read_to_string(exchanged).unwrap();
+        assert!(!open.join("ran").exists(), "{name}: {outcome:?}");
+        assert_eq!(tree::differences(&before, &tree::read(&precious)), [""; 0], "{name}: {outcome:?}");
+        let all = ["mine", "mine2"].into_iter().chain(exchanged.lines());
+        let is_whole = |path: &PathBuf| path.exists() && tree::read(path) == before;
+        let whole = all.map(|name| open.join(name)).filter(is_whole).count();
+        assert!(whole >= 2, "{name}: {exchanged}{outcome:?}");
+    }
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn destination_that_another_user_has_made_meanwhile_is_not_used() {
             let mut command = arena.command(&strace);
             command
                 .args(["-qq", "-o", "/dev/null", "-e", "trace=?mkdir,mkdirat,?stat,?lstat,statx,?newfstatat"])
-                .args(["-e", "inject=?mkdir,mkdirat,?stat,?lstat,statx,?newfstatat:delay_enter=100000"])
+                .args(["-e", "inject=?mkdir,mkdirat,?stat,?lstat,statx,?newfstatat:delay_enter=30000"])
                 .arg(arena.shim_directory().join("git"))
                 .args(with_source(&source, args(line)))
                 .env("PATH", arena.path_of(true));
