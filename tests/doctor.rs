@@ -15,9 +15,9 @@ use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{Args, args, with_source};
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
+use crate::support::executable;
 use crate::support::gits::{Git, gits};
 use crate::support::mounted::Mounted;
-use crate::support::path;
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
 use crate::support::source;
 use crate::support::terminal;
@@ -46,6 +46,13 @@ fn report(outcome: &Outcome, place: &Path) -> (Vec<String>, String) {
     assert_eq!(left, None, "{outcome:?}");
     let last = lines.last().unwrap().clone();
     (lines, last)
+}
+
+/// Makes a directory with a shell script called git in it.
+fn wrapper(arena: &Arena, name: &str, script: &str) {
+    let directory = arena.root().join(name);
+    fs::create_dir(&directory).unwrap();
+    executable::script(&directory.join("git"), &format!("#!/bin/sh\n{script}\n"));
 }
 
 /// Runs a script in the arena's directory.
@@ -200,7 +207,7 @@ const PATHS: [OnPath; 11] = [
 const WRAPPER: &str = "$(which -a git | grep -vxF \"$0\" | head -1) \"$@\"";
 
 fn on_path(arena: &Arena, names: &str) -> OsString {
-    path::join(names.split(' ').map(|name| arena.root().join(name)))
+    std::env::join_paths(names.split(' ').map(|name| arena.root().join(name))).unwrap()
 }
 
 #[test]
@@ -208,9 +215,9 @@ fn verdict_depends_on_what_comes_first_on_path() {
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(EPERM);
         let root = arena.root().to_str().unwrap();
-        path::shim_copy(&arena, "copy");
-        path::wrapper(&arena, "site", &format!("exec {root}/shim/git \"$@\""));
-        path::wrapper(&arena, "wrapper", &format!("PATH=$PATH:/usr/bin:/bin\n{WRAPPER}"));
+        shell(&arena, "mkdir copy; cp -L shim/git copy");
+        wrapper(&arena, "site", &format!("exec {root}/shim/git \"$@\""));
+        wrapper(&arena, "wrapper", &format!("PATH=$PATH:/usr/bin:/bin\n{WRAPPER}"));
         for (names, variable, verdict, next) in PATHS {
             let (name, value) = variable.split_once('=').unwrap_or(("_LOG", ""));
             let call = doctor(&arena, [arena.work_dir()]).env(&format!("GIT_CLONE_SHIM{name}"), value);
@@ -441,7 +448,7 @@ fn directory_that_another_user_exchanges_is_harmless() {
 fn git_that_others_can_exchange_is_not_run() {
     for_each_git(|_, arena| {
         let ran = arena.root().join("ran");
-        path::wrapper(&arena, "shared", &format!("touch {}; exec git \"$@\"", ran.display()));
+        wrapper(&arena, "shared", &format!("touch {}; exec git \"$@\"", ran.display()));
         shell(&arena, "chmod 777 shared");
         for names in ["shared shim real", "shim shared real"] {
             let outcome = doctor(&arena, [arena.work_dir()]).env("PATH", on_path(&arena, names)).run();
@@ -456,7 +463,8 @@ fn git_that_others_can_exchange_is_not_run() {
 #[test]
 fn names_are_printed_on_one_line_each() {
     let arena = Arena::new(&gits()[0]);
-    let odd = path::directory(&arena, "\u{1b}[31m\n\u{202e}é");
+    let odd = arena.root().join("\u{1b}[31m\n\u{202e}é");
+    fs::create_dir(&odd).unwrap();
     let outcome = doctor(&arena, ["-v".as_ref(), odd.as_path()]).run();
     let (lines, _) = report(&outcome, &odd);
     assert!(lines[2].contains(r"\u{1b}[31m\n\u{202e}é: git clones"), "{outcome:?}");

@@ -10,7 +10,6 @@ pub mod gits;
 pub mod hook;
 pub mod installer;
 pub mod mounted;
-pub mod path;
 pub mod paused_clone;
 pub mod process;
 pub mod python;
