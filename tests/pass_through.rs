@@ -25,7 +25,7 @@ const SCRIPTS: [&str; 6] = [
     // Each git waits for the next, and each is started through the shim.
     "export GIT=$(command -v git)
      printf '#!/bin/sh\nif [ $1 = 0 ]; then exec $GIT --version; fi\n$GIT -c alias.n=\"!$0 $(($1 - 1))\" n\n' >nest
-     chmod +x nest; exec $PWD/nest 30",
+     chmod +x nest; exec $PWD/nest 60",
     "head -c 1000000 /dev/zero | git hash-object --stdin",
     "git init -q; echo file >file; git add file
      GIT_EDITOR='f() { echo from the editor >\"$1\"; }; f' git commit; git log --format=%s",
