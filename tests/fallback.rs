@@ -121,7 +121,10 @@ fn work_tree_elsewhere_and_long_paths_are_cured() {
         let (arena, source) = refusing(arena);
         // Longer than git's message can be, with the names of objects.
         let long = "d".repeat(250) + "/";
-        arena.assert_cured(&with_source(&source, args(&format!("clone -l --bare SRC {}", long.repeat(15)))));
+        arena.assert_cured(&with_source(
+            &source,
+            args(&format!("clone -l --bare SRC {}", long.repeat(15) + &"e".repeat(135))),
+        ));
         let arena = arena.with_variable("GIT_WORK_TREE", "wt");
         // What others can write to is a destination, too.
         for mode in [0o755, 0o775, 0o1777] {
