@@ -2,9 +2,9 @@
 
 use regex::bytes::Regex;
 
-/// What git prints when a hard link fails (`copy_or_link_directory` in builtin/clone.c), always at the beginning of a line.
-const MESSAGES: &str =
-    r"(?m-u)^fatal: (?:(failed to create link)|(hardlink different from source at)|hardlink cannot be checked at) '";
+/// The last words of a git that dies of a file, always at the beginning of a line. The three of a link that failed stand below: a
+/// regex that names them takes twice as long to compile.
+const LAST_WORDS: &str = r"(?m-u)^fatal: ([a-z ]+) '";
 
 /// A line that git prints when it has made every link.
 const DONE: &[u8] = b"done.\n";
@@ -38,14 +38,14 @@ impl LinkFailure {
 pub fn find(stderr: &[u8]) -> Option<LinkFailure> {
     let lines = stderr.split_inclusive(|&byte| byte == b'\n');
     let before_done: usize = lines.take_while(|&line| line != DONE).map(<[u8]>::len).sum();
-    // Compiled here only, since it takes 0.4 ms.
-    let found = Regex::new(MESSAGES).ok()?.captures(stderr.get(..before_done)?)?;
-    Some(if found.get(1).is_some() {
-        LinkFailure::Refused
-    } else if found.get(2).is_some() {
-        LinkFailure::Different
-    } else {
-        LinkFailure::Unchecked
+    // Compiled here only, since it takes 0.1 ms.
+    let regex = Regex::new(LAST_WORDS).ok()?;
+    // `copy_or_link_directory` in builtin/clone.c.
+    regex.captures_iter(stderr.get(..before_done)?).find_map(|found| match found.get(1)?.as_bytes() {
+        b"failed to create link" => Some(LinkFailure::Refused),
+        b"hardlink different from source at" => Some(LinkFailure::Different),
+        b"hardlink cannot be checked at" => Some(LinkFailure::Unchecked),
+        _ => None,
     })
 }
 
