@@ -1,8 +1,8 @@
 //! A supervised clone treats the caller's streams as git does: closed ones, full ones, and ones that other processes hold
 //! open.
 
-use std::fs;
-use std::io::pipe;
+use std::fs::{self, File};
+use std::io::{Write, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -105,8 +105,8 @@ fn background_process_keeps_only_stderr() {
 
 #[test]
 fn background_process_lives_where_its_stderr_fails() {
-    // As with git. It ignores the hangup, as nohup(1) does.
-    let clone = "mkfifo release; hook '(trap \"\" HUP INT; read -r line <../release; echo late >&2; echo >../alive) &'
+    // As with git. It ignores the hangup, as nohup(1) does; so does the hook, since it may come before the process has begun.
+    let clone = "mkfifo release; hook 'trap \"\" HUP INT; (read -r line <../release; echo late >&2; echo >../alive) &'
          git clone -l --template=template $SRC dst; echo $? >cloned; read -r line";
     for_each_git(|_, arena| {
         source::small(&arena, "src");
@@ -123,7 +123,9 @@ fn background_process_lives_where_its_stderr_fails() {
                 assert_eq!(wait::for_line(&cloned), "0");
                 terminal.meet(event);
                 session.wait().unwrap();
-                fs::write(&release, "go\n").unwrap();
+                // Open for reading too, so that this does not wait for a process that has died.
+                let mut release = File::options().read(true).write(true).open(&release).unwrap();
+                writeln!(release).unwrap();
                 wait::until("what the background process writes", || alive.exists());
             }
         }
