@@ -262,13 +262,14 @@ const DIRECTORIES: &str = "
 
 /// Who calls doctor, with which args, and why it tries nothing. (From the first row of the user on, the user has the arena.)
 #[rustfmt::skip]
-const NOT_TRIED: [(u32, &str, &str); 11] = [
+const NOT_TRIED: [(u32, &str, &str); 12] = [
     (0, "theirs", "others can write to ROOT/theirs; run it as the user"),
     (0, "open", "others can write to ROOT/open; run it as the user"),
     (0, "open/below", "others can write to ROOT/open; run it as the user"),
     (0, "group", "others can write to ROOT/group; run it as the user"),
     (0, "--from theirs/src sticky", "others can write to ROOT/theirs; run it as the user"),
     (0, "sticky", ""),
+    (0, "/proc", "you cannot write there"),
     (USER, "closed", "you cannot write there"),
     (USER, "absent", "there is no such directory"),
     (USER, "theirs", ""),

@@ -159,7 +159,12 @@ fn which_prints_a_path_as_it_is() {
     let odd = arena.root().join(OsStr::from_bytes(b"\x1b[31m\xff"));
     fs::create_dir(&odd).unwrap();
     symlink(&gits()[0].file, odd.join("git")).unwrap();
-    let path = Arena::path(&[arena.shim_directory(), odd.clone()]);
+    // Another copy of the shim, as it is installed, is none.
+    let copy = arena.root().join("copy");
+    fs::create_dir(&copy).unwrap();
+    executable::copy(executable::shim(), &copy.join("git-clone-shim"));
+    symlink("git-clone-shim", copy.join("git")).unwrap();
+    let path = Arena::path(&[copy, arena.shim_directory(), odd.clone()]);
     let outcome = tool(&arena, ["which"]).env("PATH", path).run();
     assert_eq!(outcome.stdout, [odd.as_os_str().as_bytes(), b"/git\n"].concat(), "{outcome:?}");
 }

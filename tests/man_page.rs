@@ -29,6 +29,6 @@ fn page_names_every_variable() {
     let [page, settings] = ["man/git-clone-shim.1", "src/settings.rs"]
         .map(|name| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap());
     let read: Vec<_> = settings.split("set(c\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    let named: Vec<_> = page.lines().filter_map(|line| line.strip_prefix(".It Ev ")).collect();
+    let named: Vec<_> = page.lines().filter_map(|line| line.strip_prefix(".B ")).collect();
     assert!(read.len() > 3 && read.iter().all(|name| named.contains(name)), "{read:?} {named:?}");
 }

@@ -17,12 +17,12 @@ use anstyle::AnsiColor::{Green, Red};
 use anstyle::Style;
 use anyhow::Result;
 use clap::Args;
+use nix::errno::Errno;
 use nix::unistd::{geteuid, mkdtemp};
 
 use super::quoted;
 use crate::NAME;
 use crate::failure::{self, printable};
-use crate::git::real_git::RealGit;
 use crate::process::startup;
 use crate::settings::{Mode, Settings};
 
@@ -56,8 +56,8 @@ const NOT_TRIED: char = '–';
 /// Standard output cannot be written.
 pub(super) fn run(options: &Options) -> Result<i32> {
     let settings = Settings::from_environment();
-    let real = match RealGit::find(settings.git) {
-        Ok(git) => Program::ask(git.file().to_owned()),
+    let real = match super::real_git() {
+        Ok(git) => Program::ask(git),
         Err(failure) => {
             super::print(&line(FAILS, &format!("Does not work: {failure}")))?;
             return Ok(1);
@@ -206,7 +206,9 @@ impl Private {
     fn within(directory: &Path) -> Result<Self, Trial> {
         let directory = directory.canonicalize()?;
         refuse_for_root(&directory)?;
-        let path = mkdtemp(&directory.join(".git-clone-shim-doctor-XXXXXX")).map_err(io::Error::from)?;
+        let path = mkdtemp(&directory.join(".git-clone-shim-doctor-XXXXXX"));
+        // In /proc, mkdir(2) says that there is no such directory.
+        let path = path.map_err(|error| io::Error::from(if error == Errno::ENOENT { Errno::EACCES } else { error }))?;
         let pinned = File::open(&path).inspect_err(|_| drop(fs::remove_dir(&path)))?;
         if fs::read_dir(of_descriptor(&pinned))?.next().is_some() {
             // By its name, and only if it is empty: what is in it is not ours.
@@ -378,16 +380,26 @@ impl Program {
 }
 
 /// Every git on PATH, but the one of git's own directory, which git puts there for what it runs, as in `git clone-shim doctor`.
-fn gits_on_path() -> impl Iterator<Item = PathBuf> {
+pub(super) fn gits_on_path() -> impl Iterator<Item = PathBuf> {
     let gits = which::which_all("git").into_iter().flatten();
     gits.filter(|git| !git.with_file_name("git-sh-setup").exists())
 }
 
+/// Whether this git is the shim, of whatever version: the tool lies beside it.
+pub(super) fn is_shim(git: &Path) -> bool {
+    let bytes = |path: &Path| fs::read(path).ok();
+    git.canonicalize().is_ok_and(|git| git == own())
+        || bytes(git).is_some_and(|git_bytes| bytes(&git.with_file_name(NAME)) == Some(git_bytes))
+}
+
+/// This program.
+fn own() -> PathBuf {
+    fs::read_link(startup::own_path()).unwrap_or_else(|_| startup::own_path())
+}
+
 /// The mark of the verdict, its text, and what to do first.
 fn judge(trials: &[Trial], first: Option<&Program>, real: &Program, mode: Mode) -> (char, String, Option<String>) {
-    let own = fs::read_link(startup::own_path()).unwrap_or_else(|_| startup::own_path());
-    let is_shim = |git: &PathBuf| git.canonicalize().is_ok_and(|git| git == own) || git.with_file_name(NAME).exists();
-    let shim = gits_on_path().find(is_shim);
+    let shim = gits_on_path().find(|git| is_shim(git));
     let put_first = |git: &Path| format!("export PATH={}:\"$PATH\"", quoted(git.parent().unwrap_or(git)));
     let wrapper = real.file.display();
     let shim_behind = shim.as_ref().filter(|_| real.kind == Kind::LeadsToShim);
@@ -420,8 +432,8 @@ fn judge(trials: &[Trial], first: Option<&Program>, real: &Program, mode: Mode) 
         }
         _ => {
             let text = "Would work: git alone fails here, with the shim it clones. It is not on PATH yet.";
-            let installed = own.with_file_name("git");
-            let next = if installed.exists() { put_first(&installed) } else { format!("{} install", quoted(&own)) };
+            let installed = own().with_file_name("git");
+            let next = if is_shim(&installed) { put_first(&installed) } else { format!("{} install", quoted(own())) };
             (WORKS, text.to_owned(), Some(next))
         }
     }

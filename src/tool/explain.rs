@@ -6,7 +6,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use anyhow::Result;
 use clap::Args;
 
-use crate::git::real_git::RealGit;
 use crate::plan::Plan;
 use crate::settings::Settings;
 use crate::tool::quoted;
@@ -25,8 +24,7 @@ pub(super) struct Options {
 ///
 /// Standard output cannot be written.
 pub(super) fn run(options: &Options) -> Result<i32> {
-    let settings = Settings::from_environment();
-    let git = match RealGit::find(settings.git) {
+    let git = match super::real_git() {
         Ok(git) => git,
         Err(failure) => {
             super::print(&format!("Nothing runs: {failure}\n"))?;
@@ -44,10 +42,10 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     let args: Vec<&CStr> = owned.iter().map(CString::as_c_str).collect();
     let command = |args: &[&CStr]| {
         let words = args.iter().skip(1).map(|arg| quoted(OsStr::from_bytes(arg.to_bytes())));
-        let words: Vec<String> = [quoted(git.file())].into_iter().chain(words).collect();
+        let words: Vec<String> = [quoted(&git)].into_iter().chain(words).collect();
         format!("  {}\n", words.join(" "))
     };
-    super::print(&match Plan::new(settings.mode, &args) {
+    super::print(&match Plan::new(Settings::from_environment().mode, &args) {
         Plan::PassThrough(why) => format!("git runs as it is called: {why}.\n{}", command(&args)),
         Plan::Copy(clone, why) => {
             let copying = command(&clone.without_hard_links(&args));

@@ -4,12 +4,12 @@
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 use clap::Args;
 use nix::libc;
 use nix::sys::stat::{Mode, umask};
@@ -19,9 +19,7 @@ use nix::unistd::{AccessFlags, access};
 use super::doctor::Trial;
 use super::tree::{CURRENT, Place, Tree, remove, temporary};
 use crate::NAME;
-use crate::git::real_git::RealGit;
 use crate::process::startup;
-use crate::settings::Settings;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MANUAL: &[u8] = include_bytes!("../../man/git-clone-shim.1");
@@ -100,7 +98,7 @@ pub(super) fn print(text: &[u8]) -> Result<i32> {
 /// Writes this version, unless it is there.
 fn write(tree: &Tree, place: &Path) -> Result<()> {
     for directory in [&tree.root, &tree.modules] {
-        fs::create_dir_all(directory).with_context(|| failed(directory))?;
+        fs::create_dir_all(directory).map_err(failed(directory))?;
     }
     // Again, since another user may have made one of them first.
     tree.check()?;
@@ -180,12 +178,17 @@ fn put(place: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     let made = make(&new).and_then(|()| fs::rename(&new, place));
     let _ = remove(&new);
     let synced = made.and_then(|()| sync(place.parent().unwrap_or(place)));
-    synced.with_context(|| failed(place))
+    synced.map_err(failed(place))
 }
 
-fn failed(path: &Path) -> String {
-    let path = path.display();
-    format!("cannot write {path}; try a directory of yours, by --prefix DIR")
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |error| match error.kind() {
+        ErrorKind::PermissionDenied => {
+            let directory = path.parent().unwrap_or(path).display();
+            anyhow!("you cannot write to {directory}; try a directory of yours, with --prefix DIR")
+        }
+        _ => Error::new(error).context(format!("cannot write {}", path.display())),
+    }
 }
 
 fn write_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -205,7 +208,7 @@ fn sync(directory: &Path) -> io::Result<()> {
 
 /// Tries clones from the directory for temporary files to another filesystem, if one can be written to, and says how they went.
 fn try_clone() -> String {
-    let real = match RealGit::find(Settings::from_environment().git) {
+    let real = match super::real_git() {
         Ok(real) => real,
         Err(failure) => return format!("No clone was tried: {failure}"),
     };
@@ -216,10 +219,10 @@ fn try_clone() -> String {
     let is_writable = |place: &Path| access(place, AccessFlags::W_OK).is_ok();
     let mut others = places.filter(|to| device(to) != device(&from) && is_writable(to));
     let to = others.next().unwrap_or_else(|| from.clone());
-    let words = Trial::between(&from, false, &to, real.file()).words;
+    let words = Trial::between(&from, false, &to, &real).words;
     let words = words.lines().next().unwrap_or_default();
     let (from, to) = (from.display(), to.display());
-    format!("Clones from {from} to {to}: {words}")
+    format!("Tried clones from {from} to {to}: {words}")
 }
 
 /// The line that puts `version` on PATH, in the user's shell and whatever the machine's processor.

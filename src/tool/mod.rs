@@ -9,15 +9,17 @@ mod uninstall;
 use std::ffi::{CStr, OsStr};
 use std::io::{Write, stdout};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::failure::printable;
+use crate::failure::{Failure, printable};
 use crate::git::real_git::RealGit;
 use crate::settings::Settings;
 use crate::{NAME, failure};
+use doctor::{gits_on_path, is_shim};
 
 /// The status of a command line that makes no sense.
 const USAGE: i32 = 2;
@@ -96,11 +98,20 @@ pub fn misnamed(args: &[&CStr]) -> Option<i32> {
     })
 }
 
+/// The real git, which is not another copy of the shim: that would find it only when it runs.
+fn real_git() -> Result<PathBuf, Failure> {
+    let found = RealGit::find(Settings::from_environment().git)?.file().to_owned();
+    if !is_shim(&found) {
+        return Ok(found);
+    }
+    Ok(gits_on_path().find(|git| !is_shim(git)).unwrap_or(found))
+}
+
 /// Prints the path of the real git, for scripts that look for git's other files beside it.
 fn which() -> Result<i32> {
-    match RealGit::find(Settings::from_environment().git) {
+    match real_git() {
         Ok(git) => {
-            let line = [git.file().as_os_str().as_bytes(), b"\n"].concat();
+            let line = [git.as_os_str().as_bytes(), b"\n"].concat();
             stdout().write_all(&line).context("cannot write the output")?;
             Ok(0)
         }
@@ -155,43 +166,45 @@ mod tests {
 
     use super::Tool;
 
-    const MANUAL: &str = include_str!("../../man/git-clone-shim.1");
+    /// The manual without fonts.
+    fn manual() -> String {
+        let manual = include_str!("../../man/git-clone-shim.1");
+        ["\\fB", "\\fI", "\\fR", "\\"].iter().fold(manual.to_owned(), |text, font| text.replace(font, ""))
+    }
+
+    #[test]
+    fn manual_has_this_version() {
+        let version = format!("\"git-clone-shim {}\"", env!("CARGO_PKG_VERSION"));
+        assert!(manual().lines().nth(1).unwrap().contains(&version));
+    }
 
     #[test]
     fn manual_lists_every_subcommand_and_option_and_no_other() {
+        let manual = manual();
+        let (synopsis, text) = manual.split_once(".SH DESCRIPTION").unwrap();
+        let calls = synopsis.split("\ngit-clone-shim ").skip(2).map(|call| call.split("\n.br").next().unwrap());
+        let mut calls: Vec<_> = calls.collect();
+        assert_eq!(calls.pop(), Some("--help | --version\n"));
         let tool = Tool::command();
-        let subcommands: BTreeSet<&str> = tool.get_subcommands().map(clap::Command::get_name).collect();
-        let items = MANUAL.lines().filter_map(|line| line.strip_prefix(".It Cm "));
-        let listed: BTreeSet<&str> = items
-            .map(|item| item.split(' ').next().unwrap())
-            .filter(|name| !["auto", "always", "off"].contains(name))
-            .collect();
-        assert_eq!(listed, subcommands);
-
-        // The options of each subcommand in the synopsis, with the names of their values.
-        let synopses = MANUAL.split(".Nm git-clone-shim\n").skip(2);
-        let synopsis = |name: &str| {
-            let of_it = format!(".Cm {name}\n");
-            let text = synopses.clone().find(|text| text.starts_with(&of_it));
-            text.unwrap().split(".Sh").next().unwrap()
-        };
-        for subcommand in tool.get_subcommands() {
+        assert_eq!(calls.len(), tool.get_subcommands().count());
+        for (subcommand, call) in tool.get_subcommands().zip(calls) {
+            let name = subcommand.get_name();
+            assert_eq!(call.split_whitespace().next(), Some(name));
+            assert!(text.contains(&format!(".B {name}\n")), "{name}");
             let options: BTreeSet<String> = subcommand
                 .get_arguments()
                 .filter_map(|option| {
                     let value = option.get_value_names().filter(|_| option.get_action().takes_values());
-                    let value = value.map(|names| format!(" Ar {}", names[0].to_lowercase()));
-                    Some(format!(".Op Fl -{}{}", option.get_long()?, value.unwrap_or_default()))
+                    let value = value.map(|names| format!(" {}", names[0].to_lowercase()));
+                    Some(format!("--{}{}", option.get_long()?, value.unwrap_or_default()))
                 })
                 .collect();
-            let shown = synopsis(subcommand.get_name()).lines();
-            let shown = shown.filter(|line| line.starts_with(".Op Fl -") && *line != ".Op Fl -");
-            let shown: BTreeSet<String> = shown.map(str::to_owned).collect();
-            assert_eq!(shown, options, "{}", subcommand.get_name());
+            let shown = call.split('[').filter_map(|word| word.split_once(']')).map(|(word, _)| word.to_owned());
+            let shown: BTreeSet<String> = shown.filter(|word| word.starts_with("--")).collect();
+            assert_eq!(shown, options, "{name}");
             // Each is described below, too.
             for option in options {
-                let name = option.split(' ').nth(2).unwrap();
-                assert!(MANUAL.matches(&format!("Fl {name}")).count() > 1, "{option}");
+                assert!(text.contains(option.split(' ').next().unwrap()), "{option}");
             }
         }
     }
