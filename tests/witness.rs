@@ -12,7 +12,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::libc::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGRTMAX, SIGRTMIN, SIGTERM, SIGUSR1, SIGUSR2};
+use nix::libc::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGRTMAX, SIGRTMIN, SIGTERM, SIGUSR1, SIGUSR2, SYS_rt_sigprocmask};
 
 use crate::support::arena::{Arena, for_each_git};
 use crate::support::args::{Args, args};
@@ -24,9 +24,13 @@ use crate::support::tree;
 /// The one variable that the shim adds to the environment.
 const MARKER: &str = "_GIT_CLONE_SHIM_SEEN=";
 
+/// glibc's own signal for setuid(2) in threads, which it hides.
+const HIDDEN: i32 = 33;
+
 /// A shell script that makes everything that a program inherits unusual, and execs that program.
 const UNUSUAL: &str = "umask 027; ulimit -n 77; ulimit -c 0; exec 7<. 9>>../log; exec setsid --ctty nice -n 5 \
-                       env --block-signal=USR1,RTMIN --ignore-signal=PIPE,HUP,USR2 \"$@\"";
+                       env --block-signal=USR1,RTMIN --ignore-signal=PIPE,HUP,USR2 \
+                       perl -e 'my $set = pack(q(Q), 1 << 32); syscall(0 + shift, 0, $set, 0, 8); exec @ARGV' $SIGPROCMASK \"$@\"";
 
 /// File names that are not UTF-8, or have a line break. git runs in a directory with the last one.
 const ODD: [&[u8]; 3] = [b"\xff\xfe", b"two\nlines", b"caf\xe9"];
@@ -152,6 +156,7 @@ impl WitnessRun {
         let mut command = self.arena.command("bash");
         command.args(["-c", setup, "bash"]).arg(program).args(line).current_dir(odd);
         command.env("PATH", Arena::path(&directories)).env("EMPTY", "");
+        command.env("SIGPROCMASK", SYS_rt_sigprocmask.to_string());
         command.env(OsStr::from_bytes(b"na\xefve"), OsStr::from_bytes(b"\xff\n="));
         terminal.connect(&mut command);
         let mut child = self.arena.under_fault(|| command.spawn().unwrap());
@@ -222,7 +227,7 @@ fn git_inherits_the_same() {
     let unusual = compare(UNUSUAL);
     assert_unusual(&unusual);
     assert!(unusual["args"].contains("\n\\xff\\xfe\\x00\ntwo\\nlines\\x00\ncaf\\xe9\\x00\n"), "{unusual:?}");
-    assert!(has(&unusual, "SigIgn", &[SIGPIPE, SIGHUP]));
+    assert!(has(&unusual, "SigIgn", &[SIGPIPE, SIGHUP]) && has(&unusual, "SigBlk", &[HIDDEN]));
     let deaf = compare("exec env --ignore-signal=CHLD,INT,RTMIN --block-signal \"$@\"");
     assert!(has(&deaf, "SigIgn", &[SIGCHLD, SIGINT, SIGRTMIN()]));
     assert!(has(&deaf, "SigBlk", &[SIGTERM, SIGCHLD, SIGRTMAX()]));
