@@ -11,6 +11,7 @@ use crate::support::arena::{Arena, for_each_git};
 use crate::support::args::args;
 use crate::support::arrangement;
 use crate::support::call::{Call, Outcome};
+use crate::support::executable;
 use crate::support::gits::{Git, gits};
 
 /// Makes directories with a file called git of every kind, beside `shim` and `real`. `back` and others lead back to the shim, or to
@@ -224,6 +225,20 @@ fn wrapper_that_forks_the_shim_runs_git_at_once() {
             }
         }
     });
+}
+
+#[test]
+fn wrapper_is_run_again_by_a_hook_that_sets_path_anew() {
+    // As a login shell does. Where the only git is a wrapper, it has led to git, which has run the hook, or here the alias.
+    let arena = furnished(&gits()[0]);
+    let real = arena.real_directory().join("git");
+    for run in ["exec", ""] {
+        executable::script(&arena.root().join("other/git"), &format!("#!/bin/sh\n{run} {} \"$@\"\n", real.display()));
+        let path = path(&arena, "/shim:/other:/bin");
+        let script = format!("PATH={path}; git -c alias.m='!PATH={path} git --version' m");
+        let answer = arena.run(arena.script(true, &script)).outcome;
+        assert_eq!(answer.stdout, format!("{}\n", gits()[0].version).as_bytes(), "{answer:?}");
+    }
 }
 
 #[test]

@@ -210,8 +210,7 @@ while IFS= read -r line; do
 done
 "#;
 
-/// Names of repositories, in printf(1)'s notation, and what may follow in the args. Not those in which git replaces spaces or
-/// control characters: they are attempted, see `fallback.rs`.
+/// Names of repositories, in printf(1)'s notation, and what may follow in the args.
 const NAMES: &str = r"src!
 src!/
 src!///
@@ -221,6 +220,8 @@ src.git!
 src.git!/.git
 src.git.git!
 my repo!
+a  b!
+a\011b!
 a:b!
 a:8080!
 a:!

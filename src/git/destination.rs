@@ -98,8 +98,8 @@ fn is_empty(path: &Path) -> bool {
     })
 }
 
-/// The directory name that git derives from a source (`git_url_basename` in dir.c). From one with control characters, or with a
-/// host in it, git derives another; nothing is there by this name then, before the attempt and after it.
+/// The directory name that git derives from a source (`git_url_basename` in dir.c). From one with a host in it, git derives another;
+/// nothing is there by this name then, before the attempt and after it.
 fn derived(source: &[u8], bare: bool) -> Option<Vec<u8>> {
     let mut name = source.trim_ascii_end();
     while let Some(shorter) = name.strip_suffix(b"/").or_else(|| name.strip_suffix(b"/.git")) {
@@ -108,7 +108,9 @@ fn derived(source: &[u8], bare: bool) -> Option<Vec<u8>> {
     let name = name.rsplit(|&byte| byte == b'/' || byte == b':').next()?;
     let name = name.strip_suffix(b".git").unwrap_or(name);
     let suffix: &[u8] = if bare { b".git" } else { b"" };
-    (!name.is_empty()).then(|| [name, suffix].concat())
+    // git makes one blank of several, and of control characters.
+    let words: Vec<_> = name.split(|&byte| byte <= b' ').filter(|word| !word.is_empty()).collect();
+    (!words.is_empty()).then(|| [&words.join(&b' '), suffix].concat())
 }
 
 #[cfg(test)]
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn name_is_derived_as_git_does_it() {
-        // tests/destination.rs compares with the real git.
+        // tests/mounts.rs compares with the real git.
         for (source, bare, expected) in [
             ("/a/src", false, "src"),
             ("/a/src/", false, "src"),
@@ -135,6 +137,7 @@ mod tests {
             ("/a/src.git", true, "src.git"),
             ("src", false, "src"),
             ("../x/my repo", false, "my repo"),
+            ("../x/a  b\tc", false, "a b c"),
             ("../x/a:b", false, "b"),
             ("file:///a/src.git", false, "src"),
         ] {

@@ -15,7 +15,7 @@ use super::real_git::path;
 use crate::process::c_string::ShortCString;
 use crate::process::environment;
 use crate::process::exec::begins_with;
-use crate::process::stat::{has_started_by, is_ancestor, ticks_since_boot};
+use crate::process::stat::{has_started_by, is_ancestor_without, ticks_since_boot};
 
 /// The variable's name. It does not begin with `GIT_`: git's own t0001 compares the list of those, and pre-commit and others
 /// remove them, and then a loop would not be noticed.
@@ -38,8 +38,9 @@ pub enum LeadsBack {
 pub struct Marker {
     /// The files that led back here, and then those that this process could not exec: `:<file>:<file>…`.
     files: SmallVec<[u8; 256]>,
-    /// How many bytes of them are from the environment, and what these files do.
+    /// How many bytes of them are from the environment.
     inherited: usize,
+    /// Whether those lead back.
     lead_back: LeadsBack,
 }
 
@@ -114,8 +115,9 @@ fn leads_back(pid: u32, ticks: u64, files: &[u8]) -> LeadsBack {
     let last = files.windows(2).rposition(|two| two == b":/").map_or(0, |at| at + 1);
     let last = ShortCString::of(&[files.get(last..).unwrap_or_default()]);
     if begins_with(last.as_c_str(), b"#!") {
-        // A shell forks more often than once for what stands in a pipeline or in parentheses.
-        if is_ancestor(pid) { LeadsBack::Surely } else { LeadsBack::No }
+        // A shell forks more often than once for what stands in a pipeline or in parentheses. With a git in between, the wrapper
+        // has led there, and that git has run a hook or an alias.
+        if is_ancestor_without("git", pid) { LeadsBack::Surely } else { LeadsBack::No }
     } else if pid == std::os::unix::process::parent_id() {
         LeadsBack::Perhaps
     } else {

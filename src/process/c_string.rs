@@ -15,18 +15,12 @@ impl ShortCString {
     /// The string of these parts, up to the first NUL in them.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
-        let mut string = Self(SmallVec::from_elem(0, 1));
+        let mut string = SmallVec::new();
         for part in parts {
-            string.push(part);
+            string.extend_from_slice(part);
         }
-        string
-    }
-
-    /// Adds `part` at the end.
-    pub fn push(&mut self, part: &[u8]) {
-        self.0.pop();
-        self.0.extend_from_slice(part);
-        self.0.push(0);
+        string.push(0);
+        Self(string)
     }
 
     /// The string for a system call.

@@ -4,6 +4,7 @@ use std::ffi::{CStr, OsStr, c_char};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::ptr;
 
 use nix::errno::Errno;
@@ -62,6 +63,7 @@ fn execute<'a>(file: &CStr, args: impl Iterator<Item = &'a CStr>, environment: &
 #[must_use]
 pub fn begins_with<const N: usize>(file: &CStr, bytes: &[u8; N]) -> bool {
     let mut found = [0; N];
-    let opened = File::open(OsStr::from_bytes(file.to_bytes()));
+    // A FIFO is not waited for.
+    let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(OsStr::from_bytes(file.to_bytes()));
     opened.is_ok_and(|mut file| file.read_exact(&mut found).is_ok()) && found == *bytes
 }

@@ -10,7 +10,7 @@ pub mod environment;
 pub mod exec;
 pub mod exit_reason;
 pub mod mount_id;
-mod signals;
+pub(crate) mod signals;
 pub mod startup;
 pub mod stat;
 mod streams;

@@ -1,6 +1,7 @@
 //! Signals during an attempt: read as events from a signalfd, and put back as they were on drop.
 
 use std::ffi::c_int;
+use std::iter;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
@@ -32,7 +33,7 @@ pub(super) enum Arrival {
 /// Blocks the signals of the list and SIGCHLD until dropped. Signals that our caller blocks or ignores (nohup) are left alone.
 ///
 /// Only these are blocked and unblocked, since libc hides the real-time signals 32 to 34 in every mask that it returns.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     events: SignalFd,
     blocked: SigSet,
     child_before: sighandler_t,
@@ -45,7 +46,7 @@ impl Watch {
     /// # Errors
     ///
     /// A system call is refused; then nothing has changed.
-    pub(super) fn begin() -> nix::Result<Self> {
+    pub(crate) fn begin() -> nix::Result<Self> {
         let mut before = SigSet::empty();
         // nix's pthread_sigmask takes the error that libc's returns for success.
         sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut before))?;
@@ -86,6 +87,14 @@ impl Watch {
         Some(Arrival::Signal { number, from_terminal })
     }
 
+    /// The number of the next signal that has arrived and would have ended this process, if any.
+    pub(crate) fn signal(&self) -> Option<c_int> {
+        iter::from_fn(|| self.next()).find_map(|arrival| match arrival {
+            Arrival::Signal { number, .. } => Some(number),
+            Arrival::Child => None,
+        })
+    }
+
     /// Puts the signals back as our caller had them. The child calls this itself, since it never drops the watch.
     pub(super) fn restore(&self) {
         set_action(Signal::SIGCHLD, self.child_before);
@@ -107,7 +116,7 @@ impl Drop for Watch {
 }
 
 /// Dies by the signal with this number. Returns only where the kernel does not let it kill us.
-pub(super) fn die_by(number: c_int) {
+pub(crate) fn die_by(number: c_int) {
     // SAFETY: the default action is no handler, all zero is an empty mask, and the numbers come from a wait status. By number,
     // since real-time signals have no names in nix.
     unsafe {

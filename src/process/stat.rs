@@ -39,11 +39,14 @@ pub fn has_started_by(ticks: u64) -> bool {
     field("self", 22).is_none_or(|started| started <= ticks)
 }
 
-/// Whether `pid` is the parent of this process, or one of the next few ancestors.
+/// Whether `pid` is the parent of this process, or one of the next few ancestors, and none of these runs a program called `name`.
 #[must_use]
-pub fn is_ancestor(pid: u32) -> bool {
+pub fn is_ancestor_without(name: &str, pid: u32) -> bool {
     let mut ancestor = u64::from(getppid().as_raw().unsigned_abs());
     for _ in 0..GENERATIONS {
+        if fs::read_link(format!("/proc/{ancestor}/exe")).is_ok_and(|program| program.ends_with(name)) {
+            return false;
+        }
         if ancestor == u64::from(pid) {
             return true;
         }
@@ -66,7 +69,7 @@ fn field(process: impl Display, number: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_started_by, is_ancestor, ticks_since_boot};
+    use super::{has_started_by, is_ancestor_without, ticks_since_boot};
 
     #[test]
     fn this_process_has_started_before_now_and_after_boot() {
@@ -76,7 +79,10 @@ mod tests {
 
     #[test]
     fn parent_is_an_ancestor_and_we_are_not() {
-        assert!(is_ancestor(std::os::unix::process::parent_id()));
-        assert!(!is_ancestor(std::process::id()));
+        let parent = std::os::unix::process::parent_id();
+        assert!(is_ancestor_without("git", parent));
+        assert!(!is_ancestor_without("git", std::process::id()));
+        let name = std::fs::read_link(format!("/proc/{parent}/exe")).unwrap();
+        assert!(!is_ancestor_without(name.file_name().unwrap().to_str().unwrap(), parent));
     }
 }
