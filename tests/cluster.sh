@@ -27,7 +27,7 @@ step() { printf '\n=== %s (%d s)\n' "$*" "$SECONDS"; }
 
 cleanup() {
     status=$?
-    if ((status)); then tail -n 20 "$work"/*.log "$home"/out/* 2>/dev/null >&2 || true; fi
+    if ((status)); then tail -n 20 "$work"/*.log "$home"/out/* >&2 2>/dev/null || true; fi
     scancel --full --signal=KILL --user="$user" 2>/dev/null || true
     for pid in "$work"/{slurmd,slurmctld,munged}.pid; do
         if [[ -f $pid ]]; then kill -KILL "$(<"$pid")" 2>/dev/null || true; fi
@@ -69,8 +69,8 @@ cp "$work/venv/bin/uv" "$work/bin"
 
 install_version() {
     local version=$1 copy=$work/git-clone-shim-$1
-    # Only in a build that is not optimised is the version's text in one piece.
-    sed "s/$current/$version/g" target/debug/git-clone-shim >"$copy"
+    # Only in a build that is not optimised is the version's text in one piece. A dot must not match a byte of the code.
+    sed "s/${current//./\\.}/$version/g" target/debug/git-clone-shim >"$copy"
     chmod 755 "$copy"
     "$copy" install --prefix "$work/prefix" >/dev/null
 }
