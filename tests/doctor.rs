@@ -5,11 +5,11 @@ use std::any::Any;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::libc::{EPERM, EXDEV};
+use nix::libc::{EPERM, EXDEV, SIGHUP, SIGINT, SIGTERM};
 
 use crate::support::arena::{Arena, REFUSED, for_each_git};
 use crate::support::args::{Args, args, with_source};
@@ -42,7 +42,7 @@ fn report(outcome: &Outcome, place: &Path) -> (Vec<String>, String) {
     let status = i32::from(text.contains('✗'));
     assert!(outcome.status.code() == Some(status) && outcome.stderr.is_empty(), "{outcome:?}");
     let mut left = fs::read_dir(place).into_iter().flatten().map(|entry| entry.unwrap().file_name());
-    let left = left.find(|name| name.to_string_lossy().contains("doctor"));
+    let left = left.find(|name| name.to_string_lossy().contains("git-clone-shim."));
     assert_eq!(left, None, "{outcome:?}");
     let last = lines.last().unwrap().clone();
     (lines, last)
@@ -196,7 +196,7 @@ const PATHS: [OnPath; 11] = [
     ("shim real", "=always", "✓ Works: ", ""),
     ("shim real", "=of", "✓ Works: ", ""),
     ("real", "", "✓ Would work: git alone fails here, with the shim it clones. It is not on PATH yet.", " install"),
-    ("real shim", "", "✗ Does not work: ROOT/real/git comes before the shim on PATH.", "export PATH=ROOT/shim:\"$PATH\""),
+    ("real shim", "", "✗ Does not work: ROOT/real/git comes before the shim on PATH.", "put ROOT/shim first on PATH"),
     ("shim real", "=off", "✗ Does not work: GIT_CLONE_SHIM=off.", "unset GIT_CLONE_SHIM"),
     ("shim real", "_GIT=/nowhere/git", "✗ Does not work: GIT_CLONE_SHIM_GIT=/nowhere/git is not there", ""),
     ("shim", "", "✗ Does not work: no git found on PATH", ""),
@@ -262,13 +262,14 @@ const DIRECTORIES: &str = "
 
 /// Who calls doctor, with which args, and why it tries nothing. (From the first row of the user on, the user has the arena.)
 #[rustfmt::skip]
-const NOT_TRIED: [(u32, &str, &str); 12] = [
+const NOT_TRIED: [(u32, &str, &str); 13] = [
     (0, "theirs", "others can write to ROOT/theirs; run it as the user"),
     (0, "open", "others can write to ROOT/open; run it as the user"),
     (0, "open/below", "others can write to ROOT/open; run it as the user"),
     (0, "group", "others can write to ROOT/group; run it as the user"),
     (0, "--from theirs/src sticky", "others can write to ROOT/theirs; run it as the user"),
     (0, "sticky", ""),
+    (0, "sticky open", "others can write to ROOT/open; run it as the user"),
     (0, "/proc", "you cannot write there"),
     (USER, "closed", "you cannot write there"),
     (USER, "absent", "there is no such directory"),
@@ -296,6 +297,24 @@ fn what_cannot_be_tried_is_neither_good_nor_bad() {
         let why = why.replace("ROOT", root.to_str().unwrap());
         assert_eq!(row.map_or("", |(_, why)| why), why, "{line}: {outcome:?}");
         assert_eq!(row.is_some(), last.starts_with('–'), "{line}: {outcome:?}");
+    }
+}
+
+#[test]
+fn signal_ends_doctor_when_all_is_removed() {
+    let Some(strace) = arrangement::program("strace") else {
+        return;
+    };
+    let arena = Arena::new(&gits()[0]);
+    for (name, number) in [("HUP", SIGHUP), ("INT", SIGINT), ("TERM", SIGTERM)] {
+        let call = doctor(&arena, [arena.work_dir()]).command;
+        let mut command = arena.command(&strace);
+        // While it waits for the first clone.
+        command.args(args("-qq -o /dev/null -e trace=wait4 -e")).arg(format!("inject=wait4:signal={name}:when=7"));
+        command.arg(call.get_program()).args(call.get_args()).env("PATH", arena.path_of(true));
+        let outcome = Call::new(command).run();
+        assert_eq!(outcome.status.signal(), Some(number), "{outcome:?}");
+        assert_eq!(fs::read_dir(arena.work_dir()).unwrap().count(), 0, "{name}");
     }
 }
 
@@ -384,7 +403,7 @@ fn nothing_of_another_user_runs() {
 const EXCHANGE: &str = r#"
     exchanged=
     while :; do
-        for name in .git-clone-shim-doctor-*; do
+        for name in .git-clone-shim.*; do
             case "$exchanged" in *"$name"*) continue ;; esac
             mv "$name" "taken$name" 2>/dev/null && plant "$name" && exchanged="$exchanged $name" && echo "$name" >>exchanged
         done

@@ -115,7 +115,7 @@ fn shell_reads_the_same_args() {
 
 /// The tool's args, its exit status, and what it prints.
 #[rustfmt::skip]
-const LINES: [(&str, i32, &str); 11] = [
+const LINES: [(&str, i32, &str); 12] = [
     ("which", 0, "ROOT/real/git"),
     ("which x", 2, "unexpected argument 'x' found; see git-clone-shim which --help"),
     ("", 2, "nothing to do; see git-clone-shim --help"),
@@ -126,6 +126,7 @@ const LINES: [(&str, i32, &str); 11] = [
     ("explain clone -l a b", 127, "Nothing runs: no git found on PATH"),
     ("explain", 0, "git runs as it is called: it is not a `git clone` that git would run."),
     ("explain git", 0, "git runs as it is called: it is not a `git clone` that git would run."),
+    ("explain /usr/bin/git clone --no-local a b", 0, "git runs as it is called: its options say not to hard-link."),
     ("--version", 0, concat!("git-clone-shim ", env!("CARGO_PKG_VERSION"))),
 ];
 

@@ -239,6 +239,7 @@ fn all_can_read_the_tree_whatever_the_umask() {
 /// What is done in the prefix before | what is put behind the prefix | words of the refusal.
 const REFUSED: &str = "
 true | /a:b | cannot be on PATH
+true | /~/opt | has a ~ that the shell has not expanded
 true | /a\x1b[31mb | cannot be on PATH
 touch file | /file | cannot write
 touch file | /file/below | cannot write
@@ -560,4 +561,23 @@ fn uninstall_leaves_what_install_did_not_write() {
     let told = told(site.call(&site.program(VERSION), "uninstall", &[]));
     assert!(told.contains(&format!("Left {}:", site.root().display())), "{told}");
     assert_same(&before, &site.tree(), "left");
+}
+
+#[test]
+fn clone_that_a_killed_run_has_tried_is_removed() {
+    let Some(strace) = arrangement::program("strace") else {
+        return;
+    };
+    let site = Site::new();
+    let install = || site.call(&site.program(VERSION), "install", &[]);
+    let mut killed = site.arena.command(strace);
+    // While it waits for the clone.
+    killed.args(args("-qq -o /dev/null -e trace=wait4 -e inject=wait4:signal=KILL:when=3"));
+    killed.arg(install().command.get_program()).args(install().command.get_args());
+    let outcome = Call::new(killed).run();
+    assert_eq!(outcome.status.signal(), Some(libc::SIGKILL), "{outcome:?}");
+    let left = || fs::read_dir(site.arena.root().join("tmp")).unwrap().count();
+    assert!(left() > 0);
+    install().run().succeeded();
+    assert_eq!(left(), 0);
 }

@@ -3,12 +3,13 @@
 //! git runs with the user's own configuration and umask, but without checkout, hooks, templates and fsmonitor, so that another
 //! user who exchanges the directory meanwhile has nothing run. root tries nothing where another user could do that.
 
+use std::cell::Cell;
 use std::env;
 use std::fmt::{Display, Write};
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,12 +18,13 @@ use anstyle::AnsiColor::{Green, Red};
 use anstyle::Style;
 use anyhow::Result;
 use clap::Args;
-use nix::errno::Errno;
-use nix::unistd::{geteuid, mkdtemp};
+use nix::unistd::geteuid;
 
 use super::quoted;
+use super::tree::{is_trusted, own_prefix, temporary};
 use crate::NAME;
 use crate::failure::{self, printable};
+use crate::process::signals::{Watch, die_by};
 use crate::process::startup;
 use crate::settings::{Mode, Settings};
 
@@ -128,24 +130,39 @@ pub(super) struct Trial {
 impl Trial {
     /// Clones the repository `from`, if it `is_given`, or else a new one in the directory `from`, into the directory `to`.
     pub(super) fn between(from: &Path, is_given: bool, to: &Path, real: &Path) -> Self {
+        // A signal that would end this program waits until all is removed; git gets that of a key or of timeout(1) at once.
+        let watch = Watch::begin().ok();
+        let signal = Cell::new(None);
+        let is_over = || {
+            signal.set(signal.get().or_else(|| watch.as_ref()?.signal()));
+            signal.get().is_some()
+        };
         let tried = || {
             if is_given {
                 let from = from.canonicalize().unwrap_or_else(|_| from.to_owned());
                 refuse_for_root(&from)?;
-                return Self::of(&from, to, real);
+                return Self::of(&from, to, real, &is_over);
             }
             let new = Private::with_repository(from, real)?;
-            Self::of(&new.path.join(SOURCE), to, real)
+            Self::of(&new.path.join(SOURCE), if from == to { &new.path } else { to }, real, &is_over)
         };
-        tried().unwrap_or_else(|obstacle| obstacle)
+        let trial = tried().unwrap_or_else(|obstacle| obstacle);
+        if is_over() {
+            drop(watch);
+            signal.get().into_iter().for_each(die_by);
+        }
+        trial
     }
 
-    /// Clones `repository`, plain and with `--local`, with git alone and through the shim.
-    fn of(repository: &Path, directory: &Path, real: &Path) -> Result<Self, Self> {
+    /// Clones `repository`, plain and with `--local`, with git alone and through the shim, until `is_over`.
+    fn of(repository: &Path, directory: &Path, real: &Path, is_over: &dyn Fn() -> bool) -> Result<Self, Self> {
         let around = Private::within(directory)?;
-        let filesystem = filesystem(&around.pinned).unwrap_or_default();
+        let filesystem = filesystem(around.entry(".")).unwrap_or_default();
         let mut details = format!("    filesystem: {filesystem}\n");
         let mut clone = |with: &str, mut git: Command, local: Option<&str>| {
+            if is_over() {
+                return Err("interrupted".to_owned());
+            }
             git.args(["clone", "--quiet", "--no-checkout", "--template="]);
             git.args(local).arg(repository).arg(CLONE);
             let cloned = finish(git.current_dir(around.entry(".")));
@@ -206,9 +223,9 @@ impl Private {
     fn within(directory: &Path) -> Result<Self, Trial> {
         let directory = directory.canonicalize()?;
         refuse_for_root(&directory)?;
-        let path = mkdtemp(&directory.join(".git-clone-shim-doctor-XXXXXX"));
-        // In /proc, mkdir(2) says that there is no such directory.
-        let path = path.map_err(|error| io::Error::from(if error == Errno::ENOENT { Errno::EACCES } else { error }))?;
+        let path = temporary(&directory.join(SOURCE));
+        // Whatever mkdir(2) says: in /proc it is that there is no such directory.
+        DirBuilder::new().mode(0o700).create(&path).map_err(|_| io::Error::from(ErrorKind::PermissionDenied))?;
         let pinned = File::open(&path).inspect_err(|_| drop(fs::remove_dir(&path)))?;
         if fs::read_dir(of_descriptor(&pinned))?.next().is_some() {
             // By its name, and only if it is empty: what is in it is not ours.
@@ -264,9 +281,8 @@ fn refuse_for_root(path: &Path) -> Result<(), Trial> {
 
 /// `path`, or the nearest directory above it, if other users can exchange what is in it. A group that may write is the site's
 /// own decision, but not for root.
-fn exposed(path: &Path) -> Option<PathBuf> {
+pub(super) fn exposed(path: &Path) -> Option<PathBuf> {
     let user = geteuid();
-    let owner_of_all = fs::metadata("/").map_or(0, |slash| slash.uid());
     let is_exposed = |path: &&Path| {
         let Ok(found) = fs::metadata(path) else {
             return false;
@@ -274,8 +290,7 @@ fn exposed(path: &Path) -> Option<PathBuf> {
         let group = if user.is_root() && found.gid() != 0 { 0o020 } else { 0 };
         let others_write = found.mode() & (0o002 | group) != 0;
         let is_sticky = found.mode() & 0o1000 != 0;
-        let trusted = [0, user.as_raw(), owner_of_all];
-        !trusted.contains(&found.uid()) || others_write && !is_sticky
+        !is_trusted(&found) || others_write && !is_sticky
     };
     let path = path.canonicalize().ok()?;
     path.ancestors().find(is_exposed).map(Path::to_owned)
@@ -385,11 +400,11 @@ pub(super) fn gits_on_path() -> impl Iterator<Item = PathBuf> {
     gits.filter(|git| !git.with_file_name("git-sh-setup").exists())
 }
 
-/// Whether this git is the shim, of whatever version: the tool lies beside it.
+/// Whether this git is a copy of this program, or of the tool beside it.
 pub(super) fn is_shim(git: &Path) -> bool {
     let bytes = |path: &Path| fs::read(path).ok();
-    git.canonicalize().is_ok_and(|git| git == own())
-        || bytes(git).is_some_and(|git_bytes| bytes(&git.with_file_name(NAME)) == Some(git_bytes))
+    let is_copy = |tool: &Path| bytes(tool).is_some() && bytes(tool) == bytes(git);
+    is_copy(&own()) || is_copy(&git.with_file_name(NAME))
 }
 
 /// This program.
@@ -400,7 +415,7 @@ fn own() -> PathBuf {
 /// The mark of the verdict, its text, and what to do first.
 fn judge(trials: &[Trial], first: Option<&Program>, real: &Program, mode: Mode) -> (char, String, Option<String>) {
     let shim = gits_on_path().find(|git| is_shim(git));
-    let put_first = |git: &Path| format!("export PATH={}:\"$PATH\"", quoted(git.parent().unwrap_or(git)));
+    let put_first = |git: &Path| format!("put {} first on PATH", quoted(git.parent().unwrap_or(git)));
     let wrapper = real.file.display();
     let shim_behind = shim.as_ref().filter(|_| real.kind == Kind::LeadsToShim);
     let next = shim_behind.map(|shim| format!("on PATH, put {wrapper} before {} and not behind it", shim.display()));
@@ -414,8 +429,12 @@ fn judge(trials: &[Trial], first: Option<&Program>, real: &Program, mode: Mode) 
     }
     // (2) git needs no shim.
     if !any(|trial| trial.needs_shim) {
-        let text = "Not needed here: git clones by itself. If one failed for you, try --from REPO.";
-        return (WORKS, text.to_owned(), next);
+        let (mark, text) = if any(|trial| trial.mark == NOT_TRIED) {
+            (NOT_TRIED, "Not needed where it was tried: git clones by itself there.")
+        } else {
+            (WORKS, "Not needed here: git clones by itself. If one failed for you, name its directory.")
+        };
+        return (mark, text.to_owned(), next);
     }
     // (3) It needs one, and a call of git gets there, or not.
     if mode == Mode::Off {
@@ -433,18 +452,16 @@ fn judge(trials: &[Trial], first: Option<&Program>, real: &Program, mode: Mode) 
         _ => {
             let text = "Would work: git alone fails here, with the shim it clones. It is not on PATH yet.";
             let installed = own().with_file_name("git");
-            let next = if is_shim(&installed) { put_first(&installed) } else { format!("{} install", quoted(own())) };
+            // install, run again, prints the line for the user's shell.
+            let is_package = own_prefix().is_none() && is_shim(&installed);
+            let next = if is_package { put_first(&installed) } else { format!("{} install", quoted(own())) };
             (WORKS, text.to_owned(), Some(next))
         }
     }
 }
 
-/// Type and source of the filesystem that a directory is on, as mountinfo lists it (proc(5)).
-fn filesystem(directory: &File) -> Option<String> {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd())).ok()?;
-    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:\t"))?;
-    let mounts = fs::read("/proc/self/mountinfo").ok()?;
-    let mounts = String::from_utf8_lossy(&mounts);
-    let mount = mounts.lines().find(|line| line.split(' ').next() == Some(id))?;
-    Some(mount.split_once(" - ")?.1.to_owned())
+/// What df(1) tells about the filesystem of a directory: source, type and more.
+fn filesystem(directory: PathBuf) -> Option<String> {
+    let df = Command::new("df").args(["-PT", "."]).current_dir(directory).output().ok()?;
+    String::from_utf8_lossy(&df.stdout).lines().last().map(str::to_owned)
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use anyhow::Result;
 use clap::Args;
@@ -31,7 +32,8 @@ pub(super) fn run(options: &Options) -> Result<i32> {
             return Ok(failure.status);
         }
     };
-    let given = options.args.strip_prefix(&[OsString::from("git")]).unwrap_or(&options.args);
+    let is_git = |(first, _): &(&OsString, _)| Path::new(first).ends_with("git");
+    let given = options.args.split_first().filter(is_git).map_or(&options.args[..], |(_, rest)| rest);
     let given = given.iter().cloned().map(OsString::into_vec);
     let owned: Vec<CString> = [b"git".to_vec()]
         .into_iter()

@@ -16,8 +16,8 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::utsname::uname;
 use nix::unistd::{AccessFlags, access};
 
-use super::doctor::Trial;
-use super::tree::{CURRENT, Place, Tree, remove, temporary};
+use super::doctor::{Trial, exposed};
+use super::tree::{CURRENT, Place, Tree, remove, remove_stale_in, temporary};
 use crate::NAME;
 use crate::process::startup;
 
@@ -104,12 +104,12 @@ fn write(tree: &Tree, place: &Path) -> Result<()> {
     tree.check()?;
     tree.remove_stale()?;
     let program = fs::read(startup::own_path()).context("cannot read this program")?;
-    let is_there = || fs::read(place.join("bin").join(NAME)).is_ok_and(|found| found == program);
+    let is_there = || fs::read(place.join("bin/git")).is_ok_and(|found| found == program);
     if is_there() {
         return Ok(());
     }
     let shown = place.display();
-    ensure!(!place.exists(), "another build of {VERSION} is in {shown}: uninstall it first");
+    ensure!(!place.exists(), "another build of {VERSION}, or a damaged one, is in {shown}: uninstall it first");
     let version = tree.root.join(VERSION);
     if !version.exists() {
         // Another run may be first, for this processor or for another one.
@@ -219,6 +219,12 @@ fn try_clone() -> String {
     let is_writable = |place: &Path| access(place, AccessFlags::W_OK).is_ok();
     let mut others = places.filter(|to| device(to) != device(&from) && is_writable(to));
     let to = others.next().unwrap_or_else(|| from.clone());
+    for place in [&from, &to] {
+        // Where others can exchange names, one does not tell that a directory is ours.
+        if exposed(place).is_none() {
+            let _ = remove_stale_in(place);
+        }
+    }
     let words = Trial::between(&from, false, &to, &real).words;
     let words = words.lines().next().unwrap_or_default();
     let (from, to) = (from.display(), to.display());

@@ -7,7 +7,7 @@ mod tree;
 mod uninstall;
 
 use std::ffi::{CStr, OsStr};
-use std::io::{Write, stdout};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -110,11 +110,7 @@ fn real_git() -> Result<PathBuf, Failure> {
 /// Prints the path of the real git, for scripts that look for git's other files beside it.
 fn which() -> Result<i32> {
     match real_git() {
-        Ok(git) => {
-            let line = [git.as_os_str().as_bytes(), b"\n"].concat();
-            stdout().write_all(&line).context("cannot write the output")?;
-            Ok(0)
-        }
+        Ok(git) => install::print(&[git.as_os_str().as_bytes(), b"\n"].concat()),
         Err(failure) => Ok(failure.report()),
     }
 }

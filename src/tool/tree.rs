@@ -73,6 +73,9 @@ impl Tree {
             let has_odd = path.as_os_str().as_bytes().iter().any(is_odd);
             let shown = path.display();
             ensure!(!has_odd, "{shown} has a colon or control character: it cannot be on PATH");
+            // bash takes the one in --prefix=~/opt as it is.
+            let has_tilde = path.components().any(|part| part.as_os_str() == "~");
+            ensure!(!has_tilde, "{shown} has a ~ that the shell has not expanded: write --prefix ~/DIR, with a blank");
         }
         let (root, modules) = (prefix.join(NAME), modulefiles.join(NAME));
         Ok(Self { prefix, modulefiles, root, modules })
@@ -128,20 +131,28 @@ impl Tree {
         let versions = self.versions().into_iter();
         let mut directories: Vec<_> = versions.map(|name| self.root.join(name)).collect();
         directories.extend([self.root.clone(), self.modules.clone()]);
-        for directory in directories {
-            for name in names_in(&directory) {
-                let path = directory.join(&name);
-                if name.as_bytes().starts_with(TEMPORARY.as_bytes()) && !is_in_use(&path) {
-                    remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-                }
-            }
-        }
-        Ok(())
+        directories.iter().try_for_each(|directory| remove_stale_in(directory))
     }
 }
 
+/// Removes what killed runs of this user have left in `directory`.
+///
+/// # Errors
+///
+/// It cannot be removed.
+pub(super) fn remove_stale_in(directory: &Path) -> Result<()> {
+    for name in names_in(directory) {
+        let path = directory.join(&name);
+        let is_ours = path.symlink_metadata().is_ok_and(|found| found.uid() == geteuid().as_raw());
+        if name.as_bytes().starts_with(TEMPORARY.as_bytes()) && is_ours && !is_in_use(&path) {
+            remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// The prefix of the tree that this program is installed in, as PREFIX/git-clone-shim/VERSION/ARCH/bin/git-clone-shim.
-fn own_prefix() -> Option<PathBuf> {
+pub(super) fn own_prefix() -> Option<PathBuf> {
     let own = startup::own_path().canonicalize().ok()?;
     let root = own.ancestors().nth(4)?;
     let is_installed = root.ends_with(NAME) && root.join(CURRENT).is_symlink();
@@ -181,7 +192,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// The names in a directory, sorted; none if there is none.
-fn names_in(directory: &Path) -> Vec<OsString> {
+pub(super) fn names_in(directory: &Path) -> Vec<OsString> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
     names.sort();
@@ -207,7 +218,7 @@ fn check_way(path: &Path) -> Result<()> {
 
 /// Whether the owner can be relied on: it is the user, root, or the owner of `/`, who could replace everything anyway (root, in a
 /// user namespace that has no number for root).
-fn is_trusted(found: &fs::Metadata) -> bool {
+pub(super) fn is_trusted(found: &fs::Metadata) -> bool {
     let slash = Path::new("/").metadata().map(|slash| slash.uid());
     let owner = found.uid();
     owner == 0 || owner == geteuid().as_raw() || slash.is_ok_and(|slash| slash == owner)

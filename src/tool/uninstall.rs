@@ -1,9 +1,10 @@
 //! `git-clone-shim uninstall`: removes a version, or all of them, with their module files.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +14,7 @@ use clap::Args;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::install::print;
-use super::tree::{CURRENT, Place, Tree, remove, temporary};
+use super::tree::{CURRENT, Place, Tree, names_in, remove, temporary};
 use crate::NAME;
 use crate::process::startup;
 
@@ -37,7 +38,7 @@ pub(super) fn run(options: &Options) -> Result<i32> {
     let own = fs::canonicalize(startup::own_path()).unwrap_or_default();
     let tree = Tree::new(&options.place)?;
     let root = tree.root.display();
-    ensure!(tree.root.exists(), "nothing is installed in {root}");
+    ensure!(tree.root.exists() || tree.modules.exists(), "nothing is installed in {root}");
     tree.check()?;
     if !options.place.dry_run {
         // It returns only where that is not possible, or not needed.
@@ -56,11 +57,18 @@ pub(super) fn run(options: &Options) -> Result<i32> {
         );
         versions.retain(|name| name == version);
     }
-    let with_lua = |name: &OsString| [name, OsStr::new(".lua")].join(OsStr::new(""));
-    let mut modules: Vec<_> = versions.iter().map(with_lua).collect();
-    modules.extend(versions.clone());
+    // Those of versions that are gone, too.
+    let is_of_version = |file: &OsString| {
+        let name = file.as_bytes().strip_suffix(b".lua").unwrap_or(file.as_bytes());
+        let is_number = || name.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+        options
+            .version
+            .as_ref()
+            .map_or_else(|| name == b".version" || is_number(), |version| version.as_bytes() == name)
+    };
+    let mut modules = names_in(&tree.modules);
+    modules.retain(is_of_version);
     if options.version.is_none() {
-        modules.push(".version".into());
         // The manifest is that of version 0.2.
         versions.extend([CURRENT.into(), "manifest".into()]);
     }
@@ -92,8 +100,11 @@ pub(super) fn run(options: &Options) -> Result<i32> {
         if tree.root.exists() {
             lines.push(format!("Left {root}: it holds what install did not write\n"));
         }
-        let line = "Remove its line from your shell's start-up file; in a running shell: hash -r\n";
-        lines.push(line.to_owned());
+        lines.push("Remove its line from your shell's start-up file.\n".to_owned());
+    }
+    if !options.place.dry_run {
+        // bash remembers where a program was.
+        lines.push("In a running shell: hash -r\n".to_owned());
     }
     print(lines.concat().as_bytes())
 }
