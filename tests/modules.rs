@@ -224,7 +224,7 @@ fn sticky_default_survives_a_purge() {
     // As docs/site.md has it.
     let modules = Modules::new();
     let site = modules.site.arena.root().join("modules");
-    let default = "load(\"git-clone-shim\")\nadd_property(\"lmod\", \"sticky\")\n";
+    let default = "try_load(\"git-clone-shim\")\nadd_property(\"lmod\", \"sticky\")\n";
     fs::write(site.join("StdEnv.lua"), default).unwrap();
     let rc = site.join("rc");
     fs::write(&rc, "#%Module1.0\nmodule-tag sticky git-clone-shim\n").unwrap();

@@ -34,8 +34,8 @@ const MODULE_TCL: &str = include_str!("../../packaging/modulefiles/git-clone-shi
 Installs this very program as PREFIX/git-clone-shim/VERSION/ARCH, with module
 files for Lmod and Environment Modules, points PREFIX/git-clone-shim/current at
 VERSION, tries a clone, and prints the line that puts it on PATH. It edits no
-dot file and never changes a version that is installed. Run again, an older
-program makes its own version the current one.")]
+dot file and never changes an installed program. Run again, an older program
+makes its own version the current one.")]
 pub(super) struct Options {
     #[command(flatten)]
     place: Place,
