@@ -62,7 +62,7 @@ pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
     }
 }
 
-/// Lets git try, and then execs the fallback or exits as git has exited.
+/// Lets git try, and then execs the fallback or exits as git has exited. Apart, so that a pass-through does not load its code.
 #[inline(never)]
 fn attempt(
     git: &mut RealGit,

@@ -15,9 +15,9 @@ use crate::process::mount_id::mount_id;
 const HONEST: [u32; 11] = [
     // ext2, ext3 and ext4; XFS; Btrfs; tmpfs; ramfs; F2FS.
     0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x8584_58f6, 0xf2f5_2010,
-    // NFS; Ceph; GPFS (GPFS_SUPER_MAGIC in coreutils' stat.c); Lustre (LL_SUPER_MAGIC in its lustre_user.h).
-    0x6969, 0x00c3_6400, 0x4750_4653, 0x0bd0_0bd0, // ZFS (ZFS_SUPER_MAGIC in its zfs_vfsops.h).
-    0x2fc1_2fc1,
+    // NFS; Ceph; GPFS (GPFS_SUPER_MAGIC in coreutils' stat.c); Lustre (LL_SUPER_MAGIC in its lustre_user.h); ZFS (ZFS_SUPER_MAGIC
+    // in its zfs_vfsops.h).
+    0x6969, 0x00c3_6400, 0x4750_4653, 0x0bd0_0bd0, 0x2fc1_2fc1,
 ];
 
 /// The type of the filesystem of `path`, which exists, as `stat -f -c %t` prints it; 0 if statfs(2) fails.

@@ -30,8 +30,8 @@ const HOLD_ON_TERMINAL: Duration = Duration::from_secs(1);
 /// How long it is held elsewhere: long enough that a loaded machine does not show the first line twice.
 const HOLD_ELSEWHERE: Duration = Duration::from_secs(10);
 
-/// How many bytes are held, and how many of the last ones are kept for our caller to read. A pipe holds no more than this, and
-/// git cuts a message at 4096 bytes.
+/// How many bytes are held; how many of the last ones our caller can read, of which git's message takes 4096 at most; and how many
+/// a pipe holds, so that this much is read after the child's exit.
 const KEEP: usize = 64 * 1024;
 
 /// How many bytes are read or written at once. A pipe that can be written to takes as many without blocking us (pipe(7)).
@@ -79,7 +79,7 @@ impl Attempt {
         // Here, since later a lack of memory would kill us, and git in the middle of its work.
         kept.try_reserve_exact(4 * KEEP)?;
         let parent = getpid();
-        // We are no child of ours: any other answer means that we could not wait for one.
+        // A sandbox may refuse wait4(2): then we could not learn how git ends. We are no child of ours, so this is ECHILD.
         let answer = waitpid(parent, Some(WaitPidFlag::WNOHANG));
         answer.err().filter(|&error| error == Errno::ECHILD).ok_or(Errno::ENOSYS)?;
         let signals = Watch::begin()?;

@@ -19,6 +19,7 @@ pub fn mount_id(path: &CStr) -> Option<u64> {
             libc::SYS_statx,
             libc::AT_FDCWD,
             path.as_ptr(),
+            // No file server is asked.
             libc::AT_STATX_DONT_SYNC,
             libc::STATX_MNT_ID,
             found.as_mut_ptr(),

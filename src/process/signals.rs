@@ -32,7 +32,7 @@ pub(super) enum Arrival {
 
 /// Blocks the signals of the list and SIGCHLD until dropped. Signals that our caller blocks or ignores (nohup) are left alone.
 ///
-/// Only these are blocked and unblocked, since libc hides the real-time signals 32 to 34 in every mask that it returns.
+/// Only these are blocked and unblocked. A whole mask would not do: libc hides the real-time signals 32 to 34 in it.
 pub(crate) struct Watch {
     events: SignalFd,
     blocked: SigSet,
