@@ -49,7 +49,6 @@ fn execute_or_interpret<'a>(
     execute(c"/bin/sh", by_shell, environment)
 }
 
-#[inline(never)]
 fn execute<'a>(file: &CStr, args: impl Iterator<Item = &'a CStr>, environment: &[*const c_char]) -> Errno {
     let mut args_and_null = SmallVec::<[_; 64]>::new();
     args_and_null.extend(args.map(CStr::as_ptr));
