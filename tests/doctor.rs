@@ -301,6 +301,19 @@ fn what_cannot_be_tried_is_neither_good_nor_bad() {
 }
 
 #[test]
+fn closed_streams_do_not_matter() {
+    let arena = Arena::new(&gits()[0]);
+    for closed in ["<&-", "2>&-", "<&- 2>&-"] {
+        let call = doctor(&arena, [arena.work_dir()]).command;
+        let mut command = arena.command("sh");
+        command.args(["-c", &format!("\"$0\" \"$@\" {closed}")]).arg(call.get_program()).args(call.get_args());
+        let outcome = Call::new(command).run();
+        let (_, last) = report(&outcome, arena.work_dir());
+        assert!(last.starts_with("✓ Not needed here"), "{closed}: {outcome:?}");
+    }
+}
+
+#[test]
 fn signal_ends_doctor_when_all_is_removed() {
     let Some(strace) = arrangement::program("strace") else {
         return;
@@ -473,7 +486,7 @@ fn git_that_others_can_exchange_is_not_run() {
         for names in ["shared shim real", "shim shared real"] {
             let outcome = doctor(&arena, [arena.work_dir()]).env("PATH", on_path(&arena, names)).run();
             let (lines, _) = report(&outcome, arena.work_dir());
-            let warning = "/shared/git: not run, since others can write to ";
+            let warning = "/shared/git: not run, since others can exchange what is in ";
             let is_warned = lines.iter().any(|line| line.contains(warning));
             assert!(is_warned && !ran.exists(), "{outcome:?}");
         }

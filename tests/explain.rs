@@ -123,7 +123,7 @@ const LINES: [(&str, i32, &str); 12] = [
     ("doctor --form x", 2, "unexpected argument '--form' found; tip: a similar argument exists: '--from'; see git-clone-shim doctor --help"),
     ("doctor --from", 2, "a value is required for '--from <REPO>' but none was supplied; see git-clone-shim doctor --help"),
     ("which", 127, "no git found on PATH"),
-    ("explain clone -l a b", 127, "Nothing runs: no git found on PATH"),
+    ("explain clone -l a b", 127, "no git found on PATH"),
     ("explain", 0, "git runs as it is called: it is not a `git clone` that git would run."),
     ("explain git", 0, "git runs as it is called: it is not a `git clone` that git would run."),
     ("explain /usr/bin/git clone --no-local a b", 0, "git runs as it is called: its options say not to hard-link."),
@@ -154,20 +154,41 @@ fn tool_answers_in_one_line() {
     }
 }
 
+/// PATH, and the directory of the git that `which` prints. `copy` is another copy of the shim, as it is installed; in `wheel`, the
+/// tool lies beside a git; `.` has one, too.
+const REAL: [(&str, &str); 6] = [
+    ("shim:odd", "odd"),
+    ("copy:shim:odd:real", "odd"),
+    ("odd:copy:real", "real"),
+    (".::copy:.::real", "real"),
+    ("wheel:real", "wheel"),
+    ("copy:wheel:real", "wheel"),
+];
+
 #[test]
-fn which_prints_a_path_as_it_is() {
+fn which_prints_the_real_git_as_it_is() {
     let arena = Arena::new(&gits()[0]);
-    let odd = arena.root().join(OsStr::from_bytes(b"\x1b[31m\xff"));
-    fs::create_dir(&odd).unwrap();
-    symlink(&gits()[0].file, odd.join("git")).unwrap();
-    // Another copy of the shim, as it is installed, is none.
-    let copy = arena.root().join("copy");
-    fs::create_dir(&copy).unwrap();
-    executable::copy(executable::shim(), &copy.join("git-clone-shim"));
-    symlink("git-clone-shim", copy.join("git")).unwrap();
-    let path = Arena::path(&[copy, arena.shim_directory(), odd.clone()]);
-    let outcome = tool(&arena, ["which"]).env("PATH", path).run();
-    assert_eq!(outcome.stdout, [odd.as_os_str().as_bytes(), b"/git\n"].concat(), "{outcome:?}");
+    let odd = OsStr::from_bytes(b"\x1b[31m\xff");
+    let directory = |name: &str| if name == "odd" { arena.root().join(odd) } else { arena.root().join(name) };
+    for name in ["odd", "copy", "wheel"] {
+        fs::create_dir(directory(name)).unwrap();
+    }
+    for git in [directory("odd"), directory("wheel"), arena.work_dir().to_owned()] {
+        symlink(&gits()[0].file, git.join("git")).unwrap();
+    }
+    let tools = ["copy", "wheel"].map(|name| directory(name).join("git-clone-shim"));
+    for tool in &tools {
+        executable::copy(executable::shim(), tool);
+    }
+    symlink("git-clone-shim", directory("copy").join("git")).unwrap();
+    for (names, expected) in REAL {
+        let path = names.split(':').map(|name| if ["", "."].contains(&name) { name.into() } else { directory(name) });
+        let mut which = arena.command(&tools[1]);
+        which.arg("which").env("PATH", std::env::join_paths(path).unwrap()).current_dir(arena.work_dir());
+        let outcome = Call::new(which).run();
+        let printed = [directory(expected).join("git").as_os_str().as_bytes(), b"\n"].concat();
+        assert_eq!(outcome.stdout, printed, "{names}: {outcome:?}");
+    }
 }
 
 #[test]

@@ -13,4 +13,4 @@ pub mod mount_id;
 pub(crate) mod signals;
 pub mod startup;
 pub mod stat;
-mod streams;
+pub(crate) mod streams;

@@ -34,7 +34,7 @@ pub(super) fn poll_stderr(events: PollFlags, timeout: PollTimeout) -> nix::Resul
 
 /// Opens /dev/null on each of the descriptors 0 to 2 that is closed, until we exec or exit. Otherwise our own pipe could become
 /// descriptor 2, and we would write to ourselves.
-pub(super) fn occupy_closed() -> io::Result<()> {
+pub(crate) fn occupy_closed() -> io::Result<()> {
     loop {
         let file = OpenOptions::new().read(true).write(true).open("/dev/null")?;
         if file.as_raw_fd() > libc::STDERR_FILENO {

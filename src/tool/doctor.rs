@@ -9,7 +9,7 @@ use std::fmt::{Display, Write};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,7 +21,7 @@ use clap::Args;
 use nix::unistd::geteuid;
 
 use super::quoted;
-use super::tree::{is_trusted, own_prefix, temporary};
+use super::tree::{self, own_prefix, temporary};
 use crate::NAME;
 use crate::failure::{self, printable};
 use crate::process::signals::{Watch, die_by};
@@ -227,10 +227,11 @@ impl Private {
         // Whatever mkdir(2) says: in /proc it is that there is no such directory.
         DirBuilder::new().mode(0o700).create(&path).map_err(|_| io::Error::from(ErrorKind::PermissionDenied))?;
         let pinned = File::open(&path).inspect_err(|_| drop(fs::remove_dir(&path)))?;
-        if fs::read_dir(of_descriptor(&pinned))?.next().is_some() {
+        // Without /proc, nothing can be made in it.
+        if fs::read_dir(of_descriptor(&pinned)).map_or(true, |mut entries| entries.next().is_some()) {
             // By its name, and only if it is empty: what is in it is not ours.
             let _ = fs::remove_dir(&path);
-            return Err(Trial::not_tried("another user is in the way"));
+            return Err(Trial::not_tried("another user is in the way, or there is no /proc"));
         }
         Ok(Self { path, pinned })
     }
@@ -279,21 +280,10 @@ fn refuse_for_root(path: &Path) -> Result<(), Trial> {
     }
 }
 
-/// `path`, or the nearest directory above it, if other users can exchange what is in it. A group that may write is the site's
-/// own decision, but not for root.
+/// Where `path` leads to, or the nearest directory above that, if other users can exchange what is in it.
 pub(super) fn exposed(path: &Path) -> Option<PathBuf> {
-    let user = geteuid();
-    let is_exposed = |path: &&Path| {
-        let Ok(found) = fs::metadata(path) else {
-            return false;
-        };
-        let group = if user.is_root() && found.gid() != 0 { 0o020 } else { 0 };
-        let others_write = found.mode() & (0o002 | group) != 0;
-        let is_sticky = found.mode() & 0o1000 != 0;
-        !is_trusted(&found) || others_write && !is_sticky
-    };
     let path = path.canonicalize().ok()?;
-    path.ancestors().find(is_exposed).map(Path::to_owned)
+    tree::exposed(&path, geteuid().is_root()).map(Path::to_owned)
 }
 
 /// The real git, even if it is a wrapper that leads to the shim.
@@ -376,7 +366,8 @@ impl Program {
         };
         let directory = file.parent().unwrap_or(&file);
         let (kind, what) = if let Some(exposed) = exposed(directory).or_else(|| exposed(&file)) {
-            (Kind::NotRun, format!("not run, since others can write to {}", exposed.display()))
+            let kind = if is_shim(&file) { Kind::Shim } else { Kind::NotRun };
+            (kind, format!("not run, since others can exchange what is in {}", exposed.display()))
         // Called by this name the shim is the tool, and git knows no such command.
         } else if answer(NAME).0.starts_with(NAME) {
             (Kind::Shim, format!("the shim, {}", answer(NAME).0))
@@ -394,17 +385,20 @@ impl Program {
     }
 }
 
-/// Every git on PATH, but the one of git's own directory, which git puts there for what it runs, as in `git clone-shim doctor`.
+/// The gits on PATH that the shim would find, but the one of git's own directory, which git puts there for what it runs, as in
+/// `git clone-shim doctor`.
 pub(super) fn gits_on_path() -> impl Iterator<Item = PathBuf> {
-    let gits = which::which_all("git").into_iter().flatten();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let absolute = env::join_paths(env::split_paths(&path).filter(|entry| entry.is_absolute())).unwrap_or_default();
+    let gits = which::which_in_all("git", Some(absolute), "/").into_iter().flatten();
     gits.filter(|git| !git.with_file_name("git-sh-setup").exists())
 }
 
-/// Whether this git is a copy of this program, or of the tool beside it.
+/// Whether this git is the shim: a link to a tool, or a copy of this one or of one beside it.
 pub(super) fn is_shim(git: &Path) -> bool {
-    let bytes = |path: &Path| fs::read(path).ok();
+    let bytes = |path: &Path| path.is_file().then(|| fs::read(path).ok())?;
     let is_copy = |tool: &Path| bytes(tool).is_some() && bytes(tool) == bytes(git);
-    is_copy(&own()) || is_copy(&git.with_file_name(NAME))
+    git.canonicalize().is_ok_and(|file| file.ends_with(NAME)) || is_copy(&own()) || is_copy(&git.with_file_name(NAME))
 }
 
 /// This program.

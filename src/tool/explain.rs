@@ -27,10 +27,7 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<i32> {
     let git = match super::real_git() {
         Ok(git) => git,
-        Err(failure) => {
-            super::print(&format!("Nothing runs: {failure}\n"))?;
-            return Ok(failure.status);
-        }
+        Err(failure) => return Ok(failure.report()),
     };
     let is_git = |(first, _): &(&OsString, _)| Path::new(first).ends_with("git");
     let given = options.args.split_first().filter(is_git).map_or(&options.args[..], |(_, rest)| rest);

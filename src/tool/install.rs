@@ -184,7 +184,7 @@ fn put(place: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |error| match error.kind() {
         ErrorKind::PermissionDenied => {
-            let directory = path.parent().unwrap_or(path).display();
+            let directory = path.ancestors().skip(1).find(|above| above.exists()).unwrap_or(path).display();
             anyhow!("you cannot write to {directory}; try a directory of yours, with --prefix DIR")
         }
         _ => Error::new(error).context(format!("cannot write {}", path.display())),

@@ -17,6 +17,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::{Failure, printable};
 use crate::git::real_git::RealGit;
+use crate::process::streams::occupy_closed;
 use crate::settings::Settings;
 use crate::{NAME, failure};
 use doctor::{gits_on_path, is_shim};
@@ -62,6 +63,8 @@ enum Task {
 /// args that it does not know, or 125 if it could not do its work, such as start a process or write its output.
 #[must_use]
 pub fn run(args: &[&CStr]) -> i32 {
+    // Else a directory that is opened could become one of them, and another one in a child.
+    let _ = occupy_closed();
     let args = args.iter().map(|arg| OsStr::from_bytes(arg.to_bytes()));
     let done = match Tool::try_parse_from(args.clone()) {
         Ok(Tool { task }) => match task {
@@ -98,13 +101,22 @@ pub fn misnamed(args: &[&CStr]) -> Option<i32> {
     })
 }
 
-/// The real git, which is not another copy of the shim: that would find it only when it runs.
+/// The real git: the next one on PATH behind the shim, whichever copy of it that is.
 fn real_git() -> Result<PathBuf, Failure> {
-    let found = RealGit::find(Settings::from_environment().git)?.file().to_owned();
-    if !is_shim(&found) {
-        return Ok(found);
+    let named = Settings::from_environment().git;
+    let mut gits: Vec<PathBuf> = gits_on_path().collect();
+    if let Some(shim) = gits.iter().position(|git| is_shim(git)) {
+        gits.rotate_left(shim);
     }
-    Ok(gits_on_path().find(|git| !is_shim(git)).unwrap_or(found))
+    if let (None, Some(git)) = (named, gits.into_iter().find(|git| !is_shim(git))) {
+        return Ok(git);
+    }
+    let found = RealGit::find(named)?.file().to_owned();
+    if is_shim(&found) {
+        let line = format!("no real git found: {} is the shim", found.display());
+        return Err(Failure { status: failure::NOT_FOUND, line });
+    }
+    Ok(found)
 }
 
 /// Prints the path of the real git, for scripts that look for git's other files beside it.

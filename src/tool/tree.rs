@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use nix::errno::Errno;
 use nix::libc;
@@ -99,10 +99,11 @@ impl Tree {
                 ensure!(is_trusted(&found), "{shown} belongs to another user");
             }
             if geteuid().is_root() {
-                check_way(directory)?;
                 // And where symbolic links lead.
-                let mut found = directory.ancestors().filter_map(|path| path.canonicalize().ok());
-                check_way(&found.next().unwrap_or_default())?;
+                let real = directory.ancestors().find_map(|path| path.canonicalize().ok()).unwrap_or_default();
+                if let Some(here) = exposed(directory, false).or(exposed(&real, false)).map(Path::display) {
+                    bail!("other users can replace what is in {here}: run this as its owner, or use another place");
+                }
             }
         }
         Ok(())
@@ -115,7 +116,7 @@ impl Tree {
             let version = self.root.join(name);
             let is_number = name.as_bytes().first().is_some_and(u8::is_ascii_digit);
             // In version 0.2 without a directory for the processor.
-            let has_program = |path: &Path| path.join("bin").join(NAME).is_file();
+            let has_program = |path: &Path| path.join("bin").is_dir();
             let mut machines = names_in(&version).into_iter();
             is_number && (has_program(&version) || machines.any(|name| has_program(&version.join(name))))
         });
@@ -199,26 +200,21 @@ pub(super) fn names_in(directory: &Path) -> Vec<OsString> {
     names
 }
 
-/// Refuses a path on which other users can exchange something. A group that may write is the site's own decision (`/usr/local` of
-/// Debian belongs to root:staff); in a sticky directory, entries are their owners' own.
-fn check_way(path: &Path) -> Result<()> {
-    for here in path.ancestors() {
-        let Ok(found) = here.symlink_metadata() else {
-            continue;
-        };
-        let is_open = found.is_dir() && found.mode() & (libc::S_IWOTH | libc::S_ISVTX) == libc::S_IWOTH;
-        let shown = here.display();
-        ensure!(
-            is_trusted(&found) && !is_open,
-            "other users can replace what is in {shown}: run this as its owner, or use another place"
-        );
-    }
-    Ok(())
+/// `path`, or the nearest directory above it as it is spelled, if other users can exchange what is in it. A group that may write is
+/// the site's own decision (`/usr/local` of Debian belongs to root:staff) unless `groups_too`; in a sticky directory, entries are
+/// their owners' own.
+pub(super) fn exposed(path: &Path, groups_too: bool) -> Option<&Path> {
+    path.ancestors().find(|here| {
+        let Ok(found) = here.symlink_metadata() else { return false };
+        let group = if groups_too && found.gid() != 0 { libc::S_IWGRP } else { 0 };
+        let is_open = found.mode() & (libc::S_IWOTH | group) != 0 && found.mode() & libc::S_ISVTX == 0;
+        !is_trusted(&found) || is_open && !found.is_symlink()
+    })
 }
 
 /// Whether the owner can be relied on: it is the user, root, or the owner of `/`, who could replace everything anyway (root, in a
 /// user namespace that has no number for root).
-pub(super) fn is_trusted(found: &fs::Metadata) -> bool {
+fn is_trusted(found: &fs::Metadata) -> bool {
     let slash = Path::new("/").metadata().map(|slash| slash.uid());
     let owner = found.uid();
     owner == 0 || owner == geteuid().as_raw() || slash.is_ok_and(|slash| slash == owner)
