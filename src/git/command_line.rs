@@ -7,6 +7,8 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use smallvec::SmallVec;
+
 use super::clone_options::{self, Meaning, Takes};
 
 /// Options before the command that take the next arg as their value.
@@ -47,7 +49,7 @@ pub struct CloneCommand<'a> {
     /// Whether the caller has decided about the progress display, with `--progress`, `--no-progress` or `--quiet`.
     pub progress_decided: bool,
     /// The directories of `-C`, in order, each relative to the one before.
-    directories: Vec<&'a CStr>,
+    directories: SmallVec<[&'a CStr; 4]>,
     /// The repository and, if given, the destination; more than two are a usage error.
     pub positionals: Vec<&'a CStr>,
     /// Whether the repository will have no work tree (`--bare`, `--mirror`).
@@ -92,7 +94,7 @@ fn splice<'w>(args: &[&'w CStr], at: usize, arg: &'w CStr) -> Vec<&'w CStr> {
 /// Reads a command line, `argv[0]` first. `None` if git will run no `clone`, or refuse its args.
 #[must_use]
 pub fn read<'a>(args: &[&'a CStr]) -> Option<CloneCommand<'a>> {
-    let mut directories = Vec::new();
+    let mut directories = SmallVec::new();
     let mut at = 1;
     loop {
         let arg = args.get(at)?.to_bytes();
@@ -134,7 +136,12 @@ struct Options {
 }
 
 impl Options {
-    fn read<'a>(mut self, args: &[&'a CStr], command: usize, directories: Vec<&'a CStr>) -> Option<CloneCommand<'a>> {
+    fn read<'a>(
+        mut self,
+        args: &[&'a CStr],
+        command: usize,
+        directories: SmallVec<[&'a CStr; 4]>,
+    ) -> Option<CloneCommand<'a>> {
         let mut positionals = Vec::new();
         let mut options_end = args.len();
         let mut at = command + 1;
