@@ -415,7 +415,7 @@ fn nothing_of_another_user_runs() {
 /// Takes the place of doctor's directories as soon as they are there.
 const EXCHANGE: &str = r#"
     exchanged=
-    while :; do
+    while [ -d /proc/$PPID ]; do
         for name in .git-clone-shim.*; do
             case "$exchanged" in *"$name"*) continue ;; esac
             mv "$name" "taken$name" 2>/dev/null && plant "$name" && exchanged="$exchanged $name" && echo "$name" >>exchanged
@@ -459,8 +459,9 @@ fn directory_that_another_user_exchanges_is_harmless() {
         let mut attacker = attacker.spawn().unwrap();
         let call = doctor(&arena, [&open]).command;
         let mut command = arena.command(&strace);
-        // Each program starts late, so that the attacker comes before it.
-        command.args(args("-f -qq -o /dev/null -e trace=execve -e inject=execve:delay_enter=80000"));
+        // Doctor starts each program late, so that the attacker comes before it.
+        let forks = "?clone,?clone3,?fork,?vfork";
+        command.args(args(&format!("-qq -o /dev/null -e trace={forks} -e inject={forks}:delay_enter=200000")));
         command.arg(call.get_program()).args(call.get_args()).env("PATH", arena.path_of(true));
         let outcome = Call::new(command).run();
         let exchanged = open.join("exchanged");
