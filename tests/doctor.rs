@@ -189,16 +189,19 @@ fn report_is_short_and_has_colours_on_a_terminal_only() {
 type OnPath = (&'static str, &'static str, &'static str, &'static str);
 
 #[rustfmt::skip]
-const PATHS: [OnPath; 11] = [
+const PATHS: [OnPath; 13] = [
     ("shim real", "", "✓ Works: ", ""),
     ("copy shim real", "", "✓ Works: ", ""),
     ("site real", "", "✓ Works: ", ""),
+    // Others can exchange this shim, so doctor does not run it.
+    ("public real", "", "✓ Works: ", ""),
     ("shim real", "=always", "✓ Works: ", ""),
     ("shim real", "=of", "✓ Works: ", ""),
     ("real", "", "✓ Would work: git alone fails here, with the shim it clones. It is not on PATH yet.", " install"),
     ("real shim", "", "✗ Does not work: ROOT/real/git comes before the shim on PATH.", "put ROOT/shim first on PATH"),
     ("shim real", "=off", "✗ Does not work: GIT_CLONE_SHIM=off.", "unset GIT_CLONE_SHIM"),
     ("shim real", "_GIT=/nowhere/git", "✗ Does not work: GIT_CLONE_SHIM_GIT=/nowhere/git is not there", ""),
+    ("shim real", "_GIT=ROOT/public/git", "✗ Does not work: no real git found: ROOT/public/git is the shim", ""),
     ("shim", "", "✗ Does not work: no git found on PATH", ""),
     ("shim wrapper real", "", "", "on PATH, put ROOT/wrapper/git before ROOT/shim/git and not behind it"),
 ];
@@ -215,12 +218,14 @@ fn verdict_depends_on_what_comes_first_on_path() {
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(EPERM);
         let root = arena.root().to_str().unwrap();
-        shell(&arena, "mkdir copy; cp -L shim/git copy");
+        let public = "mkdir -m 777 public; cp -L shim/git public/git-clone-shim; ln -s git-clone-shim public/git";
+        shell(&arena, &format!("mkdir copy; cp -L shim/git copy; {public}"));
         wrapper(&arena, "site", &format!("exec {root}/shim/git \"$@\""));
         wrapper(&arena, "wrapper", &format!("PATH=$PATH:/usr/bin:/bin\n{WRAPPER}"));
         for (names, variable, verdict, next) in PATHS {
             let (name, value) = variable.split_once('=').unwrap_or(("_LOG", ""));
-            let call = doctor(&arena, [arena.work_dir()]).env(&format!("GIT_CLONE_SHIM{name}"), value);
+            let call =
+                doctor(&arena, [arena.work_dir()]).env(&format!("GIT_CLONE_SHIM{name}"), value.replace("ROOT", root));
             let call = call.env("PATH", on_path(&arena, names));
             let outcome = arena.under_fault(|| call.run());
             let (lines, last) = report(&outcome, arena.work_dir());

@@ -155,12 +155,13 @@ fn tool_answers_in_one_line() {
 }
 
 /// PATH, and the directory of the git that `which` prints. `copy` is another copy of the shim, as it is installed; in `wheel`, the
-/// tool lies beside a git; `.` has one, too.
-const REAL: [(&str, &str); 6] = [
+/// tool lies beside a git; `.` has one, too. `bin` is relative, and not /bin.
+const REAL: [(&str, &str); 7] = [
     ("shim:odd", "odd"),
     ("copy:shim:odd:real", "odd"),
     ("odd:copy:real", "real"),
     (".::copy:.::real", "real"),
+    ("copy:bin:real", "real"),
     ("wheel:real", "wheel"),
     ("copy:wheel:real", "wheel"),
 ];
@@ -182,7 +183,8 @@ fn which_prints_the_real_git_as_it_is() {
     }
     symlink("git-clone-shim", directory("copy").join("git")).unwrap();
     for (names, expected) in REAL {
-        let path = names.split(':').map(|name| if ["", "."].contains(&name) { name.into() } else { directory(name) });
+        let path =
+            names.split(':').map(|name| if ["", ".", "bin"].contains(&name) { name.into() } else { directory(name) });
         let mut which = arena.command(&tools[1]);
         which.arg("which").env("PATH", std::env::join_paths(path).unwrap()).current_dir(arena.work_dir());
         let outcome = Call::new(which).run();

@@ -564,6 +564,25 @@ fn uninstall_leaves_what_install_did_not_write() {
 }
 
 #[test]
+fn uninstall_removes_what_has_lost_its_other_half() {
+    let site = Site::new();
+    // Module files whose version is gone.
+    let elsewhere = site.arena.root().join("elsewhere");
+    let modules = ["--modules", elsewhere.to_str().unwrap()];
+    site.install(VERSION, &modules).succeeded();
+    site.uninstall(&[]).succeeded();
+    fs::write(elsewhere.join("git-clone-shim/notes"), "").unwrap();
+    site.uninstall(&modules).succeeded();
+    assert_eq!(tree::read(&elsewhere).len(), 2, "git-clone-shim/notes is left");
+    // A version whose program is gone.
+    site.install(VERSION, &[]).succeeded();
+    fs::remove_file(site.root().join(VERSION).join(MACHINE).join("bin/git-clone-shim")).unwrap();
+    assert_refused(&site.install(VERSION, &[]), "or a damaged one");
+    site.uninstall(&[]).succeeded();
+    assert!(!site.root().exists());
+}
+
+#[test]
 fn clone_that_a_killed_run_has_tried_is_removed() {
     let Some(strace) = arrangement::program("strace") else {
         return;

@@ -454,8 +454,9 @@ fn judge(trials: &[Trial], first: Option<&Program>, real: &Program, mode: Mode) 
     }
 }
 
-/// What df(1) tells about the filesystem of a directory: source, type and more.
+/// What df(1) tells about the filesystem of a directory: source, type and more. By its path, since another user may have put one
+/// on PATH.
 fn filesystem(directory: PathBuf) -> Option<String> {
-    let df = Command::new("df").args(["-PT", "."]).current_dir(directory).output().ok()?;
+    let df = Command::new("/bin/df").args(["-PT", "."]).current_dir(directory).output().ok()?;
     String::from_utf8_lossy(&df.stdout).lines().last().map(str::to_owned)
 }
