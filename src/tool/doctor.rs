@@ -20,6 +20,7 @@ use anyhow::Result;
 use clap::Args;
 use nix::unistd::geteuid;
 
+use super::gits::{self, gits_on_path, is_shim, own};
 use super::quoted;
 use super::tree::{self, own_prefix, temporary};
 use crate::NAME;
@@ -58,7 +59,7 @@ const NOT_TRIED: char = '–';
 /// Standard output cannot be written.
 pub(super) fn run(options: &Options) -> Result<i32> {
     let settings = Settings::from_environment();
-    let real = match super::real_git() {
+    let real = match gits::real_git() {
         Ok(git) => Program::ask(git),
         Err(failure) => {
             super::print(&line(FAILS, &format!("Does not work: {failure}")))?;
@@ -157,8 +158,7 @@ impl Trial {
     /// Clones `repository`, plain and with `--local`, with git alone and through the shim, until `is_over`.
     fn of(repository: &Path, directory: &Path, real: &Path, is_over: &dyn Fn() -> bool) -> Result<Self, Self> {
         let around = Private::within(directory)?;
-        let filesystem = filesystem(around.entry(".")).unwrap_or_default();
-        let mut details = format!("    filesystem: {filesystem}\n");
+        let mut details = format!("    filesystem: {}\n", filesystem(around.entry(".")).unwrap_or_default());
         let mut clone = |with: &str, mut git: Command, local: Option<&str>| {
             if is_over() {
                 return Err("interrupted".to_owned());
@@ -383,27 +383,6 @@ impl Program {
         let words = format!("{}: {}", file.display(), what.lines().next().unwrap_or_default());
         Self { file, kind, words }
     }
-}
-
-/// The gits on PATH that the shim would find, but the one of git's own directory, which git puts there for what it runs, as in
-/// `git clone-shim doctor`.
-pub(super) fn gits_on_path() -> impl Iterator<Item = PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let absolute = env::join_paths(env::split_paths(&path).filter(|entry| entry.is_absolute())).unwrap_or_default();
-    let gits = which::which_in_all("git", Some(absolute), "/").into_iter().flatten();
-    gits.filter(|git| !git.with_file_name("git-sh-setup").exists())
-}
-
-/// Whether this git is the shim: a link to a tool, or a copy of this one or of one beside it.
-pub(super) fn is_shim(git: &Path) -> bool {
-    let bytes = |path: &Path| path.is_file().then(|| fs::read(path).ok())?;
-    let is_copy = |tool: &Path| bytes(tool).is_some() && bytes(tool) == bytes(git);
-    git.canonicalize().is_ok_and(|file| file.ends_with(NAME)) || is_copy(&own()) || is_copy(&git.with_file_name(NAME))
-}
-
-/// This program.
-fn own() -> PathBuf {
-    fs::read_link(startup::own_path()).unwrap_or_else(|_| startup::own_path())
 }
 
 /// The mark of the verdict, its text, and what to do first.

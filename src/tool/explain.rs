@@ -25,7 +25,7 @@ pub(super) struct Options {
 ///
 /// Standard output cannot be written.
 pub(super) fn run(options: &Options) -> Result<i32> {
-    let git = match super::real_git() {
+    let git = match super::gits::real_git() {
         Ok(git) => git,
         Err(failure) => return Ok(failure.report()),
     };

@@ -208,7 +208,7 @@ fn sync(directory: &Path) -> io::Result<()> {
 
 /// Tries clones from the directory for temporary files to another filesystem, if one can be written to, and says how they went.
 fn try_clone() -> String {
-    let real = match super::real_git() {
+    let real = match super::gits::real_git() {
         Ok(real) => real,
         Err(failure) => return format!("No clone was tried: {failure}"),
     };

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod explain;
+mod gits;
 mod install;
 mod tree;
 mod uninstall;
@@ -9,18 +10,14 @@ mod uninstall;
 use std::ffi::{CStr, OsStr};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::failure::{Failure, printable};
-use crate::git::real_git::RealGit;
+use crate::failure::printable;
 use crate::process::streams::occupy_closed;
-use crate::settings::Settings;
 use crate::{NAME, failure};
-use doctor::{gits_on_path, is_shim};
 
 /// The status of a command line that makes no sense.
 const USAGE: i32 = 2;
@@ -101,27 +98,9 @@ pub fn misnamed(args: &[&CStr]) -> Option<i32> {
     })
 }
 
-/// The real git: the next one on PATH behind the shim, whichever copy of it that is.
-fn real_git() -> Result<PathBuf, Failure> {
-    let named = Settings::from_environment().git;
-    let mut gits: Vec<PathBuf> = gits_on_path().collect();
-    if let Some(shim) = gits.iter().position(|git| is_shim(git)) {
-        gits.rotate_left(shim);
-    }
-    if let (None, Some(git)) = (named, gits.into_iter().find(|git| !is_shim(git))) {
-        return Ok(git);
-    }
-    let found = RealGit::find(named)?.file().to_owned();
-    if is_shim(&found) {
-        let line = format!("no real git found: {} is the shim", found.display());
-        return Err(Failure { status: failure::NOT_FOUND, line });
-    }
-    Ok(found)
-}
-
 /// Prints the path of the real git, for scripts that look for git's other files beside it.
 fn which() -> Result<i32> {
-    match real_git() {
+    match gits::real_git() {
         Ok(git) => install::print(&[git.as_os_str().as_bytes(), b"\n"].concat()),
         Err(failure) => Ok(failure.report()),
     }
