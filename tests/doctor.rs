@@ -19,6 +19,7 @@ use crate::support::executable;
 use crate::support::gits::{Git, gits};
 use crate::support::mounted::Mounted;
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
+use crate::support::scratch;
 use crate::support::source;
 use crate::support::terminal;
 use crate::support::tree;
@@ -118,7 +119,7 @@ fn on_overlayfs(git: &Git) -> Option<Scene> {
         mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=layer mount; mkdir mount/work",
         source::small(&arena, "src").display()
     );
-    let mounted = Mounted::by(&script, tempfile::tempdir().unwrap(), "overlayfs")?;
+    let mounted = Mounted::by(&script, scratch::directory(), "overlayfs")?;
     let [source, here] = ["src", "work"].map(|name| mounted.path().join(name));
     let args = vec!["--from".into(), source.clone(), here.clone()];
     Some(Scene { arena: arena.in_directory(&here), source, umask: "022", args, _mounted: Box::new(mounted) })
@@ -344,7 +345,7 @@ fn failure_that_no_copy_cures_is_gits_own() {
     for_each_git(|_, arena| {
         let source = source::small(&arena, "src");
         let script = "mount -t tmpfs -o size=64k,nr_inodes=10 tmpfs mount";
-        let Some(mounted) = Mounted::by(script, tempfile::tempdir().unwrap(), "tmpfs") else {
+        let Some(mounted) = Mounted::by(script, scratch::directory(), "tmpfs") else {
             return;
         };
         let (full, here) = ("No space left on device", mounted.path());

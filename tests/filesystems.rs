@@ -15,6 +15,7 @@ use crate::support::arrangement;
 use crate::support::fault;
 use crate::support::mounted::Mounted;
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
+use crate::support::scratch;
 use crate::support::source;
 use crate::support::trace;
 use crate::support::tree;
@@ -109,7 +110,7 @@ fn as_root(script: &str, directory: TempDir, what: &str) -> Option<Mounted> {
 
 /// Mounts something, with the source in one directory there and the working directory in another.
 fn between(arena: Arena, script: &str, what: &str, [from, to]: [&str; 2]) -> Option<Place> {
-    let mounted = as_root(script, tempfile::tempdir().unwrap(), what)?;
+    let mounted = as_root(script, scratch::directory(), what)?;
     let [from, to] = [from, to].map(|name| tempfile::tempdir_in(mounted.directory().join(name)).unwrap().keep());
     let arena = arena.in_directory(&to);
     let source = source::small(&arena, from.join("src").to_str().unwrap());
@@ -124,7 +125,7 @@ fn last_object(source: &Path) -> PathBuf {
 /// On ext4 an object can have 65,000 names.
 fn with_the_most_links(arena: Arena) -> Option<Place> {
     let script = "truncate -s 64M image; mkfs.ext4 -q image; mount -o loop image mount";
-    let mounted = as_root(script, tempfile::tempdir().unwrap(), "ext4 on a loop device")?;
+    let mounted = as_root(script, scratch::directory(), "ext4 on a loop device")?;
     let (arena, source) = source::beside_work_dir(&mounted.path(), arena);
     let (object, names) = (last_object(&source), mounted.path().join("names"));
     fs::create_dir(&names).unwrap();

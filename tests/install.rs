@@ -21,6 +21,7 @@ use crate::support::call::{Call, Outcome};
 use crate::support::executable;
 use crate::support::installer::{MACHINE, Site, VERSION, version};
 use crate::support::mounted::Mounted;
+use crate::support::scratch;
 use crate::support::tree::{self, Tree};
 
 /// Another user, who attacks.
@@ -348,7 +349,7 @@ fn full_or_read_only_filesystem_is_refused_and_left_as_it_is() {
     let size = fs::metadata(Site::new().program(&version(2))).unwrap().len();
     let mut site = Site::new();
     let script = format!("mount -t tmpfs -o size={} tmpfs mount", 3 * size);
-    let Some(mounted) = Mounted::by(&script, tempfile::tempdir().unwrap(), "tmpfs") else {
+    let Some(mounted) = Mounted::by(&script, scratch::directory(), "tmpfs") else {
         return;
     };
     site.prefix = mounted.path().join("prefix");

@@ -12,6 +12,7 @@ use crate::support::arena::{Arena, REFUSED};
 use crate::support::args::{args, with_source};
 use crate::support::arrangement;
 use crate::support::gits::{Git, gits};
+use crate::support::scratch;
 use crate::support::source;
 
 /// Locales in which git writes other bytes than UTF-8.
@@ -47,7 +48,7 @@ fn every_language_is_cured_and_spoken() {
     if !sources || arrangement::program("localedef").is_none() {
         return arrangement::missing("locale sources (Debian package locales)");
     }
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch::directory();
     make_locales(directory.path(), &[&CHARSETS[..], &["en_US.UTF-8"]].concat());
     let mut translated = BTreeSet::new();
     for git in gits() {

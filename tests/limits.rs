@@ -34,8 +34,8 @@ const MOUNTS: [(&str, &str); 4] = [
     ("mount --bind $ROOT $ROOT; cd $PWD; mount -o remount,bind,ro /", ""),
     ("mount -t tmpfs none /proc", ""),
     ("mount -t tmpfs none /sys", ""),
-    // After /dev/null has been opened for the shell's own streams.
-    ("mount -t tmpfs none /dev; mkdir /dev/shm", ""),
+    // After /dev/null has been opened for the shell's own streams. The arena may be in /dev/shm.
+    ("mkdir -p $ROOT/shm; mount --bind /dev/shm $ROOT/shm; mount -t tmpfs none /dev; mkdir /dev/shm; mount --move $ROOT/shm /dev/shm", ""),
 ];
 
 /// Checks each call in these surroundings; `wrap` puts a command before the shell.

@@ -14,6 +14,7 @@ use crate::support::arrangement;
 use crate::support::call::Outcome;
 use crate::support::mounted::Mounted;
 use crate::support::refusing_fs::{LinkRule, arena_on, mount};
+use crate::support::scratch;
 use crate::support::source;
 use crate::support::trace;
 
@@ -174,7 +175,7 @@ fn full_disk_is_not_retried() {
     }
     for_each_git(|_, arena| {
         let mount = "mount -t tmpfs -o size=6m,nr_inodes=10000 tmpfs mount; mkdir mount/work";
-        let Some(disk) = Mounted::by(mount, tempfile::tempdir().unwrap(), "tmpfs") else {
+        let Some(disk) = Mounted::by(mount, scratch::directory(), "tmpfs") else {
             return;
         };
         // Links succeed, but git has no room for the files that it writes.

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::support::arrangement;
 use crate::support::call::Call;
+use crate::support::scratch;
 
 /// The user who attacks.
 const ATTACKER: u32 = 65534;
@@ -29,7 +30,7 @@ fn build_reads_no_file_that_another_user_puts_above_the_source() {
     if !arrangement::is_root() {
         return;
     }
-    let root = tempfile::tempdir().unwrap();
+    let root = scratch::directory();
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o1777)).unwrap();
     let run = |script: &str, directory: &Path, user| {
         let mut shell = Command::new("sh");
@@ -57,7 +58,7 @@ fn build_reads_no_file_that_another_user_puts_above_the_source() {
 #[test]
 fn install_sh_without_cargo_or_source_says_what_to_do() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
-    let root = tempfile::tempdir().unwrap();
+    let root = scratch::directory();
     let link = root.path().join("install.sh");
     symlink(&script, &link).unwrap();
     for name in ["dirname", "sed", "ls", "printf"] {

@@ -128,7 +128,9 @@ fn log_gives_decisions_and_reasons_and_no_args() {
 /// Runs a clone through the shim, with this `GIT_CLONE_SHIM_SYSLOG`, where `devices` is /dev.
 #[track_caller]
 fn clone_with_syslog(arena: &Arena, devices: &str, line: &str, value: &str) -> Option<Outcome> {
-    let script = format!("mount --bind /dev/null '{devices}/null'; mount --rbind '{devices}' /dev; exec git {line}");
+    // Where temporary directories are in /dev/shm, they stay.
+    let bind = "mount --bind /dev/null null; mount --rbind /dev/shm shm; mount --rbind . /dev";
+    let script = format!("cd '{devices}'; {bind}; cd \"$OLDPWD\"; exec git {line}");
     let mut command = arena.command("unshare");
     command
         .args(["--user", "--map-root-user", "--mount", "sh", "-ec", &script])
@@ -150,7 +152,7 @@ fn system_log_gets_one_datagram_for_each_fallback() {
         let line = format!("clone -q -l {} dst", source.display());
         let expected = arena.run(arena.real(with_no_hardlinks(&args(&line)))).outcome;
         let devices = arena.root().join("dev");
-        fs::create_dir(&devices).unwrap();
+        fs::create_dir_all(devices.join("shm")).unwrap();
         fs::write(devices.join("null"), "").unwrap();
         let log = UnixDatagram::bind(devices.join("log")).unwrap();
         log.set_nonblocking(true).unwrap();

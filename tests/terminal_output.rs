@@ -181,7 +181,8 @@ fn pager_gets_stderr_of_the_fallback_only() {
 
 #[test]
 fn late_link_failure_is_seen() {
-    // The attempt waits until its first line has appeared on the terminal: nothing is held any more.
+    // The attempt waits until its first line has appeared on the terminal: nothing is held any more. git's message appears too,
+    // unless git has ended before it is read.
     for_each_git(|_, arena| {
         let arena = arena.with_links_failing(libc::EPERM);
         let start = Start { stage: Stage::Transport, shell: &SESSION, ..START };
@@ -194,6 +195,7 @@ fn late_link_failure_is_seen() {
         assert!(paused.end().0.success());
         let screen = String::from_utf8(terminal.screen()).unwrap();
         let lines: Vec<_> = screen.lines().map(|line| line.split('\'').next().unwrap()).collect();
-        assert_eq!(lines, ["Cloning into ", REFUSED.trim_end_matches('\''), "Cloning into ", "done."]);
+        let all = ["Cloning into ", REFUSED.trim_end_matches('\''), "Cloning into ", "done."];
+        assert!(lines == all || lines == [all[0], all[2], all[3]], "{lines:?}");
     });
 }

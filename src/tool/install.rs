@@ -105,11 +105,12 @@ fn write(tree: &Tree, place: &Path) -> Result<()> {
     tree.remove_stale()?;
     let program = fs::read(startup::own_path()).context("cannot read this program")?;
     let is_there = || fs::read(place.join("bin/git")).is_ok_and(|found| found == program);
+    // Looked at first, since another run may write it meanwhile.
+    let is_free = !place.exists();
     if is_there() {
         return Ok(());
     }
-    let shown = place.display();
-    ensure!(!place.exists(), "another build of {VERSION}, or a damaged one, is in {shown}: uninstall it first");
+    ensure!(is_free, "another build of {VERSION}, or a damaged one, is in {}: uninstall it first", place.display());
     let version = tree.root.join(VERSION);
     if !version.exists() {
         // Another run may be first, for this processor or for another one.

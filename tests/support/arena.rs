@@ -16,6 +16,7 @@ use super::call::{Call, Outcome};
 use super::executable;
 use super::fault;
 use super::gits::{Git, gits};
+use super::scratch;
 use super::source;
 use super::tree::{self, Tree};
 
@@ -64,9 +65,9 @@ impl Arena {
     /// An arena for `git`, without any fault.
     pub fn new(git: &Git) -> Self {
         eprintln!("with {} ({})", git.version, git.file.display());
-        // With a mask of 002, a group could exchange the objects of every source: then the shim does not trust the source.
+        // Whatever the user's own is: the modes of files are compared with those in tables.
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
-        let root = tempfile::tempdir().unwrap();
+        let root = scratch::directory();
         // Some commands run as another user.
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for directory in ["home", "tmp", "real", "shim", "work"] {

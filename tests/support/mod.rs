@@ -14,6 +14,7 @@ pub mod paused_clone;
 pub mod process;
 pub mod python;
 pub mod refusing_fs;
+pub mod scratch;
 pub mod source;
 pub mod terminal;
 pub mod trace;

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::arena::Arena;
 use super::arrangement;
+use super::scratch;
 use super::source;
 use super::wait;
 
@@ -29,7 +30,7 @@ pub enum LinkRule {
 /// Mounts a filesystem with this rule on a temporary directory, if this machine can.
 #[track_caller]
 pub fn mount(rule: LinkRule) -> Option<(TempDir, RefusingFs)> {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch::directory();
     let [backing, mountpoint] = ["backing", "mount"].map(|name| directory.path().join(name));
     fs::create_dir(&backing).unwrap();
     fs::create_dir(&mountpoint).unwrap();
