@@ -35,7 +35,10 @@ const MOUNTS: [(&str, &str); 4] = [
     ("mount -t tmpfs none /proc", ""),
     ("mount -t tmpfs none /sys", ""),
     // After /dev/null has been opened for the shell's own streams. The arena may be in /dev/shm.
-    ("mkdir -p $ROOT/shm; mount --bind /dev/shm $ROOT/shm; mount -t tmpfs none /dev; mkdir /dev/shm; mount --move $ROOT/shm /dev/shm", ""),
+    (
+        "mkdir -p $ROOT/shm; mount --bind /dev/shm $ROOT/shm; mount -t tmpfs none /dev; mkdir /dev/shm; mount --move $ROOT/shm /dev/shm",
+        "",
+    ),
 ];
 
 /// Checks each call in these surroundings; `wrap` puts a command before the shell.
