@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::fmt::{Debug, Write as _};
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 use std::time::Duration;
 
 use tracing::field::{Field, Visit};
@@ -15,6 +14,7 @@ use tracing_subscriber::filter::Targets;
 use crate::NAME;
 use crate::failure::printable;
 use crate::git::places::filesystem_type;
+use crate::process::c_string::ShortCString;
 
 /// The socket of syslogd and journald.
 const SOCKET: &str = "/dev/log";
@@ -77,14 +77,14 @@ impl Visit for Line {
 
 /// Tells of a fallback to `directory` that begins now: why, and how long the attempt took. With `syslog` in the system log too,
 /// as one datagram, which nothing waits for. It has no time: where there is none, journald and rsyslog take that of reception.
-pub fn fallback(reason: &str, directory: Option<&Path>, attempt: Duration, syslog: bool) {
+pub fn fallback(reason: &str, directory: Option<&ShortCString>, attempt: Duration, syslog: bool) {
     info!(reason, "exec git with --no-hardlinks");
     if syslog {
         let line = format!(
             "<{PRIORITY}>{NAME}[{}]: fallback version={} reason={reason} filesystem={:x} attempt_ms={}",
             std::process::id(),
             env!("CARGO_PKG_VERSION"),
-            directory.map_or(0, filesystem_type),
+            directory.map_or(0, |directory| filesystem_type(directory.as_path())),
             attempt.as_millis(),
         );
         if let Err(error) = send(&line) {

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::git::command_line::{self, CloneCommand, Linking};
 use crate::git::places;
-use crate::git::source::{self, Repository};
+use crate::git::source::{self, Objects};
 use crate::settings::Mode;
 
 /// What to do with a call.
@@ -71,8 +71,8 @@ impl<'a> Plan<'a> {
         if mode == Mode::Always {
             return Self::Copy(clone, Reason::Always);
         }
-        if let Some(Repository::Directory(source)) = source::repository(&clone)
-            && places::are_on_different_mounts(&clone, &source)
+        if let Some(Objects::Here(objects)) = source::objects(&clone)
+            && places::are_on_different_mounts(&clone, &objects)
         {
             return Self::Copy(clone, Reason::DifferentMounts);
         }
@@ -81,17 +81,17 @@ impl<'a> Plan<'a> {
 
     /// Without an option that decides.
     fn plain(mode: Mode, clone: CloneCommand<'a>) -> Self {
-        let Some(source) = source::repository(&clone) else {
+        let Some(objects) = source::objects(&clone) else {
             return Self::PassThrough(Reason::NotLocal);
         };
         if mode == Mode::Always {
             return Self::Copy(clone, Reason::Always);
         }
-        if let Repository::Directory(source) = source {
-            if places::are_on_different_mounts(&clone, &source) {
+        if let Objects::Here(objects) = objects {
+            if places::are_on_different_mounts(&clone, &objects) {
                 return Self::PassThrough(Reason::DifferentMounts);
             }
-            if places::is_honest(&source.join("objects")) {
+            if places::is_honest(objects.as_path()) {
                 return Self::PassThrough(Reason::HonestLinks);
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::failure::{self, Failure};
-use crate::git::command_line::CloneCommand;
+use crate::git::command_line::{Args, CloneCommand};
 use crate::git::destination::{self, Destination};
 use crate::git::link_failure::{self, LinkFailure};
 use crate::git::places;
@@ -51,7 +51,7 @@ pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
             info!(reason = reason.to_string(), "no attempt");
             if reason == Reason::DifferentMounts {
                 let place = destination::place(&clone);
-                log::fallback("different-mounts", place.as_deref(), Duration::ZERO, settings.syslog);
+                log::fallback("different-mounts", place.as_ref(), Duration::ZERO, settings.syslog);
             }
             Err(git.exec(&clone.without_hard_links(args), None))
         }
@@ -71,8 +71,11 @@ fn attempt(
     settings: &Settings,
 ) -> Result<Infallible, Failure> {
     let destination = Destination::before_attempt(clone);
-    let attempted =
-        if stderr().is_terminal() && !clone.progress_decided { clone.with_progress(args) } else { args.to_vec() };
+    let attempted = if stderr().is_terminal() && !clone.progress_decided {
+        clone.with_progress(args)
+    } else {
+        Args::from_slice(args)
+    };
     let begun = since_boot();
     let in_child = || git.clone().exec(&attempted, Some(ENGLISH)).report();
     let attempt = match Attempt::run(in_child, link_failure::is_ruled_out_by) {
@@ -91,10 +94,10 @@ fn attempt(
     // A refused link is always cured: without --local git itself copies these very objects. But where links are honest, one that
     // differs from its source tells of an object that another process has exchanged, and git is to check again.
     let place = destination::place(clone);
-    if failure != LinkFailure::Refused && place.as_deref().is_some_and(places::is_honest) {
+    if failure != LinkFailure::Refused && place.as_ref().is_some_and(|place| places::is_honest(place.as_path())) {
         info!(reason = failure.name(), "exec git with these args again");
         return Err(git.exec(args, None));
     }
-    log::fallback(failure.name(), place.as_deref(), since_boot().saturating_sub(begun), settings.syslog);
+    log::fallback(failure.name(), place.as_ref(), since_boot().saturating_sub(begun), settings.syslog);
     Err(git.exec(&clone.without_hard_links(args), None))
 }

@@ -62,7 +62,7 @@ impl CloneOption {
 /// Every option that `git clone` has had from 1.8.3.1 to 2.55 (`builtin_clone_options` in builtin/clone.c).
 ///
 /// The oldest come first: an abbreviation of several is unique only in a git without the later ones.
-static OPTIONS: &[CloneOption] = &[
+static OPTIONS: [CloneOption; 43] = [
     flag("verbose", Meaning::Verbose).or(b'v'),
     flag("quiet", Meaning::Quiet).or(b'q'),
     flag("progress", Meaning::Progress),

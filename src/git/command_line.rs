@@ -3,13 +3,12 @@
 //! Written after `handle_options` (git.c) and `parse_options_step`, `parse_long_opt` and `parse_short_opt`
 //! (parse-options.c). Args that git refuses need no care here: git refuses them on every path, whatever we read.
 
-use std::ffi::{CStr, OsStr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::ffi::CStr;
 
 use smallvec::SmallVec;
 
 use super::clone_options::{self, Meaning, Takes};
+use crate::process::c_string::ShortCString;
 
 /// Options before the command that take the next arg as their value.
 const GLOBAL_WITH_VALUE: [&str; 9] = [
@@ -41,6 +40,9 @@ pub enum Linking {
     Never,
 }
 
+/// The args of a call, our own name first.
+pub type Args<'a> = SmallVec<[&'a CStr; 32]>;
+
 /// A `git clone`, as git will read it.
 #[derive(Debug)]
 pub struct CloneCommand<'a> {
@@ -51,7 +53,7 @@ pub struct CloneCommand<'a> {
     /// The directories of `-C`, in order, each relative to the one before.
     directories: SmallVec<[&'a CStr; 4]>,
     /// The repository and, if given, the destination; more than two are a usage error.
-    pub positionals: Vec<&'a CStr>,
+    pub positionals: SmallVec<[&'a CStr; 2]>,
     /// Whether the repository will have no work tree (`--bare`, `--mirror`).
     pub bare: bool,
     /// Whether the repository will be apart from its work tree (`--separate-git-dir`).
@@ -65,28 +67,27 @@ pub struct CloneCommand<'a> {
 impl CloneCommand<'_> {
     /// The directory to which `-C` leads, relative to our own; empty without `-C`.
     #[must_use]
-    pub fn directory(&self) -> PathBuf {
-        let named = self.directories.iter();
-        let named = named.map(|directory| OsStr::from_bytes(directory.to_bytes()));
+    pub fn start_directory(&self) -> ShortCString {
         // An empty one stays where it is (git.c).
-        named.filter(|directory| !directory.is_empty()).collect()
+        let named = self.directories.iter().map(|named| named.to_bytes()).filter(|named| !named.is_empty());
+        named.fold(ShortCString::of(&[]), |path, named| path.join(named))
     }
 
     /// `args` with `--no-hardlinks` as the last option, where it wins over everything before it.
     #[must_use]
-    pub fn without_hard_links<'w>(&self, args: &[&'w CStr]) -> Vec<&'w CStr> {
+    pub fn without_hard_links<'w>(&self, args: &[&'w CStr]) -> Args<'w> {
         splice(args, self.options_end, c"--no-hardlinks")
     }
 
     /// `args` with `--progress` as the first option, where every option of the caller wins over it.
     #[must_use]
-    pub fn with_progress<'w>(&self, args: &[&'w CStr]) -> Vec<&'w CStr> {
+    pub fn with_progress<'w>(&self, args: &[&'w CStr]) -> Args<'w> {
         splice(args, self.command + 1, c"--progress")
     }
 }
 
-fn splice<'w>(args: &[&'w CStr], at: usize, arg: &'w CStr) -> Vec<&'w CStr> {
-    let mut spliced = args.to_vec();
+fn splice<'w>(args: &[&'w CStr], at: usize, arg: &'w CStr) -> Args<'w> {
+    let mut spliced = Args::from_slice(args);
     spliced.insert(at.min(args.len()), arg);
     spliced
 }
@@ -142,14 +143,14 @@ impl Options {
         command: usize,
         directories: SmallVec<[&'a CStr; 4]>,
     ) -> Option<CloneCommand<'a>> {
-        let mut positionals = Vec::new();
+        let mut positionals = SmallVec::new();
         let mut options_end = args.len();
         let mut at = command + 1;
         while let Some(&arg) = args.get(at) {
             match arg.to_bytes() {
                 b"--" | b"--end-of-options" => {
                     options_end = at;
-                    positionals.extend(args.iter().skip(at + 1));
+                    positionals.extend(args.iter().skip(at + 1).copied());
                     break;
                 }
                 [b'-', b'-', long @ ..] => at += self.long(long),
@@ -225,10 +226,8 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::CString;
-    use std::path::PathBuf;
-
     use super::{CloneCommand, Linking, read};
+    use std::ffi::CString;
 
     /// `git` and the args of `line`, which are separated by single spaces.
     fn args(line: &str) -> Vec<CString> {
@@ -393,15 +392,15 @@ mod tests {
         let args = [c"git", c"clone", c"--l\xff", c"-\xff\xfel", c"\xff", c"", c"-"];
         let clone = read(&args).unwrap();
         assert_eq!(clone.linking, Linking::Demanded);
-        assert_eq!(clone.positionals, [c"\xff", c"", c"-"]);
+        assert_eq!(clone.positionals[..], [c"\xff", c"", c"-"]);
     }
 
     #[test]
     fn directories_and_positionals_are_collected() {
         let args = [c"git", c"-C", c"x", c"-C", c"y", c"clone", c"--mirror", c"-l", c"src", c"--", c"--dst"];
         let clone = read(&args).unwrap();
-        assert_eq!(clone.directory(), PathBuf::from("x/y"));
-        assert_eq!(clone.positionals, [c"src", c"--dst"]);
+        assert_eq!(clone.start_directory().as_c_str(), c"x/y");
+        assert_eq!(clone.positionals[..], [c"src", c"--dst"]);
         assert!(clone.bare);
     }
 }

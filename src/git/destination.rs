@@ -1,47 +1,47 @@
 //! Where a clone goes, and whether a failed attempt has left it as it was.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use nix::dir::Dir;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
+use smallvec::SmallVec;
 
 use super::command_line::CloneCommand;
+use crate::process::c_string::ShortCString;
 
 /// The directory that `clone` goes to: the one it names, or else the one git derives from its source.
 ///
 /// `None` if the source is missing, or nothing can be derived from it.
 #[must_use]
-pub fn directory(clone: &CloneCommand<'_>) -> Option<PathBuf> {
-    let name = match clone.positionals.as_slice() {
-        [source] => derived(source.to_bytes(), clone.bare)?,
-        [_, named, ..] => named.to_bytes().to_owned(),
-        [] => return None,
-    };
-    Some(clone.directory().join(OsStr::from_bytes(&name)))
+pub fn directory(clone: &CloneCommand<'_>) -> Option<ShortCString> {
+    let start = clone.start_directory();
+    match clone.positionals.as_slice() {
+        [source] => Some(start.join(&derived(source.to_bytes(), clone.bare)?)),
+        [_, named, ..] => Some(start.join(named.to_bytes())),
+        [] => None,
+    }
 }
 
 /// The nearest existing directory of the destination of `clone`, in which git makes the rest.
 ///
 /// `None` if the rest leads elsewhere (`..`), is a symbolic link to nothing, or cannot be looked at.
 #[must_use]
-pub fn place(clone: &CloneCommand<'_>) -> Option<PathBuf> {
+pub fn place(clone: &CloneCommand<'_>) -> Option<ShortCString> {
     let path = directory(clone)?;
-    for ancestor in path.ancestors() {
+    for ancestor in path.as_path().ancestors() {
         let directory = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
-        match fs::metadata(directory) {
-            Ok(found) => return found.is_dir().then(|| directory.to_owned()),
+        match directory.symlink_metadata() {
+            Ok(_) => return directory.is_dir().then(|| ShortCString::of(&[directory.as_os_str().as_bytes()])),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(_) => return None,
         }
-        let leads_elsewhere = directory.components().next_back() == Some(Component::ParentDir);
-        if leads_elsewhere || directory.symlink_metadata().is_ok() {
+        if directory.components().next_back() == Some(Component::ParentDir) {
             return None;
         }
     }
@@ -51,7 +51,7 @@ pub fn place(clone: &CloneCommand<'_>) -> Option<PathBuf> {
 /// The destination of a clone that is attempted, as it was before.
 #[derive(Debug)]
 pub struct Destination {
-    directory: PathBuf,
+    directory: ShortCString,
     /// Device and inode of the directory that was there.
     existing: Option<(u64, u64)>,
 }
@@ -61,7 +61,7 @@ impl Destination {
     #[must_use]
     pub fn before_attempt(clone: &CloneCommand<'_>) -> Option<Self> {
         let directory = directory(clone)?;
-        let existing = identity(&directory);
+        let existing = identity(directory.as_path());
         Some(Self { directory, existing })
     }
 
@@ -71,12 +71,13 @@ impl Destination {
     /// In a directory that others can write to it could be another user's by now. So an empty one is ours, or the same as before.
     #[must_use]
     pub fn is_as_before(&self) -> bool {
-        match fs::symlink_metadata(&self.directory) {
+        let directory = self.directory.as_path();
+        match fs::symlink_metadata(directory) {
             Err(error) => error.kind() == ErrorKind::NotFound,
             Ok(found) => {
-                let is_same = || self.existing.is_some() && self.existing == identity(&self.directory);
+                let is_same = || self.existing.is_some() && self.existing == identity(directory);
                 let is_ours = found.is_dir() && found.uid() == geteuid().as_raw();
-                (is_ours || is_same()) && is_empty(&self.directory)
+                (is_ours || is_same()) && is_empty(directory)
             }
         }
     }
@@ -100,27 +101,35 @@ fn is_empty(path: &Path) -> bool {
 
 /// The directory name that git derives from a source (`git_url_basename` in dir.c). From one with a host in it, git derives another;
 /// nothing is there by this name then, before the attempt and after it.
-fn derived(source: &[u8], bare: bool) -> Option<Vec<u8>> {
+fn derived(source: &[u8], bare: bool) -> Option<SmallVec<[u8; 128]>> {
     let mut name = source.trim_ascii_end();
     while let Some(shorter) = name.strip_suffix(b"/").or_else(|| name.strip_suffix(b"/.git")) {
         name = shorter;
     }
     let name = name.rsplit(|&byte| byte == b'/' || byte == b':').next()?;
     let name = name.strip_suffix(b".git").unwrap_or(name);
-    let suffix: &[u8] = if bare { b".git" } else { b"" };
+    let mut derived = SmallVec::new();
     // git makes one blank of several, and of control characters.
-    let words: Vec<_> = name.split(|&byte| byte <= b' ').filter(|word| !word.is_empty()).collect();
-    (!words.is_empty()).then(|| [&words.join(&b' '), suffix].concat())
+    for word in name.split(|&byte| byte <= b' ').filter(|word| !word.is_empty()) {
+        derived.extend_from_slice(if derived.is_empty() { b"" } else { b" " });
+        derived.extend_from_slice(word);
+    }
+    (!derived.is_empty()).then(|| {
+        derived.extend_from_slice(if bare { b".git" } else { b"" });
+        derived
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
-    use std::path::PathBuf;
+    use std::path::Path;
 
     use super::{Destination, derived, directory, identity};
     use crate::git::command_line::read;
+    use crate::process::c_string::ShortCString;
 
     #[test]
     fn name_is_derived_as_git_does_it() {
@@ -150,11 +159,11 @@ mod tests {
 
     #[test]
     fn destination_is_relative_to_the_last_directory() {
-        let at = |args: &[_]| directory(&read(args).unwrap());
-        assert_eq!(at(&[c"git", c"-C", c"x", c"-C", c"", c"-C", c"y", c"clone", c"s"]), Some(PathBuf::from("x/y/s")));
-        assert_eq!(at(&[c"git", c"-C", c"x", c"-C", c"/y", c"clone", c"s", c"d"]), Some(PathBuf::from("/y/d")));
-        assert_eq!(at(&[c"git", c"-C", c"x", c"clone", c"s", c"/d"]), Some(PathBuf::from("/d")));
-        assert_eq!(at(&[c"git", c"clone", c"--bare", c"s"]), Some(PathBuf::from("s.git")));
+        let at = |args: &[_]| directory(&read(args).unwrap()).map(|path| path.as_c_str().to_owned());
+        assert_eq!(at(&[c"git", c"-C", c"x", c"-C", c"", c"-C", c"y", c"clone", c"s"]), Some(c"x/y/s".to_owned()));
+        assert_eq!(at(&[c"git", c"-C", c"x", c"-C", c"/y", c"clone", c"s", c"d"]), Some(c"/y/d".to_owned()));
+        assert_eq!(at(&[c"git", c"-C", c"x", c"clone", c"s", c"/d"]), Some(c"/d".to_owned()));
+        assert_eq!(at(&[c"git", c"clone", c"--bare", c"s"]), Some(c"s.git".to_owned()));
         assert_eq!(at(&[c"git", c"clone"]), None);
     }
 
@@ -162,14 +171,15 @@ mod tests {
     fn only_an_empty_directory_is_as_before() {
         let place = tempfile::tempdir().unwrap();
         let at = place.path().join("dst");
-        let before = || Destination { directory: at.clone(), existing: identity(&at) };
+        let path = |path: &Path| ShortCString::of(&[path.as_os_str().as_bytes()]);
+        let before = || Destination { directory: path(&at), existing: identity(&at) };
         let absent = before();
         assert!(absent.is_as_before());
         fs::create_dir(&at).unwrap();
         let empty = before();
         assert!(absent.is_as_before() && empty.is_as_before(), "it is ours");
-        let link = Destination { directory: place.path().join("link"), existing: None };
-        symlink(&at, &link.directory).unwrap();
+        let link = Destination { directory: path(&place.path().join("link")), existing: None };
+        symlink(&at, link.directory.as_path()).unwrap();
         assert!(!link.is_as_before(), "a symbolic link that was not there");
         fs::write(at.join("file"), "").unwrap();
         assert!(!empty.is_as_before(), "a file in it");

@@ -96,7 +96,8 @@ impl Marker {
         let (mut pid, mut ticks) = (itoa::Buffer::new(), itoa::Buffer::new());
         let pid = pid.format(std::process::id()).as_bytes();
         let ticks = ticks.format(ticks_since_boot()).as_bytes();
-        ShortCString::of(&[NAME.to_bytes(), b"=", pid, b":", ticks, &self.files])
+        // C strings lie beside the code (packaging/layout.ld).
+        ShortCString::of(&[NAME.to_bytes(), c"=".to_bytes(), pid, c":".to_bytes(), ticks, &self.files])
     }
 }
 

@@ -1,6 +1,5 @@
 //! What the kernel tells about the places of a clone: can a hard link lead from one to the other, and is a link the same file?
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::sys::statfs::statfs;
@@ -34,16 +33,15 @@ pub fn is_honest(path: &Path) -> bool {
     HONEST.contains(&filesystem_type(path))
 }
 
-/// Whether every hard link that git would make for `clone` leads from the mount of `source`, its repository, to another one. Then
+/// Whether every hard link that git would make for `clone` leads from the mount of `objects`, its source's, to another one. Then
 /// link(2) is EXDEV, even if both show the same filesystem (`do_linkat` in the kernel's fs/namei.c). `false` in doubt.
 #[must_use]
-pub fn are_on_different_mounts(clone: &CloneCommand<'_>, source: &Path) -> bool {
+pub fn are_on_different_mounts(clone: &CloneCommand<'_>, objects: &ShortCString) -> bool {
     if clone.separate_git_dir {
         return false;
     }
-    let mount = |path: &Path| mount_id(ShortCString::of(&[path.as_os_str().as_bytes()]).as_c_str());
-    let objects = mount(&source.join("objects"));
-    let here = destination::place(clone).and_then(|place| mount(&place));
+    let objects = mount_id(objects.as_c_str());
+    let here = destination::place(clone).and_then(|place| mount_id(place.as_c_str()));
     objects.is_some() && here.is_some() && objects != here
 }
 

@@ -23,6 +23,17 @@ impl ShortCString {
         Self(string)
     }
 
+    /// The path of `name` in the directory with this path, as `Path::join` makes it.
+    #[must_use]
+    pub fn join(&self, name: &[u8]) -> Self {
+        match self.as_c_str().to_bytes() {
+            directory if !directory.is_empty() && !name.starts_with(b"/") => {
+                Self::of(&[directory, c"/".to_bytes(), name])
+            }
+            _ => Self::of(&[name]),
+        }
+    }
+
     /// The string for a system call.
     #[must_use]
     pub fn as_c_str(&self) -> &CStr {

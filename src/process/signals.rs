@@ -7,19 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
 
 use nix::libc::{self, SIG_DFL, SIG_IGN, sighandler_t};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::Signal::{self, SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// The signals that end a process and are sent from outside. They are forwarded to the child, and none is followed by a fallback.
-const FORWARDED: [Signal; 7] = [
-    Signal::SIGHUP,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGTERM,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGALRM,
-];
+const FORWARDED: [Signal; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM];
 
 /// What has arrived.
 #[derive(Clone, Copy, Debug)]
@@ -57,10 +50,10 @@ impl Watch {
             }
         }
         let mut blocked = watched;
-        if !before.contains(Signal::SIGCHLD) {
-            blocked.add(Signal::SIGCHLD);
+        if !before.contains(SIGCHLD) {
+            blocked.add(SIGCHLD);
         }
-        watched.add(Signal::SIGCHLD);
+        watched.add(SIGCHLD);
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let events = SignalFd::with_flags(&watched, flags)?;
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), None)?;
@@ -68,9 +61,9 @@ impl Watch {
             events,
             blocked,
             // Where our caller ignores SIGCHLD, the kernel would discard the child's status.
-            child_before: set_action(Signal::SIGCHLD, SIG_DFL),
+            child_before: set_action(SIGCHLD, SIG_DFL),
             // git wrote to a pipe that had a reader. Where ours has lost its own, git gets SIGPIPE at its next write, not we.
-            pipe_before: set_action(Signal::SIGPIPE, SIG_IGN),
+            pipe_before: set_action(SIGPIPE, SIG_IGN),
         })
     }
 
@@ -97,8 +90,8 @@ impl Watch {
 
     /// Puts the signals back as our caller had them. The child calls this itself, since it never drops the watch.
     pub(super) fn restore(&self) {
-        set_action(Signal::SIGCHLD, self.child_before);
-        set_action(Signal::SIGPIPE, self.pipe_before);
+        set_action(SIGCHLD, self.child_before);
+        set_action(SIGPIPE, self.pipe_before);
         let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&self.blocked), None);
     }
 }
@@ -130,7 +123,7 @@ pub(crate) fn die_by(number: c_int) {
 
 /// Makes a write to a pipe without reader fail instead of killing this process.
 pub(super) fn ignore_sigpipe() {
-    set_action(Signal::SIGPIPE, SIG_IGN);
+    set_action(SIGPIPE, SIG_IGN);
 }
 
 /// Whether this process ignores `signal`.

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd};
+use std::os::fd::{AsFd, IntoRawFd, RawFd};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -35,13 +35,14 @@ pub(super) fn poll_stderr(events: PollFlags, timeout: PollTimeout) -> nix::Resul
 /// Opens /dev/null on each of the descriptors 0 to 2 that is closed, until we exec or exit. Otherwise our own pipe could become
 /// descriptor 2, and we would write to ourselves.
 pub(crate) fn occupy_closed() -> io::Result<()> {
-    loop {
-        let file = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-        if file.as_raw_fd() > libc::STDERR_FILENO {
-            return Ok(());
+    for descriptor in libc::STDIN_FILENO..=libc::STDERR_FILENO {
+        // SAFETY: fcntl(2) with F_GETFD takes two numbers.
+        if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } < 0 {
+            // open(2) takes the lowest one that is closed: this one.
+            let _ = OpenOptions::new().read(true).write(true).open("/dev/null")?.into_raw_fd();
         }
-        let _ = file.into_raw_fd();
     }
+    Ok(())
 }
 
 /// Closes the descriptors from `first` to `last`; before Linux 5.9 those below 1024.
