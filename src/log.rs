@@ -13,7 +13,7 @@ use tracing_subscriber::filter::Targets;
 
 use crate::NAME;
 use crate::failure::printable;
-use crate::git::places::filesystem_type;
+use crate::git::filesystems::filesystem_type;
 use crate::process::c_string::ShortCString;
 
 /// The socket of syslogd and journald.

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::fmt;
 
 use crate::git::command_line::{self, CloneCommand, Linking};
-use crate::git::places;
+use crate::git::filesystems;
 use crate::git::source::{self, Objects};
 use crate::settings::Mode;
 
@@ -72,7 +72,7 @@ impl<'a> Plan<'a> {
             return Self::Copy(clone, Reason::Always);
         }
         if let Some(Objects::Here(objects)) = source::objects(&clone)
-            && places::are_on_different_mounts(&clone, &objects)
+            && filesystems::are_on_different_mounts(&clone, &objects)
         {
             return Self::Copy(clone, Reason::DifferentMounts);
         }
@@ -88,10 +88,10 @@ impl<'a> Plan<'a> {
             return Self::Copy(clone, Reason::Always);
         }
         if let Objects::Here(objects) = objects {
-            if places::are_on_different_mounts(&clone, &objects) {
+            if filesystems::are_on_different_mounts(&clone, &objects) {
                 return Self::PassThrough(Reason::DifferentMounts);
             }
-            if places::is_honest(objects.as_path()) {
+            if filesystems::is_honest(objects.as_path()) {
                 return Self::PassThrough(Reason::HonestLinks);
             }
         }

@@ -10,21 +10,19 @@ use tracing::info;
 use crate::failure::{self, Failure};
 use crate::git::command_line::{Args, CloneCommand};
 use crate::git::destination::{self, Destination};
+use crate::git::filesystems;
 use crate::git::link_failure::{self, LinkFailure};
-use crate::git::places;
 use crate::git::real_git::RealGit;
 use crate::log;
 use crate::plan::{Plan, Reason};
+use crate::process::ancestors::since_boot;
 use crate::process::attempt::Attempt;
+use crate::process::environment;
 use crate::process::exit_reason::ExitReason;
-use crate::process::stat::since_boot;
 use crate::settings::Settings;
 
 /// How a git exits that has died (`die` in usage.c).
 const DIED: ExitReason = ExitReason::Exited(128);
-
-/// Has git speak English, whatever the locale (gettext(3)).
-const ENGLISH: &CStr = c"LANGUAGE=C";
 
 /// Does what git would do with `args`, our own name first, and does not return unless git could not be run at all.
 ///
@@ -77,7 +75,7 @@ fn attempt(
         Args::from_slice(args)
     };
     let begun = since_boot();
-    let in_child = || git.clone().exec(&attempted, Some(ENGLISH)).report();
+    let in_child = || git.clone().exec(&attempted, Some(environment::ENGLISH)).report();
     let attempt = match Attempt::run(in_child, link_failure::is_ruled_out_by) {
         Ok(attempt) => attempt,
         Err(error) => {
@@ -94,7 +92,7 @@ fn attempt(
     // A refused link is always cured: without --local git itself copies these very objects. But where links are honest, one that
     // differs from its source tells of an object that another process has exchanged, and git is to check again.
     let place = destination::place(clone);
-    if failure != LinkFailure::Refused && place.as_ref().is_some_and(|place| places::is_honest(place.as_path())) {
+    if failure != LinkFailure::Refused && place.as_ref().is_some_and(|place| filesystems::is_honest(place.as_path())) {
         info!(reason = failure.name(), "exec git with these args again");
         return Err(git.exec(args, None));
     }

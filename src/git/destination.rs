@@ -114,10 +114,9 @@ fn derived(source: &[u8], bare: bool) -> Option<SmallVec<[u8; 128]>> {
         derived.extend_from_slice(if derived.is_empty() { b"" } else { b" " });
         derived.extend_from_slice(word);
     }
-    (!derived.is_empty()).then(|| {
-        derived.extend_from_slice(if bare { b".git" } else { b"" });
-        derived
-    })
+    let is_named = !derived.is_empty();
+    derived.extend_from_slice(if bare { b".git" } else { b"" });
+    is_named.then_some(derived)
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use std::path::Path;
 use smallvec::SmallVec;
 
 use super::real_git::path;
+use crate::process::ancestors::{has_started_by, is_ancestor_without, ticks_since_boot};
 use crate::process::c_string::ShortCString;
 use crate::process::environment;
 use crate::process::exec::begins_with;
-use crate::process::stat::{has_started_by, is_ancestor_without, ticks_since_boot};
 
 /// The variable's name. It does not begin with `GIT_`: git's own t0001 compares the list of those, and pre-commit and others
 /// remove them, and then a loop would not be noticed.
@@ -131,7 +131,7 @@ mod tests {
     use std::path::Path;
 
     use super::{LeadsBack, Marker};
-    use crate::process::stat::ticks_since_boot;
+    use crate::process::ancestors::ticks_since_boot;
 
     fn read(pid: u32, ticks: u64, files: &str) -> Option<Marker> {
         Marker::parse(format!("{pid}:{ticks}{files}").as_bytes())

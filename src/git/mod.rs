@@ -3,8 +3,8 @@
 mod clone_options;
 pub mod command_line;
 pub mod destination;
+pub mod filesystems;
 pub mod link_failure;
 pub mod marker;
-pub mod places;
 pub mod real_git;
 pub mod source;

@@ -18,10 +18,10 @@ use nix::unistd::{ForkResult, Pid, dup2_stderr, fork, getpid, getppid, pipe2, re
 use smallvec::SmallVec;
 use tracing::debug;
 
+use super::ancestors::since_boot;
+use super::descriptors;
 use super::exit_reason::ExitReason;
 use super::signals::{self, Arrival, Watch};
-use super::stat::since_boot;
-use super::streams;
 use crate::failure;
 
 /// How long stderr is held on a terminal, where a user waits for a sign of life.
@@ -67,12 +67,12 @@ impl Attempt {
     ///
     /// Our stderr has no reader, or the kernel refuses what an attempt needs; then nothing has been started.
     pub fn run(program: impl FnOnce() -> c_int, ends_hold: fn(&[u8]) -> bool) -> io::Result<Self> {
-        let reader_lost = streams::reader_lost();
-        if streams::poll_stderr(PollFlags::empty(), PollTimeout::ZERO)?.intersects(reader_lost) {
+        let reader_lost = descriptors::reader_lost();
+        if descriptors::poll_stderr(PollFlags::empty(), PollTimeout::ZERO)?.intersects(reader_lost) {
             // git gets SIGPIPE at its first write, and should.
             return Err(Errno::EPIPE.into());
         }
-        streams::occupy_closed()?;
+        descriptors::occupy_closed()?;
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let mut kept = Vec::new();
@@ -164,9 +164,9 @@ impl Attempt {
         if let Some(reader) = &self.reader {
             let _ = fcntl(reader, FcntlArg::F_SETFL(OFlag::empty()));
             let reader = reader.as_raw_fd();
-            streams::close_range(libc::STDIN_FILENO, libc::STDOUT_FILENO);
-            streams::close_range(libc::STDERR_FILENO + 1, reader - 1);
-            streams::close_range(reader + 1, RawFd::MAX);
+            descriptors::close_range(libc::STDIN_FILENO, libc::STDOUT_FILENO);
+            descriptors::close_range(libc::STDERR_FILENO + 1, reader - 1);
+            descriptors::close_range(reader + 1, RawFd::MAX);
         }
         while self.reader.is_some() {
             self.read();
@@ -297,7 +297,7 @@ impl Attempt {
     /// Writes all that is pending, unless our stderr takes nothing for as long as `timeout`.
     fn flush(&mut self, timeout: PollTimeout) {
         while !self.pending().is_empty() {
-            match streams::poll_stderr(PollFlags::POLLOUT, timeout) {
+            match descriptors::poll_stderr(PollFlags::POLLOUT, timeout) {
                 Ok(events) if events.is_empty() => return,
                 _ => self.write(),
             }

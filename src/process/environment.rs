@@ -9,6 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use nix::libc;
 use smallvec::SmallVec;
 
+/// The entry that has a program speak English, whatever the locale (gettext(3)).
+pub const ENGLISH: &CStr = c"LANGUAGE=C";
+
 // environ(7): a program has to declare it itself; the libc crate does so for glibc only.
 unsafe extern "C" {
     static environ: *const *const c_char;

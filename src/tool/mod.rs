@@ -16,7 +16,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::printable;
-use crate::process::streams::occupy_closed;
+use crate::process::descriptors::occupy_closed;
 use crate::{NAME, failure};
 
 /// The status of a command line that makes no sense.

@@ -1,4 +1,4 @@
-//! The time, and what /proc/PID/stat tells about a process: when it started, and which process started it (proc(5)).
+//! Which processes started this one, and when: what /proc/PID/stat tells (proc(5)), and the time that it is counted in.
 
 use std::fmt::Display;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Our own standard streams, and all other descriptors.
+//! Our own descriptors: a stderr that nobody reads any more, standard streams that our caller has closed, and all the others.
 
 use std::fs::OpenOptions;
 use std::io;

@@ -1,4 +1,4 @@
-//! What the kernel tells about the places of a clone: can a hard link lead from one to the other, and is a link the same file?
+//! What the kernel tells about the filesystems of a clone: is a hard link there the same file, and can one lead from mount to mount?
 
 use std::path::Path;
 
