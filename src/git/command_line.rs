@@ -226,8 +226,9 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
-    use super::{CloneCommand, Linking, read};
     use std::ffi::CString;
+
+    use super::{CloneCommand, Linking, read};
 
     /// `git` and the args of `line`, which are separated by single spaces.
     fn args(line: &str) -> Vec<CString> {
