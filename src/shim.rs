@@ -1,4 +1,5 @@
-//! The policy, in one screen: find the real git, plan, attempt, and fall back where a link failed.
+//! The policy, in one screen: find the real git, plan, attempt (in English, on a terminal with `--progress`), and fall back where a
+//! link failed. Owners and modes play no part.
 
 use std::convert::Infallible;
 use std::ffi::CStr;

@@ -1,4 +1,4 @@
-//! The real git: the search on PATH, and its exec.
+//! The real git: the search on PATH, its exec, and the next one where that cannot be run.
 
 use std::ffi::{CStr, OsStr};
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! The environment, as the kernel laid it out. Nothing in this program changes it.
+//! The environment, as the kernel laid it out, and which of it a setgid program may trust. Nothing in this program changes it.
 //!
 //! Entries are read up to the first byte that differs: getenv(3) and strlen(3) of musl took half of a pass-through's instructions.
 
