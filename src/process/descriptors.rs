@@ -1,4 +1,4 @@
-//! Our own descriptors: a stderr that nobody reads any more, standard streams that our caller has closed, and all the others.
+//! Our own descriptors: a stderr that has lost its reader, standard streams that our caller has closed, and all the others.
 
 use std::fs::OpenOptions;
 use std::io;
