@@ -19,7 +19,7 @@
 //! an error of our own ──> one line, "git-clone-shim: …", exit 125 / 126 / 127
 //! ```
 //!
-//! [`shim`] is the policy and [`plan`] what it decides beforehand; [`git`] knows git's messages, its grammar and where it is;
+//! [`policy`] is the shim and [`plan`] what it decides beforehand; [`git`] knows git's messages, its grammar and where it is;
 //! [`process`] knows pipes, pids and signals, and nothing of git. Called as `git-clone-shim` the program is the tool for
 //! people, [`tool`], and nothing of the shim runs.
 
@@ -31,9 +31,9 @@ pub mod failure;
 pub mod git;
 pub mod log;
 pub mod plan;
+pub mod policy;
 pub mod process;
 pub mod settings;
-pub mod shim;
 pub mod tool;
 
 /// The beginning of the tool's name; by any other name this program is the shim.
@@ -51,7 +51,7 @@ pub fn start(args: &[&CStr]) -> c_int {
     if let Some(status) = tool::misnamed(args) {
         return status;
     }
-    match shim::run(args) {
+    match policy::run(args) {
         Ok(never) => match never {},
         Err(failure) => failure.report(),
     }
