@@ -61,7 +61,7 @@ pub fn entries_but(variables: &[&CStr]) -> impl Iterator<Item = *const c_char> {
 /// The value in an entry of [`entries`], if it is one of the variable `name`, which has no NUL.
 fn value(entry: *const c_char, name: &[u8]) -> Option<*const c_char> {
     let mut rest = entry;
-    for byte in name.iter().copied().chain([b'=']) {
+    for byte in name.iter().copied().chain(*b"=") {
         // SAFETY: every byte before this one was equal to one that is not NUL: the string has not ended.
         if unsafe { rest.cast::<u8>().read() } != byte {
             return None;
