@@ -94,6 +94,8 @@ fn signal_that_git_survives_changes_nothing() {
         ("trap '' HUP INT USR1;", "kill -HUP $1; kill -INT $1; kill -USR1 $1"),
         // git itself ignores this one once it has shown progress.
         ("", "kill -ALRM $1"),
+        // As other children's ends do, and a git that is continued and ends at once: one may come after git is reaped.
+        ("", "(while kill -CHLD $1; do :; done) &"),
         // Real-time signals queue up, where a process that is stopped blocks them.
         ("trap '' RTMIN USR1; ulimit -i 100000 2>/dev/null;", flood),
     ];

@@ -240,7 +240,8 @@ impl Attempt {
         }
     }
 
-    /// Notes how the child has exited, if it has. Its stop is none of our business: the terminal stops us too.
+    /// Notes how the child has exited, if it has. Its stop is none of our business: the terminal stops us too. A SIGCHLD for its
+    /// continuation can be followed by its exit before we ask, and then another one comes.
     fn reap(&mut self) {
         let mut status = 0;
         // SAFETY: waitpid(2) fills in one int. nix's own fails on a child that a real-time signal killed.
@@ -248,7 +249,7 @@ impl Attempt {
         if pid > 0 {
             self.exit_reason = ExitReason::from_wait_status(status);
         } else if pid < 0 && Errno::last() != Errno::EINTR {
-            self.exit_reason = Some(ExitReason::Exited(failure::OWN));
+            self.exit_reason.get_or_insert(ExitReason::Exited(failure::OWN));
         }
     }
 
