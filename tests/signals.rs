@@ -116,20 +116,24 @@ fn signal_that_git_survives_changes_nothing() {
 
 #[test]
 fn shim_or_git_that_is_stopped_goes_on() {
-    // A signal that stops is not forwarded: a terminal sends it to both.
-    let of_shim = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].map(|signal| (signal, true));
-    let of_git = [libc::SIGSTOP, libc::SIGTSTP].map(|signal| (signal, false));
+    // A signal that stops is not forwarded: a terminal sends it to both. Who continues the process that they started, continues git.
+    let of_shim = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].map(|signal| (signal, [true, false]));
+    let of_git = [libc::SIGSTOP, libc::SIGTSTP].map(|signal| (signal, [false, true]));
+    let of_both = (libc::SIGSTOP, [true, true]);
     for_each_git(|git, _| {
-        for (signal, is_shim) in of_shim.into_iter().chain(of_git) {
+        for (signal, are_stopped) in of_shim.into_iter().chain(of_git).chain([of_both]) {
             let paused = pause(git, true, When::Checkout, "");
-            let stopped = if is_shim { paused.pid() } else { paused.git };
-            send(signal, stopped.as_raw());
-            wait::until("it to stop", || process::is_stopped(stopped));
+            let both = [paused.pid(), paused.git].into_iter().zip(are_stopped);
+            let stopped: Vec<_> = both.filter_map(|(pid, is_stopped)| is_stopped.then_some(pid)).collect();
+            for &pid in &stopped {
+                send(signal, pid.as_raw());
+                wait::until("it to stop", || process::is_stopped(pid));
+            }
             paused.release();
-            wait::until("git to end", || !is_shim || !process::is_running(paused.git));
-            assert!(process::is_stopped(stopped));
-            send(libc::SIGCONT, stopped.as_raw());
-            assert_eq!(paused.end().0.code(), Some(0), "{signal}");
+            wait::until("git to end", || are_stopped[1] || !process::is_running(paused.git));
+            assert!(process::is_stopped(stopped[0]));
+            send(libc::SIGCONT, stopped[0].as_raw());
+            assert_eq!(paused.end().0.code(), Some(0), "{signal} {are_stopped:?}");
         }
     });
 }

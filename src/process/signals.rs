@@ -11,8 +11,9 @@ use nix::sys::signal::Signal::{self, SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGPIPE, 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// The signals that end a process and are sent from outside. They are forwarded to the child, and none is followed by a fallback.
-const FORWARDED: [Signal; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM];
+/// The signals that are forwarded to the child: those that end a process and are sent from outside, which no fallback follows, and
+/// SIGCONT, since a child that was stopped with us would stay so.
+const FORWARDED: [Signal; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, Signal::SIGCONT];
 
 /// What has arrived.
 #[derive(Clone, Copy, Debug)]
@@ -83,8 +84,8 @@ impl Watch {
     /// The number of the next signal that has arrived and would have ended this process, if any.
     pub(crate) fn signal(&self) -> Option<c_int> {
         iter::from_fn(|| self.next()).find_map(|arrival| match arrival {
-            Arrival::Signal { number, .. } => Some(number),
-            Arrival::Child => None,
+            Arrival::Signal { number, .. } if number != libc::SIGCONT => Some(number),
+            _ => None,
         })
     }
 
