@@ -30,8 +30,8 @@ const HOLD_ON_TERMINAL: Duration = Duration::from_secs(1);
 /// How long it is held elsewhere: long enough that a loaded machine does not show the first line twice.
 const HOLD_ELSEWHERE: Duration = Duration::from_secs(10);
 
-/// How many bytes are held; how many of the last ones our caller can read, of which git's message takes 4096 at most; and how many
-/// a pipe holds, so that this much is read after the child's exit.
+/// How many bytes are held; and how many of the last ones our caller can read, of which git's message takes 4096 at most. A pipe
+/// holds sixteen pages, which may have as many bytes each (aarch64): so much is read after the child's exit.
 const KEEP: usize = 64 * 1024;
 
 /// How many bytes are read or written at once. A pipe that can be written to takes as many without blocking us (pipe(7)).
@@ -52,7 +52,8 @@ pub struct Attempt {
     ends_hold: fn(&[u8]) -> bool,
     /// What poll(2) reports where our stderr has lost its reader.
     reader_lost: PollFlags,
-    /// Whether our stderr has lost its reader, or is a terminal that has hung up: poll(2) would return at once for ever.
+    /// Whether our stderr has lost its reader, is a terminal that has hung up, or a device with an error: poll(2) would return at
+    /// once for ever.
     hung_up: bool,
     /// Whether a signal arrived that ends processes: then our caller starts nothing more.
     pub signalled: bool,
@@ -77,7 +78,7 @@ impl Attempt {
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let mut kept = Vec::new();
         // Here, since later a lack of memory would kill us, and git in the middle of its work.
-        kept.try_reserve_exact(4 * KEEP)?;
+        kept.try_reserve_exact(20 * KEEP)?;
         let parent = getpid();
         // A sandbox may refuse wait4(2): then we could not learn how git ends. We are no child of ours, so this is ECHILD.
         let answer = waitpid(parent, Some(WaitPidFlag::WNOHANG));
@@ -113,7 +114,7 @@ impl Attempt {
             attempt.step();
         }
         // No more than a pipe holds: a background process of the child may write for ever.
-        let mut unread = KEEP;
+        let mut unread = 16 * KEEP;
         while unread > 0 {
             match attempt.read() {
                 0 => break,
@@ -191,7 +192,7 @@ impl Attempt {
         };
         let writing = !self.pending().is_empty();
         let ours = self.wait(writing, timeout);
-        self.hung_up |= ours.contains(PollFlags::POLLHUP);
+        self.hung_up |= !writing && !ours.is_empty();
         if ours.intersects(self.reader_lost) {
             self.lose_reader();
         } else if writing && !ours.is_empty() {
@@ -228,7 +229,7 @@ impl Attempt {
             match arrival {
                 Arrival::Child => self.reap(),
                 Arrival::Signal { number, from_terminal } => {
-                    self.signalled = true;
+                    self.signalled |= number != libc::SIGCONT;
                     // Once the child is reaped, its number may be another process's.
                     if self.exit_reason.is_none() && (before_fork || !from_terminal) {
                         debug!(number, "forwarding a signal");
@@ -299,7 +300,7 @@ impl Attempt {
     fn flush(&mut self, timeout: PollTimeout) {
         while !self.pending().is_empty() {
             match descriptors::poll_stderr(PollFlags::POLLOUT, timeout) {
-                Ok(events) if events.is_empty() => return,
+                Ok(events) if events.is_empty() && timeout == PollTimeout::ZERO => return,
                 _ => self.write(),
             }
         }

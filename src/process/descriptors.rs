@@ -15,7 +15,8 @@ pub(super) fn reader_lost() -> PollFlags {
     let kind = fstat(io::stderr()).map_or(0, |found| found.st_mode & SFlag::S_IFMT.bits());
     match SFlag::from_bits_truncate(kind) {
         SFlag::S_IFIFO => PollFlags::POLLERR,
-        SFlag::S_IFSOCK => PollFlags::POLLERR | PollFlags::POLLHUP,
+        // A datagram that did not arrive is an error too (udp(7)), but gives no SIGPIPE.
+        SFlag::S_IFSOCK => PollFlags::POLLHUP,
         _ => PollFlags::empty(),
     }
 }
