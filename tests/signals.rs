@@ -160,19 +160,23 @@ fn signal_that_the_caller_blocks_stays_pending() {
 
 #[test]
 fn signal_after_gits_exit_prevents_fallback() {
-    // The shim is stopped meanwhile, so that it learns of the exit and the signal at once.
+    // The shim is stopped meanwhile, so that it learns of the exit and the signal at once. SIGCONT alone prevents nothing.
     for_each_git(|git, _| {
-        let mut paused = pause(git, true, When::RefusedLink, "");
-        let pid = paused.pid();
-        send(libc::SIGSTOP, pid.as_raw());
-        wait::until("the shim to stop", || process::is_stopped(pid));
-        paused.release_to(":");
-        wait::until("git to end", || !process::is_running(paused.git));
-        send(SIGTERM, pid.as_raw());
-        send(libc::SIGCONT, pid.as_raw());
-        assert_eq!(paused.wait().code(), Some(128));
-        assert!(stderr(&paused).contains(REFUSED), "{}", stderr(&paused));
-        assert!(paused.end().1.is_empty());
+        for signal in [Some(SIGTERM), None] {
+            let mut paused = pause(git, true, When::RefusedLink, "");
+            let pid = paused.pid();
+            send(libc::SIGSTOP, pid.as_raw());
+            wait::until("the shim to stop", || process::is_stopped(pid));
+            paused.release_to(":\n:");
+            wait::until("git to end", || !process::is_running(paused.git));
+            for signal in signal.into_iter().chain([libc::SIGCONT]) {
+                send(signal, pid.as_raw());
+            }
+            let is_cured = signal.is_none();
+            assert_eq!(paused.wait().code(), Some(if is_cured { 0 } else { 128 }));
+            assert_eq!(stderr(&paused).contains(REFUSED), !is_cured, "{}", stderr(&paused));
+            assert_eq!(paused.end().1.is_empty(), !is_cured);
+        }
     });
 }
 
