@@ -6,6 +6,7 @@
 use std::ffi::c_int;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -34,6 +35,9 @@ const HOLD_ELSEWHERE: Duration = Duration::from_secs(10);
 /// holds sixteen pages, which may have as many bytes each (aarch64): so much is read after the child's exit.
 const KEEP: usize = 64 * 1024;
 
+/// What an attempt keeps. Not allocated, since a lack of memory would kill us, and git in the middle of its work.
+static KEPT: Mutex<SmallVec<[u8; 20 * KEEP]>> = Mutex::new(SmallVec::new_const());
+
 /// How many bytes are read or written at once. A pipe that can be written to takes as many without blocking us (pipe(7)).
 const CHUNK: usize = 4096;
 
@@ -44,7 +48,7 @@ pub struct Attempt {
     /// The child's stderr; `None` at its end, and once our own has lost its reader.
     reader: Option<OwnedFd>,
     /// The last bytes that the child wrote; the first `shown` of them have been written to our stderr.
-    kept: Vec<u8>,
+    kept: MutexGuard<'static, SmallVec<[u8; 20 * KEEP]>>,
     shown: usize,
     /// When the hold ends, since boot; `None` once it has.
     held_until: Option<Duration>,
@@ -76,9 +80,7 @@ impl Attempt {
         descriptors::occupy_closed()?;
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let mut kept = Vec::new();
-        // Here, since later a lack of memory would kill us, and git in the middle of its work.
-        kept.try_reserve_exact(20 * KEEP)?;
+        let kept = KEPT.lock().map_err(|_| Errno::EBUSY)?;
         let parent = getpid();
         // A sandbox may refuse wait4(2): then we could not learn how git ends. We are no child of ours, so this is ECHILD.
         let answer = waitpid(parent, Some(WaitPidFlag::WNOHANG));
