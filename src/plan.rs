@@ -3,8 +3,9 @@
 
 use std::ffi::CStr;
 use std::fmt;
+use std::io::{IsTerminal, stderr};
 
-use crate::git::command_line::{self, CloneCommand, Linking};
+use crate::git::command_line::{self, Args, CloneCommand, Linking};
 use crate::git::filesystems;
 use crate::git::source::{self, Objects};
 use crate::settings::Mode;
@@ -103,6 +104,13 @@ impl<'a> Plan<'a> {
     pub fn is_for_a_clone(&self) -> bool {
         !matches!(self, Self::PassThrough(Reason::NoClone | Reason::SwitchedOff))
     }
+}
+
+/// The args of an attempt. git does not see our terminal, so it is told to show its progress, unless the caller has decided that.
+#[must_use]
+pub fn attempted<'w>(clone: &CloneCommand<'_>, args: &[&'w CStr]) -> Args<'w> {
+    let is_shown = stderr().is_terminal() && !clone.progress_decided;
+    if is_shown { clone.with_progress(args) } else { Args::from_slice(args) }
 }
 
 impl fmt::Display for Reason {

@@ -1,21 +1,20 @@
-//! The policy, in one screen: find the real git, plan, attempt (in English, on a terminal with `--progress`), and fall back where a
-//! link failed. Owners and modes of the source play no part.
+//! The policy, in one screen: find the real git, plan, attempt (in English), and fall back where a link
+//! failed. Owners and modes of the source play no part.
 
 use std::convert::Infallible;
 use std::ffi::CStr;
-use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use tracing::info;
 
-use crate::failure::{self, Failure};
-use crate::git::command_line::{Args, CloneCommand};
+use crate::failure::Failure;
+use crate::git::command_line::CloneCommand;
 use crate::git::destination::{self, Destination};
 use crate::git::filesystems;
 use crate::git::link_failure::{self, LinkFailure};
 use crate::git::real_git::RealGit;
 use crate::log;
-use crate::plan::{Plan, Reason};
+use crate::plan::{self, Plan, Reason};
 use crate::process::ancestors::since_boot;
 use crate::process::attempt::Attempt;
 use crate::process::environment;
@@ -39,7 +38,7 @@ pub fn run(args: &[&CStr]) -> Result<Infallible, Failure> {
     info!(file = %git.file().as_os_str().as_encoded_bytes().escape_ascii(), "the real git");
     let plan = Plan::new(settings.mode, args);
     if plan.is_for_a_clone() {
-        settings.complaints.iter().for_each(|complaint| failure::print(complaint));
+        settings.print_complaints();
     }
     match plan {
         Plan::PassThrough(reason) => {
@@ -70,11 +69,7 @@ fn attempt(
     settings: &Settings,
 ) -> Result<Infallible, Failure> {
     let destination = Destination::before_attempt(clone);
-    let attempted = if stderr().is_terminal() && !clone.progress_decided {
-        clone.with_progress(args)
-    } else {
-        Args::from_slice(args)
-    };
+    let attempted = plan::attempted(clone, args);
     let begun = since_boot();
     let in_child = || git.clone().exec(&attempted, Some(environment::ENGLISH)).report();
     let attempt = match Attempt::run(in_child, link_failure::is_ruled_out_by) {

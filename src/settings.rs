@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use tracing_subscriber::filter::Targets;
 
+use crate::failure;
 use crate::log;
 use crate::process::environment;
 
@@ -63,6 +64,11 @@ impl Settings {
             }
         }
         settings
+    }
+
+    /// Tells the user of unknown values.
+    pub fn print_complaints(&self) {
+        self.complaints.iter().for_each(|complaint| failure::print(complaint));
     }
 
     fn complain(&mut self, name: &str, value: &OsStr, accepted: &str) {
