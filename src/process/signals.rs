@@ -44,19 +44,13 @@ impl Watch {
         let mut before = SigSet::empty();
         // nix's pthread_sigmask takes the error that libc's returns for success.
         sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut before))?;
-        let mut watched = SigSet::empty();
-        for signal in FORWARDED {
-            if !before.contains(signal) && !is_ignored(signal) {
-                watched.add(signal);
-            }
-        }
+        let mut watched: SigSet = FORWARDED.into_iter().filter(|&it| !before.contains(it) && !is_ignored(it)).collect();
         let mut blocked = watched;
         if !before.contains(SIGCHLD) {
             blocked.add(SIGCHLD);
         }
         watched.add(SIGCHLD);
-        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let events = SignalFd::with_flags(&watched, flags)?;
+        let events = SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), None)?;
         Ok(Self {
             events,
