@@ -1,4 +1,5 @@
-//! Which processes started this one, and when: what /proc/PID/stat tells (proc(5)), and the time that it is counted in.
+//! Which processes started this one, and when: what /proc/PID/stat tells (proc(5)), the time that it is counted in, and the death
+//! with one's parent.
 
 use std::fmt::Display;
 use std::fs;
@@ -6,7 +7,9 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use nix::libc;
-use nix::unistd::getppid;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getppid};
 
 /// How long a clock tick is, in which the kernel counts what it shows (`USER_HZ`), in milliseconds.
 const TICK: u128 = 10;
@@ -37,6 +40,14 @@ pub fn ticks_since_boot() -> u64 {
 #[must_use]
 pub fn has_started_by(ticks: u64) -> bool {
     field("self", 22).is_none_or(|started| started <= ticks)
+}
+
+/// Has the kernel kill this process when its parent dies, which had the number `parent` when it forked. `false` if it is dead by now.
+pub(super) fn die_with(parent: Pid) -> bool {
+    let _ = set_pdeathsig(Signal::SIGKILL);
+    // It may have died before the line above; then no signal will come. In another PID namespace it has the number 0.
+    let now = getppid();
+    now == parent || now.as_raw() == 0
 }
 
 /// Whether `pid` is the parent of this process, or one of the next few ancestors, and none of these runs a program called `name`.

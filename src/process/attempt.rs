@@ -13,13 +13,13 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{ForkResult, Pid, dup2_stderr, fork, getpid, getppid, pipe2, read, write};
+use nix::unistd::{ForkResult, Pid, dup2_stderr, fork, getpid, pipe2, read, write};
 use smallvec::SmallVec;
 use tracing::debug;
 
-use super::ancestors::since_boot;
+use super::ancestors::{self, since_boot};
 use super::descriptors;
 use super::exit_reason::ExitReason;
 use super::signals::{self, Arrival, Watch};
@@ -90,9 +90,10 @@ impl Attempt {
         let child = match unsafe { fork() }? {
             ForkResult::Parent { child } => child,
             ForkResult::Child => {
-                die_with(parent);
+                // git never outlives the process that our caller started.
+                let has_parent = ancestors::die_with(parent);
                 signals.restore();
-                exit(dup2_stderr(&writer).map_or(failure::OWN, |()| program()))
+                exit(if has_parent && dup2_stderr(&writer).is_ok() { program() } else { failure::OWN })
             }
         };
         drop(writer);
@@ -327,16 +328,6 @@ impl Attempt {
         self.reader = None;
         self.hung_up = true;
         self.shown = self.kept.len();
-    }
-}
-
-/// In the child: has the kernel kill it when `parent` dies, so that git never outlives the process that the caller started.
-fn die_with(parent: Pid) {
-    let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
-    // The parent may have died before the line above; then no signal will come. In another PID namespace it has the number 0.
-    let now = getppid();
-    if now != parent && now.as_raw() != 0 {
-        exit(failure::OWN);
     }
 }
 
