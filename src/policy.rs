@@ -1,5 +1,5 @@
-//! The policy, in one screen: find the real git, plan, attempt (in English), and fall back where a link
-//! failed. Owners and modes of the source play no part.
+//! The policy, in one screen: find the real git, plan, attempt (in English), and fall back where a link failed. Owners and modes of
+//! the source play no part.
 
 use std::convert::Infallible;
 use std::ffi::CStr;
